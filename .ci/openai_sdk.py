@@ -1,0 +1,61 @@
+"""What an application does with the official SDK; only base_url and api_key differ from OpenAI."""
+
+import json
+import sys
+
+import openai
+
+seed = json.load(open(sys.argv[1]))
+pro = seed["orgs"]["pro"]
+client = openai.OpenAI(base_url=seed["base_url"] + "/v1", api_key=pro["api_key"], max_retries=0)
+messages = [{"role": "user", "content": "Why do ships slide down a slipway?"}]
+
+models = [model.id for model in client.models.list()]
+assert "gpt-4o-mini" in models, models
+assert client.models.retrieve("gpt-4o-mini").id == "gpt-4o-mini"
+
+answer = client.chat.completions.create(model="gpt-4o-mini", messages=messages, max_tokens=50)
+assert answer.choices[0].message.content and answer.usage.total_tokens > 0, answer
+
+chunks = list(
+    client.chat.completions.create(
+        model="gpt-4o-mini",
+        messages=messages,
+        max_tokens=50,
+        stream=True,
+        stream_options={"include_usage": True},
+    )
+)
+text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+assert text == answer.choices[0].message.content, (text, answer)
+assert chunks[-1].usage.total_tokens == answer.usage.total_tokens, chunks[-1]
+
+plain = client.chat.completions.create(model="gpt-4o-mini", messages=messages, max_tokens=50, stream=True)
+assert all(chunk.choices for chunk in plain), "a usage chunk that nobody asked for"
+
+vector = client.embeddings.create(model="text-embedding-3-small", input="hello")
+assert len(vector.data[0].embedding) > 0
+image = client.images.generate(model="gpt-image-1", prompt="a slipway")
+assert image.data[0].b64_json or image.data[0].url
+
+try:
+    client.chat.completions.create(model="gpt-unpriced", messages=messages)
+    raise AssertionError("an unpriced model was called")
+except openai.NotFoundError as error:
+    assert error.code == "unknown_model", error
+
+try:
+    openai.OpenAI(base_url=seed["base_url"] + "/v1", api_key="slip_wrong", max_retries=0).models.list()
+    raise AssertionError("a wrong key was accepted")
+except openai.AuthenticationError:
+    pass
+
+free = openai.OpenAI(base_url=seed["base_url"] + "/v1", api_key=seed["orgs"]["free"]["api_key"], max_retries=0)
+try:
+    for _ in range(6):
+        free.chat.completions.create(model="gpt-4o-mini", messages=messages, max_tokens=5)
+    raise AssertionError("the free plan was not used up")
+except openai.RateLimitError as error:
+    assert error.code == "quota_exhausted", error
+
+print("the official OpenAI SDK: models, chat, streams with usage, embeddings, images, errors: 1 passed, 0 failed")

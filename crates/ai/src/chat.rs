@@ -1,0 +1,68 @@
+use axum::{
+    Extension,
+    body::Bytes,
+    extract::{DefaultBodyLimit, State},
+    http::header,
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+use usage::ModelKind;
+use utoipa_axum::{router::UtoipaMethodRouterExt, routes};
+use web::{Access, Caller, Permission, Problem, RateClass, RawJson, RequestId, Routes};
+
+use crate::{Ai, error::ApiResult, gateway::Operation, request::ChatRequest, stream};
+
+pub(crate) const INVOKE: Permission = Permission::write("ai:invoke");
+
+/// Prompts may carry images.
+pub(crate) const BODY_LIMIT: usize = 20 * 1024 * 1024;
+
+const CHAT: Operation =
+    Operation { name: "chat", path: "/chat/completions", kind: ModelKind::Chat };
+
+pub(crate) fn routes() -> Routes<Ai> {
+    let chat = routes!(create_chat_completion).layer(DefaultBodyLimit::max(BODY_LIMIT));
+    Routes::new().route(Access::to(INVOKE).limited_as(RateClass::Chat), chat)
+}
+
+/// A chat completion, as `OpenAI`'s API: whole as JSON, or with `"stream": true` as server-sent events.
+#[utoipa::path(
+    post, path = "/v1/chat/completions", tag = "ai",
+    request_body = ChatRequest,
+    responses((status = 200, content((Object = "application/json"), (String = "text/event-stream"))))
+)]
+async fn create_chat_completion(
+    State(ai): State<Ai>,
+    caller: Caller,
+    request_id: Option<Extension<RequestId>>,
+    body: RawJson,
+) -> ApiResult {
+    let request: ChatRequest = body.parse()?;
+    let model = ai.model(&request.model, CHAT).await?;
+    let at_most = request.at_most(body.0.len(), &model)?;
+    let request_id = request_id.map(|Extension(id)| id);
+    let body = if request.stream { with_usage(&body.0)? } else { body.0 };
+    let hold = ai.reserve(&caller, CHAT, model, at_most, request_id).await?;
+    if request.stream {
+        Ok(stream::answer(&ai, CHAT, hold, body, request.wants_usage()).await?)
+    } else {
+        Ok(json_answer(ai.complete(CHAT, hold, body, 0).await?))
+    }
+}
+
+/// A provider's answer, passed on as it came.
+pub(crate) fn json_answer(body: Bytes) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// Asks the provider to report the usage at the end of the stream: we need it whether the client
+/// wants it or not.
+fn with_usage(body: &[u8]) -> Result<Bytes, Problem> {
+    let mut body: Value = serde_json::from_slice(body).map_err(Problem::internal)?;
+    let options = &mut body["stream_options"];
+    if !options.is_object() {
+        *options = json!({});
+    }
+    options["include_usage"] = true.into();
+    Ok(body.to_string().into())
+}

@@ -1,0 +1,57 @@
+use axum::{
+    Extension,
+    extract::{DefaultBodyLimit, State},
+};
+use serde::Deserialize;
+use usage::{ModelKind, Quantities};
+use utoipa::ToSchema;
+use utoipa_axum::{router::UtoipaMethodRouterExt, routes};
+use web::{Access, Caller, RateClass, RawJson, RequestId, Routes};
+
+use crate::{
+    Ai,
+    chat::{BODY_LIMIT, INVOKE, json_answer},
+    error::ApiResult,
+    gateway::Operation,
+};
+
+const EMBED: Operation =
+    Operation { name: "embedding", path: "/embeddings", kind: ModelKind::Embedding };
+
+pub(crate) fn routes() -> Routes<Ai> {
+    let embed = routes!(create_embedding).layer(DefaultBodyLimit::max(BODY_LIMIT));
+    Routes::new().route(Access::to(INVOKE).limited_as(RateClass::Generation), embed)
+}
+
+/// The part of an embedding request that decides what it can cost.
+#[derive(Debug, Deserialize, ToSchema)]
+struct EmbeddingRequest {
+    /// A model of `GET /v1/models`.
+    #[schema(example = "text-embedding-3-small")]
+    model: String,
+    /// A text, or several, as `OpenAI` documents it.
+    #[serde(rename = "input")]
+    #[schema(value_type = Value)]
+    _input: serde::de::IgnoredAny,
+}
+
+/// Embedding vectors, as `OpenAI`'s API.
+#[utoipa::path(
+    post, path = "/v1/embeddings", tag = "ai",
+    request_body = EmbeddingRequest, responses((status = 200, body = Object))
+)]
+async fn create_embedding(
+    State(ai): State<Ai>,
+    caller: Caller,
+    request_id: Option<Extension<RequestId>>,
+    body: RawJson,
+) -> ApiResult {
+    let request: EmbeddingRequest = body.parse()?;
+    let model = ai.model(&request.model, EMBED).await?;
+    // No text has more tokens than bytes.
+    let input_tokens = i64::try_from(body.0.len()).unwrap_or(i64::MAX);
+    let at_most = Quantities { input_tokens, ..Quantities::default() };
+    let request_id = request_id.map(|Extension(id)| id);
+    let hold = ai.reserve(&caller, EMBED, model, at_most, request_id).await?;
+    Ok(json_answer(ai.complete(EMBED, hold, body.0, 0).await?))
+}

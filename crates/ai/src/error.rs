@@ -1,0 +1,71 @@
+use axum::{
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+use web::Problem;
+
+/// Why the provider gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ProviderError {
+    /// It refused the request: the caller's to correct. Nothing was billed.
+    #[error("the provider refused the request ({status})")]
+    Refused { status: StatusCode, error: Value },
+    /// It could not serve us, or we could not reach it. Nothing was billed.
+    #[error("the provider is unavailable: {reason}")]
+    Unavailable { reason: String, retry_after: Option<u64> },
+    /// The connection broke, or it stayed silent, after it had the request: it may have billed us.
+    #[error("the provider's answer was lost: {reason}")]
+    Lost { reason: String },
+}
+
+impl From<ProviderError> for Problem {
+    fn from(error: ProviderError) -> Self {
+        match error {
+            ProviderError::Refused { status, error } => {
+                let message =
+                    error["message"].as_str().unwrap_or("the provider refused the request");
+                Self::new(status, "provider_refused", message.to_owned()).with("error", error)
+            }
+            ProviderError::Unavailable { retry_after, .. } => {
+                unavailable().retry_after(retry_after.unwrap_or(10)).because(error)
+            }
+            ProviderError::Lost { .. } => unavailable().retry_after(10).because(error),
+        }
+    }
+}
+
+fn unavailable() -> Problem {
+    let detail = "the AI provider does not answer; you were not charged";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "ai_unavailable", detail)
+}
+
+/// A problem that also carries `OpenAI`'s `error` object, so that its SDKs show the reason.
+#[derive(Debug)]
+pub(crate) struct ApiError(Problem);
+
+/// What the gateway's handlers return.
+pub(crate) type ApiResult<T = Response> = Result<T, ApiError>;
+
+impl<E: Into<Problem>> From<E> for ApiError {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let Self(problem) = self;
+        let error = openai_error(&problem);
+        problem.with("error", error).into_response()
+    }
+}
+
+pub(crate) fn openai_error(problem: &Problem) -> Value {
+    let kind = match problem.status.as_u16() {
+        429 | 402 => "insufficient_quota",
+        500.. => "server_error",
+        _ => "invalid_request_error",
+    };
+    json!({ "message": problem.detail, "type": kind, "code": problem.code, "param": null })
+}

@@ -1,0 +1,204 @@
+use std::{sync::Arc, time::Duration};
+
+use backon::{ExponentialBuilder, Retryable};
+use bytes::Bytes;
+use kernel::NanoUsd;
+use quotas::{Call, Hold, Quotas, Used};
+use serde::Deserialize;
+use tokio_util::task::TaskTracker;
+use usage::{Model, ModelKind, Outcome, PriceBook, Quantities};
+use web::{Caller, Problem, RequestId};
+
+use crate::{
+    Config,
+    error::ProviderError,
+    provider::Provider,
+    usage_report::{UsageReport, estimate_tokens},
+};
+
+/// The gateway: price book, quotas and provider, and the calls in flight.
+#[derive(Clone, Debug)]
+pub struct Ai {
+    prices: PriceBook,
+    quotas: Quotas,
+    provider: Arc<Provider>,
+    /// Calls are owned by these tasks, not by the connections that asked for them.
+    tasks: TaskTracker,
+    pub(crate) idle: Duration,
+}
+
+/// What is asked of the provider.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Operation {
+    /// Its name in usage records.
+    pub(crate) name: &'static str,
+    /// Its address below the provider's base URL.
+    pub(crate) path: &'static str,
+    /// The models that can do it.
+    pub(crate) kind: ModelKind,
+}
+
+/// What is known of a finished answer.
+#[derive(Deserialize)]
+struct Answer {
+    usage: Option<UsageReport>,
+}
+
+impl Ai {
+    /// A gateway that sends calls where `config` says.
+    pub fn new(prices: PriceBook, quotas: Quotas, config: &Config) -> anyhow::Result<Self> {
+        Ok(Self {
+            prices,
+            quotas,
+            provider: Arc::new(Provider::new(config)?),
+            tasks: TaskTracker::new(),
+            idle: Duration::from_secs(config.ai_idle_seconds),
+        })
+    }
+
+    /// Waits until every call in flight is settled. No new one may be started then.
+    pub async fn drain(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    pub(crate) fn provider(&self) -> &Provider {
+        &self.provider
+    }
+
+    pub(crate) fn prices(&self) -> &PriceBook {
+        &self.prices
+    }
+
+    pub(crate) fn spawn<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> tokio::task::JoinHandle<T> {
+        self.tasks.spawn(task)
+    }
+
+    /// The model that `caller` named, with its price.
+    pub(crate) async fn model(&self, name: &str, operation: Operation) -> Result<Model, Problem> {
+        Ok(self.prices.find(name, operation.kind).await?)
+    }
+
+    /// Reserves the most that the call can cost. Only then may the provider be asked.
+    pub(crate) async fn reserve(
+        &self,
+        caller: &Caller,
+        operation: Operation,
+        model: Model,
+        at_most: Quantities,
+        request_id: Option<RequestId>,
+    ) -> Result<Hold, Problem> {
+        let call = Call {
+            org: caller.org,
+            user: caller.user,
+            api_key: caller.api_key(),
+            project: None,
+            operation: operation.name,
+            provider: model.provider,
+            model: model.name,
+            max_tokens: at_most.tokens(),
+            max_cost: model.price.cost(&at_most),
+            price: model.price,
+            request_id: request_id.map(|id| id.as_str().to_owned()),
+        };
+        Ok(self.quotas.reserve(call).await?)
+    }
+
+    /// Asks the provider for a whole answer and books what it used. Runs to its end even if the
+    /// client has gone.
+    pub(crate) async fn complete(
+        &self,
+        operation: Operation,
+        hold: Hold,
+        body: Bytes,
+        images: i64,
+    ) -> Result<Bytes, Problem> {
+        let ai = self.clone();
+        let task = self.spawn(async move {
+            let sent = body.len();
+            match ai.fetch(operation, body).await {
+                Ok(answer) => {
+                    ai.book_answer(&hold, &answer, sent, images).await;
+                    Ok(answer)
+                }
+                Err(error) => {
+                    ai.book_failure(&hold, &error).await;
+                    Err(Problem::from(error))
+                }
+            }
+        });
+        task.await.unwrap_or_else(|error| Err(Problem::internal(error)))
+    }
+
+    async fn fetch(&self, operation: Operation, body: Bytes) -> Result<Bytes, ProviderError> {
+        let response = self.provider.post(operation.path, body).await?;
+        let lost = |error: reqwest::Error| ProviderError::Lost { reason: error.to_string() };
+        response.bytes().await.map_err(lost)
+    }
+
+    async fn book_answer(&self, hold: &Hold, answer: &[u8], sent: usize, images: i64) {
+        let report = serde_json::from_slice::<Answer>(answer).ok().and_then(|answer| answer.usage);
+        let counted = report.map(Quantities::from);
+        let quantities = counted.unwrap_or_else(|| Quantities {
+            input_tokens: estimate_tokens(sent),
+            output_tokens: estimate_tokens(answer.len()),
+            ..Quantities::default()
+        });
+        // Image models are priced per image; their tokens are a by-product.
+        let quantities =
+            if images > 0 { Quantities { images, ..Quantities::default() } } else { quantities };
+        self.book(hold, Outcome::Succeeded, quantities, counted.is_none() && images == 0).await;
+    }
+
+    /// Books a call that gave no answer: given back if the provider certainly billed nothing.
+    pub(crate) async fn book_failure(&self, hold: &Hold, error: &ProviderError) {
+        let (outcome, lost) = match error {
+            ProviderError::Refused { .. } => ("refused", false),
+            ProviderError::Unavailable { .. } => ("unavailable", false),
+            ProviderError::Lost { .. } => ("unknown", true),
+        };
+        count(hold, outcome);
+        self.persist(|| async {
+            if lost { self.quotas.give_up(hold).await } else { self.quotas.release(hold.id).await }
+        })
+        .await;
+    }
+
+    /// Books what a call used.
+    pub(crate) async fn book(
+        &self,
+        hold: &Hold,
+        outcome: Outcome,
+        quantities: Quantities,
+        estimated: bool,
+    ) {
+        count(hold, if outcome == Outcome::Succeeded { "succeeded" } else { "partial" });
+        let cost: NanoUsd = hold.call.price.cost(&quantities);
+        let credits = self.quotas.credits_for(hold.call.price.credits, cost);
+        let used = Used { outcome, quantities, estimated, cost, credits };
+        self.persist(|| self.quotas.settle(hold.id, used.clone())).await;
+    }
+
+    /// Tries for about a minute. What cannot be booked by then is left to the reaper, so that
+    /// neither the customer pays for it nor the platform forgets it.
+    async fn persist<F>(&self, settle: impl Fn() -> F)
+    where
+        F: Future<Output = quotas::Result<bool>>,
+    {
+        let backoff = ExponentialBuilder::default().with_max_times(8).with_jitter();
+        let backoff = backoff.with_max_delay(Duration::from_secs(20));
+        match settle.retry(backoff).await {
+            Ok(true) => {}
+            Ok(false) => tracing::warn!("a call was settled after it had been given up"),
+            Err(error) => tracing::error!(%error, "a call could not be settled"),
+        }
+    }
+}
+
+fn count(hold: &Hold, outcome: &'static str) {
+    let model = hold.call.model.clone();
+    metrics::counter!("ai_calls_total", "model" => model, "outcome" => outcome).increment(1);
+}

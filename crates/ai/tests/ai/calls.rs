@@ -1,0 +1,155 @@
+use serde_json::json;
+use testing::TestApp;
+
+use crate::{chat, left_today, provider_calls, usage};
+
+#[tokio::test]
+async fn an_answer_is_passed_on_and_its_exact_cost_recorded() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+
+    let answer = owner.post("/v1/chat/completions", chat()).await.ok();
+
+    let (input, output) =
+        (&answer["usage"]["prompt_tokens"], &answer["usage"]["completion_tokens"]);
+    let cost = input.as_i64().unwrap() * 150 + output.as_i64().unwrap() * 600;
+    let usage = usage(&owner).await;
+    assert_eq!(usage["calls"], 1);
+    assert_eq!((&usage["input_tokens"], &usage["output_tokens"]), (input, output));
+    assert_eq!(usage["cost_nano_usd"], cost);
+    assert_eq!(left_today(&owner).await, 4);
+    app.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn embeddings_and_images_are_metered_too() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+
+    let vector = json!({ "model": "text-embedding-3-small", "input": "hello" });
+    let vector = owner.post("/v1/embeddings", vector).await.ok();
+    let image = json!({ "model": "gpt-image-1", "prompt": "a slipway", "n": 2 });
+    let image = owner.post("/v1/images/generations", image).await.ok();
+
+    assert!(vector["data"][0]["embedding"].is_array());
+    assert_eq!(image["data"].as_array().unwrap().len(), 2);
+    let usage = usage(&owner).await;
+    let tokens = vector["usage"]["prompt_tokens"].as_i64().unwrap();
+    assert_eq!(usage["images"], 2);
+    assert_eq!(usage["cost_nano_usd"], tokens * 20 + 2 * 250_000_000);
+    app.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn a_model_without_a_price_is_refused_before_the_provider_is_asked() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let mut request = chat();
+    request["model"] = "gpt-unpriced".into();
+
+    let reply = owner.post("/v1/chat/completions", request).await;
+
+    assert_eq!(reply.body["error"]["code"], "unknown_model");
+    assert_eq!(reply.problem(), (404, "unknown_model".into()));
+    assert_eq!(provider_calls(&app), 0);
+}
+
+#[tokio::test]
+async fn models_are_listed_as_openai_lists_them() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+
+    let models = owner.get("/v1/models").await.ok();
+    let one = owner.get("/v1/models/gpt-4o-mini").await.ok();
+
+    assert_eq!(models["object"], "list");
+    assert!(models["data"].as_array().unwrap().contains(&one));
+    assert_eq!(owner.get("/v1/models/none").await.problem(), (404, "unknown_model".into()));
+}
+
+#[tokio::test]
+async fn the_plan_is_used_up_then_credits_pay_then_nothing_does() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    for _ in 0..5 {
+        owner.post("/v1/chat/completions", chat()).await.ok();
+    }
+
+    let refused = owner.post("/v1/chat/completions", chat()).await;
+    let resets_at = refused.body["resets_at"].as_str().unwrap().to_owned();
+    let wait: i64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert_eq!(refused.problem(), (429, "quota_exhausted".into()));
+    let midnight: chrono::DateTime<chrono::Utc> = resets_at.parse().unwrap();
+    assert!((midnight - app.clock.now()).num_seconds().abs_diff(wait) <= 1);
+
+    give_credits(&app, &owner, 2).await;
+    owner.post("/v1/chat/completions", chat()).await.ok();
+    owner.post("/v1/chat/completions", chat()).await.ok();
+    let refused = owner.post("/v1/chat/completions", chat()).await;
+
+    assert_eq!(refused.problem(), (429, "quota_exhausted".into()));
+    assert_eq!(usage(&owner).await["credits"], 2);
+    assert_eq!(provider_calls(&app), 7);
+    app.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn a_call_that_can_cost_more_than_the_credits_left_is_refused_as_unpaid() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    for _ in 0..5 {
+        owner.post("/v1/chat/completions", chat()).await.ok();
+    }
+    give_credits(&app, &owner, 1).await;
+    let mut dear = chat();
+    dear["model"] = "gpt-4o".into();
+
+    let refused = owner.post("/v1/chat/completions", dear).await;
+
+    assert_eq!(refused.body["credits_available"], 1);
+    assert_eq!(refused.problem(), (402, "insufficient_credits".into()));
+}
+
+#[tokio::test]
+async fn the_plan_includes_calls_again_the_next_day() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let key = owner.post("/v1/api-keys", json!({ "name": "k" })).await.ok();
+    let program = owner.with_key(key["secret"].as_str().unwrap());
+    for _ in 0..5 {
+        program.post("/v1/chat/completions", chat()).await.ok();
+    }
+    assert_eq!(program.post("/v1/chat/completions", chat()).await.status, 429);
+
+    app.advance(chrono::TimeDelta::days(1));
+
+    program.post("/v1/chat/completions", chat()).await.ok();
+    app.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn counts_that_make_no_sense_are_refused_with_their_field() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+
+    for (field, value) in [("max_tokens", -1), ("n", 0), ("n", 129), ("max_completion_tokens", 0)] {
+        let mut request = chat();
+        request[field] = value.into();
+        let reply = owner.post("/v1/chat/completions", request).await;
+        assert_eq!(reply.problem(), (422, "invalid_field".into()), "{field} {value}");
+    }
+    assert_eq!(provider_calls(&app), 0);
+}
+
+pub(crate) async fn give_credits(app: &TestApp, client: &testing::Client, amount: i64) {
+    let grant = quotas::NewGrant {
+        org: client.org(),
+        source: quotas::GrantSource::Admin,
+        amount,
+        expires_at: None,
+        external_id: format!("test:{}:{amount}", client.org()),
+    };
+    let mut tx = app.db.begin().await.unwrap();
+    assert!(grant.give(&mut tx, app.clock.now()).await.unwrap());
+    tx.commit().await.unwrap();
+}

@@ -1,0 +1,125 @@
+use simulators::ai::{Fault, Usage};
+use testing::TestApp;
+
+use crate::{chat, left_today, provider_calls, streamed, usage};
+
+#[tokio::test]
+async fn a_transient_failure_is_tried_again_and_charged_once() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    app.simulators.ai.next(Fault::Status { status: 429, retry_after: None });
+    app.simulators.ai.next(Fault::Status { status: 500, retry_after: None });
+
+    owner.post("/v1/chat/completions", chat()).await.ok();
+
+    assert_eq!(provider_calls(&app), 3);
+    assert_eq!(usage(&owner).await["calls"], 1);
+    assert_eq!(left_today(&owner).await, 4);
+    app.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn a_provider_that_stays_down_costs_nothing_and_says_when_to_retry() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    app.simulators.ai.next_n(10, Fault::Status { status: 503, retry_after: None });
+
+    for request in [chat(), streamed()] {
+        let reply = owner.post("/v1/chat/completions", request).await;
+        assert!(reply.header("retry-after").is_some());
+        assert_eq!(reply.body["retryable"], true);
+        assert_eq!(reply.problem(), (503, "ai_unavailable".into()));
+    }
+
+    assert_eq!(usage(&owner).await["calls"], 0);
+    assert_eq!(left_today(&owner).await, 5);
+    app.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_the_platforms_cost_and_not_tried_again() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    app.simulators.ai.next(Fault::Reset);
+
+    let reply = owner.post("/v1/chat/completions", chat()).await;
+
+    assert_eq!(reply.problem(), (503, "ai_unavailable".into()));
+    assert_eq!(provider_calls(&app), 1);
+    assert_eq!(left_today(&owner).await, 5, "the customer got it back");
+    let (outcome, payer, cost) = only_record(&app).await;
+    assert_eq!((outcome.as_str(), payer.as_str()), ("unknown", "platform"));
+    assert_eq!(platform_spent(&app).await, cost, "the platform's budget keeps counting it");
+    app.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn a_missing_usage_is_estimated_and_flagged() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+
+    for request in [chat(), streamed()] {
+        app.simulators.ai.next(Fault::NoUsage);
+        owner.post("/v1/chat/completions", request).await.ok_text();
+    }
+
+    let estimated: i64 = sqlx::query_scalar("select count(*) from usage_records where estimated")
+        .fetch_one(app.db.pool())
+        .await
+        .unwrap();
+    assert_eq!(estimated, 2);
+    assert!(usage(&owner).await["output_tokens"].as_i64().unwrap() > 0);
+    app.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn an_absurd_usage_never_charges_the_customer_more_than_was_reserved() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let absurd = Usage { prompt_tokens: -5, completion_tokens: 900_000_000, ..Usage::default() };
+    app.simulators.ai.next(Fault::Usage(absurd));
+
+    owner.post("/v1/chat/completions", chat()).await.ok();
+
+    let quotas = owner.get("/v1/quotas").await.ok();
+    let spend = quotas["budgets"].as_array().unwrap().iter().find(|it| it["unit"] == "nano_usd");
+    assert!(spend.unwrap()["used"].as_i64().unwrap() < 1_000_000, "{quotas}");
+}
+
+#[tokio::test]
+async fn what_the_provider_refuses_is_the_callers_to_correct() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    app.simulators.ai.next(Fault::Status { status: 400, retry_after: None });
+
+    let reply = owner.post("/v1/chat/completions", chat()).await;
+
+    assert_eq!(reply.problem(), (400, "provider_refused".into()));
+    assert_eq!(provider_calls(&app), 1);
+    assert_eq!(left_today(&owner).await, 5);
+}
+
+#[tokio::test]
+async fn our_own_key_being_refused_is_not_the_callers_401() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    app.simulators.ai.next_n(3, Fault::Status { status: 401, retry_after: None });
+
+    let reply = owner.post("/v1/chat/completions", chat()).await;
+
+    assert_eq!(reply.problem(), (503, "ai_unavailable".into()));
+}
+
+async fn only_record(app: &TestApp) -> (String, String, i64) {
+    sqlx::query_as("select outcome, paid_by, cost_nano_usd from usage_records")
+        .fetch_one(app.db.pool())
+        .await
+        .unwrap()
+}
+
+async fn platform_spent(app: &TestApp) -> i64 {
+    sqlx::query_scalar("select spent from budgets where scope = 'global' and period = 'day'")
+        .fetch_one(app.db.pool())
+        .await
+        .unwrap()
+}

@@ -1,0 +1,41 @@
+//! The gateway against a provider that behaves, and one that does not.
+
+mod calls;
+mod failures;
+mod races;
+mod streams;
+
+use serde_json::{Value, json};
+use simulators::ai::Endpoint;
+use testing::{Client, TestApp};
+
+/// A chat request without streaming.
+fn chat() -> Value {
+    json!({
+        "model": "gpt-4o-mini",
+        "messages": [{ "role": "user", "content": "hello" }],
+        "max_tokens": 50,
+    })
+}
+
+/// The same, streamed.
+fn streamed() -> Value {
+    let mut body = chat();
+    body["stream"] = true.into();
+    body
+}
+
+async fn usage(client: &Client) -> Value {
+    client.get("/v1/usage").await.ok()["total"].clone()
+}
+
+/// What is left of the plan's generations today.
+async fn left_today(client: &Client) -> i64 {
+    let quotas = client.get("/v1/quotas").await.ok();
+    let day = quotas["budgets"].as_array().unwrap().iter().find(|it| it["period"] == "day");
+    day.unwrap()["remaining"].as_i64().unwrap()
+}
+
+fn provider_calls(app: &TestApp) -> usize {
+    app.simulators.ai.state().arrived(Endpoint::Chat)
+}

@@ -1,0 +1,74 @@
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use axum::{
+    extract::{FromRequestParts, MatchedPath, Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use http::{Method, StatusCode};
+use web::{Access, Caller, Operation, Problem, RateClass};
+
+/// Finds out what a request is for, from the same list that documents the API.
+#[derive(Clone)]
+pub(crate) struct Operations(Arc<HashMap<(Method, String), Access>>);
+
+impl Operations {
+    pub(crate) fn new(operations: Vec<Operation>) -> Self {
+        let access = |it: Operation| ((it.method, it.path), it.access);
+        Self(Arc::new(operations.into_iter().map(access).collect()))
+    }
+
+    fn find(&self, request: &Request) -> Option<Access> {
+        let path = request.extensions().get::<MatchedPath>()?.as_str().to_owned();
+        let method = match request.method() {
+            &Method::HEAD => Method::GET,
+            method => method.clone(),
+        };
+        self.0.get(&(method, path)).copied()
+    }
+}
+
+/// Middleware, before all that decides by it: leaves the operation's [`Access`] in the extensions.
+pub(crate) async fn find_operation(
+    State(operations): State<Operations>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    if let Some(access) = operations.find(&request) {
+        request.extensions_mut().insert(access);
+    }
+    next.run(request).await
+}
+
+/// Middleware, after signing in and limits: only callers with the permission pass.
+///
+/// A request without an operation reaches no handler: there is only the answer "no such address".
+pub(crate) async fn authorize(request: Request, next: Next) -> Response {
+    let access = request.extensions().get::<Access>().copied();
+    let Some(permission) = access.and_then(|access| access.permission) else {
+        return next.run(request).await;
+    };
+    let (mut parts, body) = request.into_parts();
+    let caller = <Caller as FromRequestParts<()>>::from_request_parts(&mut parts, &()).await;
+    match caller.and_then(|caller| caller.require(&permission)) {
+        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// Middleware that gives up on a handler after `limit`. AI calls and uploads keep their own time.
+pub(crate) async fn time_out(
+    State(limit): State<Duration>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let class = request.extensions().get::<Access>().map(|access| access.class);
+    if matches!(class, Some(RateClass::Chat | RateClass::Generation | RateClass::Uploads)) {
+        return next.run(request).await;
+    }
+    let answer = tokio::time::timeout(limit, next.run(request)).await;
+    answer.unwrap_or_else(|_| {
+        let detail = "the request took too long";
+        Problem::new(StatusCode::GATEWAY_TIMEOUT, "timed_out", detail).into_response()
+    })
+}

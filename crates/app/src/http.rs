@@ -1,0 +1,123 @@
+use std::time::Duration;
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request},
+    middleware::{from_fn, from_fn_with_state},
+};
+use http::{HeaderName, HeaderValue, Method, header};
+use kernel::Environment;
+use tower::ServiceBuilder;
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    cors::CorsLayer,
+    request_id::{PropagateRequestIdLayer, SetRequestIdLayer},
+    trace::TraceLayer,
+};
+use utoipa_swagger_ui::SwaggerUi;
+use web::{MakeRequestId, RequestId, TrustedProxies};
+
+use crate::{
+    App, document,
+    gate::{Operations, authorize, find_operation, time_out},
+};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const BODY_LIMIT: usize = 1024 * 1024;
+const TIME_LIMIT: Duration = Duration::from_secs(30);
+
+/// How this deployment is reached.
+#[derive(Clone, Debug, Default)]
+pub struct HttpSettings {
+    /// Decides on HSTS.
+    pub environment: Environment,
+    /// How many reverse proxies stand in front.
+    pub trusted_proxies: TrustedProxies,
+    /// Origins whose pages may call the API from a browser.
+    pub cors_origins: Vec<HeaderValue>,
+}
+
+impl App {
+    /// The service. `gates` adds the layers that find out who calls and that limit how often; they
+    /// run after the operation is known and before permission is checked.
+    pub fn into_router(
+        self,
+        settings: &HttpSettings,
+        gates: impl FnOnce(Router) -> Router,
+    ) -> Router {
+        let (router, operations) = self.routes.into_parts();
+        let (router, openapi) = router.split_for_parts();
+        let router = router
+            .fallback(web::fallback)
+            .method_not_allowed_fallback(web::method_not_allowed)
+            .layer(from_fn(authorize));
+        let router = gates(router)
+            .layer(from_fn_with_state(TIME_LIMIT, time_out))
+            .layer(from_fn_with_state(Operations::new(operations), find_operation))
+            .merge(docs(document::finish(openapi)));
+        outer_layers(router, settings)
+    }
+}
+
+/// What surrounds every answer, the first line outermost.
+fn outer_layers(router: Router, settings: &HttpSettings) -> Router {
+    let proxies = settings.trusted_proxies;
+    let layers = ServiceBuilder::new()
+        .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestId))
+        .map_request(move |mut request: Request| {
+            let client = proxies.client_of(&request);
+            let id = RequestId::of(&request);
+            request.extensions_mut().insert(client);
+            if let Some(id) = id {
+                request.extensions_mut().insert(id);
+            }
+            request
+        })
+        .layer(TraceLayer::new_for_http().make_span_with(span))
+        .layer(PropagateRequestIdLayer::new(REQUEST_ID))
+        .layer(from_fn_with_state(settings.environment, web::security_headers))
+        .layer(cors(settings))
+        .layer(from_fn(web::render_problems))
+        .layer(CatchPanicLayer::custom(web::panicked))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT));
+    router.layer(layers)
+}
+
+/// Log lines inside it carry the request's id, and, once known, who called.
+fn span(request: &Request) -> tracing::Span {
+    let id = request.extensions().get::<RequestId>().map_or("", RequestId::as_str);
+    tracing::info_span!(
+        "request",
+        request_id = id,
+        method = %request.method(),
+        path = request.uri().path(),
+        org = tracing::field::Empty,
+        user = tracing::field::Empty,
+    )
+}
+
+fn cors(settings: &HttpSettings) -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(settings.cors_origins.clone())
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::IF_MATCH,
+            HeaderName::from_static("idempotency-key"),
+        ])
+        .expose_headers([header::ETAG, header::RETRY_AFTER, REQUEST_ID])
+}
+
+/// The documentation page, which alone may run scripts, and only our own.
+fn docs(openapi: utoipa::openapi::OpenApi) -> Router {
+    let policy = HeaderValue::from_static(
+        "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; \
+         img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'",
+    );
+    let add_policy = tower_http::set_header::SetResponseHeaderLayer::overriding(
+        header::CONTENT_SECURITY_POLICY,
+        policy,
+    );
+    Router::from(SwaggerUi::new("/docs").url("/openapi.json", openapi)).layer(add_policy)
+}

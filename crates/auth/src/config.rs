@@ -1,0 +1,75 @@
+use kernel::Environment;
+use secrecy::{ExposeSecret, SecretString};
+
+/// The secret behind every token, and what passwords must be like.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub struct Config {
+    /// At least 32 random bytes from which the signing keys are derived, such as of `openssl rand -base64 32`. Unset, development makes its own.
+    #[arg(long, env, hide_env_values = true)]
+    pub auth_secret: Option<SecretString>,
+
+    /// The `AUTH_SECRET` before this one. Access tokens it signed stay valid until it is removed; a quarter of an hour is enough.
+    #[arg(long, env, hide_env_values = true)]
+    pub auth_secret_previous: Option<SecretString>,
+
+    /// Characters that a password has at least.
+    #[arg(long, env, default_value_t = 12, value_parser = clap::value_parser!(u16).range(12..=64))]
+    pub password_min_length: u16,
+}
+
+impl Config {
+    /// What is wrong, to be shown together with every other setting's errors.
+    pub fn problems(&self, environment: Environment) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.auth_secret.is_none() && environment != Environment::Development {
+            problems.push(format!("AUTH_SECRET is not set, which {environment} needs"));
+        }
+        let secrets = [
+            ("AUTH_SECRET", &self.auth_secret),
+            ("AUTH_SECRET_PREVIOUS", &self.auth_secret_previous),
+        ];
+        for (name, secret) in secrets {
+            if secret.as_ref().is_some_and(|secret| is_weak(secret.expose_secret())) {
+                problems.push(format!(
+                    "{name} can be guessed: it needs at least 32 random bytes (openssl rand -base64 32)"
+                ));
+            }
+        }
+        problems
+    }
+}
+
+/// Whether it is too short, or long but not random.
+fn is_weak(secret: &str) -> bool {
+    let mut bytes = secret.as_bytes().to_vec();
+    bytes.sort_unstable();
+    bytes.dedup();
+    secret.len() < 32 || bytes.len() < 10
+}
+
+#[cfg(test)]
+mod tests {
+    use kernel::Environment::{Development, Production};
+
+    use super::Config;
+
+    fn problems(secret: Option<&str>, environment: kernel::Environment) -> usize {
+        let auth_secret = secret.map(Into::into);
+        let config = Config { auth_secret, auth_secret_previous: None, password_min_length: 12 };
+        config.problems(environment).len()
+    }
+
+    #[test]
+    fn a_guessable_secret_is_refused_everywhere_and_a_missing_one_outside_development() {
+        assert_eq!(problems(None, Development), 0);
+        assert_eq!(problems(None, Production), 1);
+        for secret in
+            ["", "short", &"a".repeat(64), "01234567890123456789012345678901"[..31].into()]
+        {
+            assert_eq!(problems(Some(secret), Development), 1, "{secret:?}");
+        }
+        let random = "4vX0yPq1cJ8sQv5oE2mTtJc3dZkq9w7RkS0nU6bYhLw=";
+        assert_eq!(problems(Some(random), Production), 0);
+    }
+}

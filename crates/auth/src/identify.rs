@@ -1,0 +1,68 @@
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    middleware::Next,
+    response::Response,
+};
+use tracing::{Span, field::display};
+use web::{Identity, Problem};
+
+use crate::{Auth, Session, api_key, secret, standing::Proof};
+
+/// Middleware, in front of limits and permissions: finds out who calls, and leaves it as an
+/// [`Identity`] in the request's extensions.
+pub async fn identify(State(auth): State<Auth>, mut request: Request, next: Next) -> Response {
+    let identity = auth.identity(request.headers()).await;
+    if let Identity::Known(caller) = &identity {
+        Span::current().record("org", display(caller.org)).record("user", display(caller.user));
+    }
+    request.extensions_mut().insert(identity);
+    next.run(request).await
+}
+
+impl Auth {
+    async fn identity(&self, headers: &HeaderMap) -> Identity {
+        let mut values = headers.get_all(header::AUTHORIZATION).iter();
+        let Some(value) = values.next() else { return Identity::Anonymous };
+        let proof = match (bearer(value), values.next()) {
+            (Some(token), None) => self.proof(token),
+            _ => None,
+        };
+        let Some(proof) = proof else { return Identity::Refused(invalid_token()) };
+        match self.standings.of(proof).await {
+            Ok(Some(standing)) => Identity::Known(standing.caller),
+            Ok(None) => Identity::Refused(invalid_token()),
+            // Not knowing is no reason to send somebody to sign in again.
+            Err(error) => Identity::Refused(Problem::unavailable(error)),
+        }
+    }
+
+    /// What `token` proves, before the database is asked.
+    fn proof(&self, token: &str) -> Option<Proof> {
+        if token.matches('.').count() == 2 {
+            let claims = self.access_tokens.verify(token, self.clock.now())?;
+            return Some(Proof::Session(claims.sid));
+        }
+        api_key::is_well_formed(token).then(|| Proof::Key(secret::hash(token)))
+    }
+
+    /// Makes the end of sessions known at once, on this instance.
+    pub(crate) async fn forget(&self, sessions: impl IntoIterator<Item = kernel::Id<Session>>) {
+        for session in sessions {
+            self.standings.forget(Proof::Session(session)).await;
+        }
+    }
+}
+
+fn bearer(value: &HeaderValue) -> Option<&str> {
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+fn invalid_token() -> Problem {
+    let detail = "the access token or API key does not hold, or no longer";
+    let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+    Problem::new(StatusCode::UNAUTHORIZED, "invalid_token", detail)
+        .header(header::WWW_AUTHENTICATE, challenge)
+        .action("Refresh the access token, sign in again, or use another API key.")
+}

@@ -1,0 +1,35 @@
+use kernel::{Id, Org, User};
+use secrecy::SecretString;
+
+use crate::{ApiKey, Auth, Error, NewApiKey, Result, standing::Proof};
+
+impl Auth {
+    /// Makes an API key for `org` with the rights of `user`. The secret cannot be had again.
+    pub async fn create_api_key(
+        &self,
+        org: Id<Org>,
+        user: Id<User>,
+        new: NewApiKey,
+    ) -> Result<(ApiKey, SecretString)> {
+        let now = self.clock.now();
+        new.check(now)?;
+        let mut tx = self.db.tenant(org).await?;
+        let created = ApiKey::create(&mut tx, org, user, new, now).await?;
+        tx.commit().await?;
+        tracing::info!(%org, %user, key = %created.0.id, "an API key was made");
+        Ok(created)
+    }
+
+    /// Ends an API key of `org`.
+    pub async fn revoke_api_key(&self, org: Id<Org>, id: Id<kernel::ApiKey>) -> Result<()> {
+        let mut tx = self.db.tenant(org).await?;
+        let hash = ApiKey::revoke(&mut tx, org, id, self.clock.now()).await?;
+        let hash = hash.ok_or(Error::ApiKeyNotFound)?;
+        tx.commit().await?;
+        if let Ok(hash) = hash.try_into() {
+            self.standings.forget(Proof::Key(hash)).await;
+        }
+        tracing::info!(%org, key = %id, "an API key was revoked");
+        Ok(())
+    }
+}

@@ -1,0 +1,72 @@
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use kernel::EmailAddress;
+use rate_limit::{ATTEMPTS_PER_ACCOUNT, Quota};
+use web::{ClientIp, Problem};
+
+use crate::{Auth, secret, user::User};
+
+const PER_NETWORK: Quota = Quota::per_minute(10);
+/// From everywhere together, so that guessing does not become cheap with many addresses.
+const ATTEMPTS_ON_ACCOUNT: Quota = Quota { count: 10, per: std::time::Duration::from_mins(10) };
+const REQUESTS_PER_ADDRESS: Quota = Quota::per_minute(3);
+const LINKS_PER_NETWORK: Quota = Quota::per_minute(5);
+const MAILS_PER_ADDRESS: Quota = Quota::per_hour(5);
+
+/// Every attempt counts, right or wrong, and before any password is hashed: so reaching a limit
+/// tells nothing about the password, and costs an attacker more than it costs us.
+impl Auth {
+    pub(crate) async fn limit_network(&self, ip: ClientIp) -> web::Result<()> {
+        self.limits.check("auth", &network(ip), PER_NETWORK).await
+    }
+
+    /// Counts an attempt at the password of `user`, or of nobody, which must look the same.
+    ///
+    /// The count over all networks belongs to the password: who chooses a new one by mail gets in,
+    /// however long a stranger goes on guessing the old one.
+    pub(crate) async fn limit_account(
+        &self,
+        ip: ClientIp,
+        email: &EmailAddress,
+        user: Option<&User>,
+    ) -> web::Result<()> {
+        let here = format!("{}@{}", blind(email.as_str()), network(ip));
+        self.limits.check("account", &here, ATTEMPTS_PER_ACCOUNT).await?;
+        let password = user.map_or("", |user| &user.password_hash);
+        let everywhere = blind(&format!("{email} {password}"));
+        self.limits.check("account-everywhere", &everywhere, ATTEMPTS_ON_ACCOUNT).await
+    }
+
+    /// Counts a request that leads to a mail.
+    pub(crate) async fn limit_mail_requests(
+        &self,
+        ip: ClientIp,
+        email: &EmailAddress,
+    ) -> web::Result<()> {
+        self.limit_network(ip).await?;
+        self.limits.check("address", &blind(email.as_str()), REQUESTS_PER_ADDRESS).await
+    }
+
+    /// Counts an attempt to guess a link.
+    pub(crate) async fn limit_links(&self, ip: ClientIp) -> web::Result<()> {
+        self.limits.check("link", &network(ip), LINKS_PER_NETWORK).await
+    }
+
+    /// Whether one more mail may go to `email` now. Not told to anybody: it would tell a stranger
+    /// how often others asked.
+    pub(crate) async fn may_mail(&self, email: &EmailAddress) -> web::Result<bool> {
+        match self.limits.check("mails", &blind(email.as_str()), MAILS_PER_ADDRESS).await {
+            Ok(()) => Ok(true),
+            Err(Problem { status, .. }) if status.as_u16() == 429 => Ok(false),
+            Err(problem) => Err(problem),
+        }
+    }
+}
+
+fn network(ip: ClientIp) -> String {
+    ip.subscriber().to_string()
+}
+
+/// A name for `text` that does not show it, for a table that needs no addresses.
+fn blind(text: &str) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(secret::hash(text))
+}

@@ -1,0 +1,157 @@
+use std::{sync::Arc, thread};
+
+use argon2::{
+    Algorithm, Argon2, Params, Version,
+    password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
+};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::{sync::Semaphore, task::spawn_blocking};
+use unicode_normalization::UnicodeNormalization;
+
+use crate::password_policy::LONGEST;
+
+/// OWASP's second choice (ASVS 5.0, appendix C): the least memory that needs only two passes.
+const MEMORY_KIB: u32 = 19 * 1024;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+
+/// Hashes and checks passwords: off the threads that serve requests, and no more at once than there
+/// are cores, as more would take memory but not finish earlier.
+#[derive(Clone)]
+pub(crate) struct Passwords {
+    slots: Arc<Semaphore>,
+    argon2: Argon2<'static>,
+}
+
+/// What a password was found to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Wrong,
+    Right,
+    /// Right, but stored with parameters that we no longer use.
+    Outdated,
+}
+
+impl Passwords {
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let params = Params::new(MEMORY_KIB, PASSES, LANES, None)?;
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        Ok(Self { slots: Arc::new(Semaphore::new(cores)), argon2 })
+    }
+
+    pub(crate) async fn hash(&self, password: &SecretString) -> anyhow::Result<String> {
+        let password = normalized(password);
+        let hashed = self.run(move |argon2| {
+            argon2.hash_password(password.expose_secret().as_bytes()).map(|hash| hash.to_string())
+        });
+        Ok(hashed.await??)
+    }
+
+    /// Compares `password` with a stored hash. Without one it takes as long and finds it wrong, so
+    /// that time does not tell who has an account.
+    pub(crate) async fn verify(
+        &self,
+        password: &SecretString,
+        hash: Option<&str>,
+    ) -> anyhow::Result<Verdict> {
+        let hash = hash.map_or_else(hash_of_nothing, ToOwned::to_owned);
+        let password = normalized(password);
+        self.run(move |argon2| {
+            let stored = PasswordHash::new(&hash)?;
+            match argon2.verify_password(password.expose_secret().as_bytes(), &stored) {
+                Err(argon2::password_hash::Error::PasswordInvalid) => Ok(Verdict::Wrong),
+                Err(error) => Err(error.into()),
+                Ok(()) if hash.starts_with(&usual_prefix()) => Ok(Verdict::Right),
+                Ok(()) => Ok(Verdict::Outdated),
+            }
+        })
+        .await?
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Argon2<'static>) -> T + Send + 'static,
+    ) -> anyhow::Result<T> {
+        // The slot moves along: a caller who goes away does not free it while the work goes on.
+        let slot = self.slots.clone().acquire_owned().await?;
+        let argon2 = self.argon2.clone();
+        let work = move || {
+            let result = work(&argon2);
+            drop(slot);
+            result
+        };
+        Ok(spawn_blocking(work).await?)
+    }
+}
+
+/// One form for what looks the same on every keyboard (NIST SP 800-63B). What is too long to be a
+/// password stays so, but no longer.
+pub(crate) fn normalized(password: &SecretString) -> SecretString {
+    password.expose_secret().nfkc().take(LONGEST + 1).collect::<String>().into()
+}
+
+/// How a hash made today begins.
+fn usual_prefix() -> String {
+    format!("$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}$")
+}
+
+/// A hash that costs as much to compare with as any other, and that no password has.
+fn hash_of_nothing() -> String {
+    let (salt, output) = ("A".repeat(22), "A".repeat(43));
+    format!("{}{salt}${output}", usual_prefix())
+}
+
+#[cfg(test)]
+mod tests {
+    use argon2::{Argon2, Params, PasswordHasher};
+
+    use super::{Passwords, Verdict, hash_of_nothing, usual_prefix};
+
+    #[tokio::test]
+    async fn a_password_is_right_only_to_the_last_character() {
+        let passwords = Passwords::new().unwrap();
+        let hash = passwords.hash(&"a".repeat(128).into()).await.unwrap();
+        assert!(hash.starts_with(&usual_prefix()), "{hash}");
+        let verdict = |text: String| {
+            let passwords = passwords.clone();
+            let hash = hash.clone();
+            async move { passwords.verify(&text.into(), Some(&hash)).await.unwrap() }
+        };
+        assert_eq!(verdict("a".repeat(128)).await, Verdict::Right);
+        assert_eq!(verdict("a".repeat(127) + "b").await, Verdict::Wrong);
+        assert_eq!(verdict("a".repeat(127) + "A").await, Verdict::Wrong);
+        assert_eq!(verdict("a".repeat(129)).await, Verdict::Wrong);
+    }
+
+    #[tokio::test]
+    async fn composed_and_decomposed_letters_are_the_same_password() {
+        let passwords = Passwords::new().unwrap();
+        let hash = passwords.hash(&" caf\u{e9} au lait \u{1F980}".into()).await.unwrap();
+        let verify = |text: &str| {
+            let (passwords, hash, text) = (passwords.clone(), hash.clone(), text.into());
+            async move { passwords.verify(&text, Some(&hash)).await.unwrap() }
+        };
+        assert_eq!(verify(" cafe\u{301} au lait \u{1F980}").await, Verdict::Right);
+        assert_eq!(verify("cafe\u{301} au lait \u{1F980}").await, Verdict::Wrong);
+    }
+
+    #[tokio::test]
+    async fn a_hash_with_former_parameters_still_counts_and_is_told_apart() {
+        let former = Argon2::from(Params::new(8, 1, 1, None).unwrap());
+        let hash = former.hash_password(b"correct horse battery").unwrap().to_string();
+        let passwords = Passwords::new().unwrap();
+        let verdict = passwords.verify(&"correct horse battery".into(), Some(&hash)).await.unwrap();
+        assert_eq!(verdict, Verdict::Outdated);
+    }
+
+    #[tokio::test]
+    async fn without_an_account_every_password_is_wrong_at_the_same_cost() {
+        let passwords = Passwords::new().unwrap();
+        assert_eq!(
+            passwords.verify(&"anything at all".into(), None).await.unwrap(),
+            Verdict::Wrong
+        );
+        assert!(hash_of_nothing().starts_with(&usual_prefix()));
+    }
+}

@@ -1,0 +1,85 @@
+use email::PasswordReset;
+use jobs::{Job, enqueue};
+use kernel::EmailAddress;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use web::ClientIp;
+
+use crate::{
+    Auth, Error, Result, Session,
+    email_token::{EmailToken, Purpose},
+    lifetimes,
+    user::User,
+};
+
+/// Sends a link for a new password to an address, if it belongs to an account.
+///
+/// A job, so that the answer to the request cannot tell whether there is such an account.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct SendPasswordReset {
+    email: EmailAddress,
+}
+
+impl Job for SendPasswordReset {
+    const NAME: &'static str = "auth.send_password_reset";
+    type Context = Auth;
+
+    async fn run(self, auth: Auth) -> anyhow::Result<()> {
+        let found = User::by_email(auth.db.pool(), &self.email).await?;
+        let Some(found) = found.filter(|user| user.disabled_at.is_none()) else { return Ok(()) };
+        if !auth.may_mail(&self.email).await? {
+            return Ok(());
+        }
+        let mut tx = auth.db.begin().await?;
+        if let Some(user) = User::lock(&mut tx, found.id).await? {
+            let now = auth.clock.now();
+            let (email, purpose) = (&user.email, Purpose::ResetPassword);
+            let token = EmailToken::issue(&mut tx, user.id, email, purpose, now).await?;
+            let link = auth.link("password-resets", &token);
+            let minutes = lifetimes::PASSWORD_RESET.num_minutes();
+            let mail = PasswordReset { name: &user.name, link: &link, minutes };
+            auth.mailer.queue(&mut tx, email, Some(user.id), &mail).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+}
+
+impl Auth {
+    /// Asks for a link.
+    pub async fn request_password_reset(&self, email: EmailAddress, ip: ClientIp) -> Result<()> {
+        self.limit_mail_requests(ip, &email).await?;
+        let mut db = self.db.pool().acquire().await?;
+        Ok(enqueue(&mut db, &SendPasswordReset { email }).await?)
+    }
+
+    /// Sets a new password for whoever the link with `token` was sent to, and ends all that the old
+    /// one opened: every session and every other link. API keys stay: they have secrets of their own.
+    pub async fn reset_password(
+        &self,
+        token: &str,
+        password: &SecretString,
+        ip: ClientIp,
+    ) -> Result<()> {
+        self.limit_links(ip).await?;
+        let (purpose, now) = (Purpose::ResetPassword, self.clock.now());
+        let sent = EmailToken::find(self.db.pool(), token, purpose, now).await?;
+        let sent = sent.ok_or(Error::InvalidLink)?;
+        let user = User::get(self.db.pool(), sent.user).await?.ok_or(Error::InvalidLink)?;
+        // A refused password does not cost the link.
+        self.check_password(password, &user.email, &user.name)?;
+        let hash = self.passwords.hash(password).await?;
+        let mut tx = self.db.begin().await?;
+        let user = User::lock(&mut tx, user.id).await?;
+        let user = user.filter(|user| user.email == sent.email).ok_or(Error::InvalidLink)?;
+        EmailToken::consume(&mut tx, token, purpose, now).await?.ok_or(Error::InvalidLink)?;
+        User::set_password(&mut tx, user.id, &hash).await?;
+        // They have read a mail to that address.
+        User::verify_email(&mut tx, user.id, now).await?;
+        EmailToken::void_all(&mut tx, user.id).await?;
+        let ended = Session::revoke_all(&mut tx, user.id, now).await?;
+        tx.commit().await?;
+        self.forget(ended).await;
+        tracing::info!(user = %user.id, %ip, "chose a new password");
+        Ok(())
+    }
+}

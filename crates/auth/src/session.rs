@@ -1,0 +1,134 @@
+use chrono::{DateTime, Utc};
+use kernel::{Id, Org, User};
+use sqlx::{PgConnection, PgExecutor};
+use web::ClientIp;
+
+use crate::lifetimes;
+
+/// A person signed in on one device, acting in one org.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Identifies it.
+    pub id: Id<Session>,
+    /// Who signed in.
+    pub user: Id<User>,
+    /// The org they act in.
+    pub org: Id<Org>,
+    /// Its latest end, whatever happens, is counted from here.
+    pub created_at: DateTime<Utc>,
+    /// When it ends unless it is used before.
+    pub expires_at: DateTime<Utc>,
+    /// When it was ended early.
+    pub revoked_at: Option<DateTime<Utc>>,
+}
+
+/// Where somebody signs in from, to be recognised in a list of sessions.
+#[derive(Clone, Debug)]
+pub struct Device {
+    /// The network address.
+    pub ip: ClientIp,
+    /// What the browser or program calls itself.
+    pub user_agent: Option<String>,
+}
+
+impl Session {
+    pub(crate) async fn start(
+        db: &mut PgConnection,
+        user: Id<User>,
+        org: Id<Org>,
+        device: &Device,
+        now: DateTime<Utc>,
+    ) -> sqlx::Result<Self> {
+        let expires_at = now + lifetimes::SESSION_IDLE;
+        let session =
+            Self { id: Id::new(), user, org, created_at: now, expires_at, revoked_at: None };
+        sqlx::query!(
+            "insert into sessions
+                 (id, user_id, org_id, ip, user_agent, created_at, last_seen_at, expires_at)
+             values ($1, $2, $3, $4, $5, $6, $6, $7)",
+            session.id as _,
+            user as _,
+            org as _,
+            device.ip.to_string(),
+            device.user_agent,
+            now,
+            expires_at,
+        )
+        .execute(db)
+        .await?;
+        Ok(session)
+    }
+
+    /// The session that a refresh token belongs to, locked: its tokens are replaced one at a time.
+    pub(crate) async fn lock_by_refresh_token(
+        db: &mut PgConnection,
+        hash: &[u8],
+    ) -> sqlx::Result<Option<Self>> {
+        sqlx::query_as!(
+            Self,
+            r#"select id as "id: _", user_id as "user: _", org_id as "org: _",
+                      created_at, expires_at, revoked_at
+               from sessions
+               where id = (select session_id from refresh_tokens where hash = $1)
+               for update"#,
+            hash,
+        )
+        .fetch_optional(db)
+        .await
+    }
+
+    pub(crate) fn is_over(&self, now: DateTime<Utc>) -> bool {
+        self.revoked_at.is_some() || self.expires_at <= now
+    }
+
+    /// Counts as used: the idle time starts anew, within the life of the whole session.
+    pub(crate) async fn touch(
+        &mut self,
+        db: &mut PgConnection,
+        now: DateTime<Utc>,
+    ) -> sqlx::Result<()> {
+        self.expires_at = (now + lifetimes::SESSION_IDLE).min(self.created_at + lifetimes::SESSION);
+        sqlx::query!(
+            "update sessions set last_seen_at = $2, expires_at = $3 where id = $1",
+            self.id as _,
+            now,
+            self.expires_at,
+        )
+        .execute(db)
+        .await?;
+        Ok(())
+    }
+
+    /// Ends a session together with its refresh tokens, which are nothing without it.
+    pub(crate) async fn revoke(
+        db: impl PgExecutor<'_>,
+        id: Id<Self>,
+        now: DateTime<Utc>,
+    ) -> sqlx::Result<()> {
+        sqlx::query!(
+            "update sessions set revoked_at = $2 where id = $1 and revoked_at is null",
+            id as _,
+            now,
+        )
+        .execute(db)
+        .await?;
+        Ok(())
+    }
+
+    /// Ends every session of `user`; returns which.
+    pub(crate) async fn revoke_all(
+        db: &mut PgConnection,
+        user: Id<User>,
+        now: DateTime<Utc>,
+    ) -> sqlx::Result<Vec<Id<Self>>> {
+        sqlx::query_scalar!(
+            r#"update sessions set revoked_at = $2
+               where user_id = $1 and revoked_at is null
+               returning id as "id: _""#,
+            user as _,
+            now,
+        )
+        .fetch_all(db)
+        .await
+    }
+}

@@ -1,0 +1,130 @@
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use db::Db;
+use kernel::{Clock, Id, Org, User};
+use moka::future::Cache;
+use quotas::Entitlement;
+use web::{Caller, Credential, Role, Scopes, Tier};
+
+use crate::{ApiKey, Session};
+
+/// How long a change of role, plan, account, session or key may go unnoticed.
+const STALENESS: Duration = Duration::from_secs(1);
+const CAPACITY: u64 = 100_000;
+
+/// What a caller proved to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Proof {
+    Session(Id<Session>),
+    /// The key with this hash.
+    Key([u8; 32]),
+}
+
+/// What a proof is worth.
+#[derive(Clone, Debug)]
+pub(crate) struct Standing {
+    pub(crate) caller: Caller,
+    pub(crate) expires_at: Option<DateTime<Utc>>,
+}
+
+/// What every proof is worth, as of a second ago at most.
+#[derive(Clone)]
+pub(crate) struct Standings {
+    db: Db,
+    clock: Clock,
+    cache: Cache<Proof, Option<Standing>>,
+}
+
+impl Standings {
+    pub(crate) fn new(db: Db, clock: Clock) -> Self {
+        let cache = Cache::builder().max_capacity(CAPACITY).time_to_live(STALENESS).build();
+        Self { db, clock, cache }
+    }
+
+    /// Many requests with one proof ask the database once. A failure is not remembered.
+    pub(crate) async fn of(&self, proof: Proof) -> Result<Option<Standing>, Arc<sqlx::Error>> {
+        let load = async {
+            match proof {
+                Proof::Session(id) => self.of_session(id).await,
+                Proof::Key(hash) => self.of_key(hash).await,
+            }
+        };
+        let standing = self.cache.try_get_with(proof, load).await?;
+        let now = self.clock.now();
+        Ok(standing.filter(|standing| standing.expires_at.is_none_or(|end| end > now)))
+    }
+
+    /// Makes a change known at once, on this instance.
+    pub(crate) async fn forget(&self, proof: Proof) {
+        self.cache.invalidate(&proof).await;
+    }
+
+    async fn of_session(&self, id: Id<Session>) -> sqlx::Result<Option<Standing>> {
+        let row = sqlx::query!(
+            r#"select s.user_id as "user: Id<User>", s.org_id as "org: Id<Org>", s.expires_at,
+                      m.role as "role: Role"
+               from sessions s
+               join users u on u.id = s.user_id and u.disabled_at is null
+               join memberships m on m.org_id = s.org_id and m.user_id = s.user_id
+               where s.id = $1 and s.revoked_at is null"#,
+            id as _,
+        )
+        .fetch_optional(self.db.pool())
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let caller = Caller {
+            user: row.user,
+            org: row.org,
+            role: row.role,
+            tier: self.tier(row.org).await?,
+            credential: Credential::Session(id.uuid()),
+        };
+        Ok(Some(Standing { caller, expires_at: Some(row.expires_at) }))
+    }
+
+    async fn of_key(&self, hash: [u8; 32]) -> sqlx::Result<Option<Standing>> {
+        let row = sqlx::query!(
+            r#"select k.id as "id: Id<kernel::ApiKey>", k.user_id as "user: Id<User>",
+                      k.org_id as "org: Id<Org>", k.scopes, k.expires_at, k.last_used_at,
+                      m.role as "role: Role"
+               from api_keys k
+               join users u on u.id = k.user_id and u.disabled_at is null
+               join memberships m on m.org_id = k.org_id and m.user_id = k.user_id
+               where k.hash = $1 and k.revoked_at is null"#,
+            &hash,
+        )
+        .fetch_optional(self.db.pool())
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        self.note_use(row.id, row.last_used_at);
+        let credential = Credential::Key { id: row.id, scopes: Scopes(row.scopes.into()) };
+        let caller = Caller {
+            user: row.user,
+            org: row.org,
+            role: row.role,
+            tier: self.tier(row.org).await?,
+            credential,
+        };
+        Ok(Some(Standing { caller, expires_at: row.expires_at }))
+    }
+
+    async fn tier(&self, org: Id<Org>) -> sqlx::Result<Tier> {
+        let entitlement = Entitlement::of(self.db.pool(), org).await?;
+        Ok(entitlement.map(|entitlement| entitlement.tier).unwrap_or_default())
+    }
+
+    /// Beside the request, which need not wait for it nor fail with it.
+    fn note_use(&self, key: Id<kernel::ApiKey>, last_used_at: Option<DateTime<Utc>>) {
+        let now = self.clock.now();
+        if last_used_at.is_some_and(|last| now - last < TimeDelta::minutes(1)) {
+            return;
+        }
+        let db = self.db.clone();
+        tokio::spawn(async move {
+            if let Err(error) = ApiKey::touch(db.pool(), key, now).await {
+                tracing::warn!(%key, %error, "the use of an API key was not noted");
+            }
+        });
+    }
+}

@@ -1,0 +1,52 @@
+//! Takes over the state of Stripe's objects: idempotent, in any order, any number of times at once.
+
+mod session;
+mod subscription;
+
+use jobs::Job;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Billing, Checkout, Error, Result,
+    event::{Event, Outcome, Subject},
+};
+
+/// Brings our books in line with what an event is about. What the event says is not used: by now
+/// it may be old.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ApplyStripeEvent {
+    pub(crate) id: String,
+}
+
+impl Job for ApplyStripeEvent {
+    const NAME: &'static str = "billing.apply_stripe_event";
+    type Context = Billing;
+
+    async fn run(self, billing: Billing) -> anyhow::Result<()> {
+        let Some(event) = Event::waiting(billing.db.pool(), &self.id).await? else {
+            return Ok(());
+        };
+        let outcome = billing.apply(&event).await?;
+        Ok(event.handled(billing.db.pool(), outcome, billing.clock.now()).await?)
+    }
+}
+
+impl Billing {
+    async fn apply(&self, event: &Event) -> Result<Outcome> {
+        let stripe = self.stripe()?;
+        match event.subject() {
+            Subject::Session(id) => self.apply_session(stripe, &stripe.session(id).await?).await,
+            Subject::Payment(id) => match stripe.session_of(id).await? {
+                Some(session) => self.apply_session(stripe, &session).await,
+                None => Ok(Outcome::Ignored),
+            },
+            Subject::Customer(id) => self.apply_subscription(stripe, id).await,
+            Subject::Other => Ok(Outcome::Ignored),
+        }
+    }
+}
+
+/// An item that was sold must stay in the catalogue.
+fn no_longer_known(checkout: &Checkout) -> Error {
+    Error::UnknownItem { item: checkout.item.clone() }
+}

@@ -1,0 +1,162 @@
+use serde::Deserialize;
+
+use crate::{Interval, Pack, Plan};
+
+const CATALOGUE: &str = include_str!("../catalogue.toml");
+
+/// Everything that can be bought, the cheapest first.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Catalogue {
+    plans: Vec<Plan>,
+    packs: Vec<Pack>,
+}
+
+/// Why a text is not a catalogue.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidCatalogue {
+    /// It cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] toml::de::Error),
+    /// It breaks a rule.
+    #[error("{0}")]
+    Rule(String),
+}
+
+/// One line of a checkout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offer<'a> {
+    /// A plan, paid until further notice.
+    Plan(&'a Plan, Interval),
+    /// A pack, paid once.
+    Pack(&'a Pack),
+}
+
+impl Offer<'_> {
+    /// What to send to buy it.
+    pub fn item(&self) -> String {
+        match self {
+            Self::Plan(plan, interval) => format!("plan-{}-{interval}", plan.id),
+            Self::Pack(pack) => pack.id.clone(),
+        }
+    }
+
+    /// What it is called on the bill.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Plan(plan, _) => plan.name.clone(),
+            Self::Pack(pack) => format!("{} credits", pack.credits),
+        }
+    }
+
+    /// What it costs.
+    pub fn cents(&self) -> i64 {
+        match self {
+            Self::Plan(plan, interval) => plan.cents(*interval),
+            Self::Pack(pack) => pack.cents,
+        }
+    }
+}
+
+impl Catalogue {
+    /// The catalogue that the program was built with.
+    ///
+    /// # Panics
+    /// If it breaks a rule, which a test excludes.
+    pub fn embedded() -> Self {
+        Self::parse(CATALOGUE).expect("the embedded catalogue keeps the rules")
+    }
+
+    /// Reads a catalogue in TOML.
+    pub fn parse(text: &str) -> Result<Self, InvalidCatalogue> {
+        let catalogue: Self = toml::from_str(text)?;
+        catalogue.require_plans_to_rise()?;
+        catalogue.require_packs_to_rise()?;
+        Ok(catalogue)
+    }
+
+    /// Every plan.
+    pub fn plans(&self) -> &[Plan] {
+        &self.plans
+    }
+
+    /// Every pack.
+    pub fn packs(&self) -> &[Pack] {
+        &self.packs
+    }
+
+    /// The plan of whoever pays for none.
+    pub fn free(&self) -> &Plan {
+        &self.plans[0]
+    }
+
+    /// What is sold under the name `item`.
+    pub fn offer(&self, item: &str) -> Option<Offer<'_>> {
+        if let Some(pack) = self.packs.iter().find(|pack| pack.id == item) {
+            return Some(Offer::Pack(pack));
+        }
+        let (id, interval) = item.strip_prefix("plan-")?.rsplit_once('-')?;
+        let interval = interval.parse().ok()?;
+        let plan = self.plans.iter().find(|plan| plan.id == id)?;
+        (plan.cents(interval) > 0).then_some(Offer::Plan(plan, interval))
+    }
+
+    /// Who pays more must get more, in every respect; ids are then distinct if tiers are.
+    fn require_plans_to_rise(&self) -> Result<(), InvalidCatalogue> {
+        let free = self.plans.first().is_some_and(|plan| plan.month_cents == 0);
+        require(free, || "the first plan must be free".to_owned())?;
+        for (index, plan) in self.plans.iter().enumerate() {
+            let id = &plan.id;
+            let known = self.plans[..index].iter().any(|other| other.id == *id);
+            require(!known, || format!("two plans have the id {id}"))?;
+            let year = plan.month_cents.min(1)..=plan.month_cents.saturating_mul(12);
+            require(year.contains(&plan.year_cents), || {
+                format!("a year of {id} must cost something, but no more than twelve months")
+            })?;
+        }
+        for pair in self.plans.windows(2) {
+            let [less, more] = pair else { continue };
+            let dearer = less.month_cents < more.month_cents && less.tier < more.tier;
+            require(dearer, || format!("{} must cost more than {}", more.id, less.id))?;
+            let rises =
+                benefits(less).into_iter().zip(benefits(more)).all(|(a, b)| 0 <= a && a <= b);
+            require(rises, || format!("{} must offer no less than {}", more.id, less.id))?;
+        }
+        Ok(())
+    }
+
+    fn require_packs_to_rise(&self) -> Result<(), InvalidCatalogue> {
+        for pack in &self.packs {
+            let valid = pack.id.starts_with("pack-") && pack.credits > 0 && pack.cents > 0;
+            require(valid, || format!("{} must begin with pack-, hold credits and cost", pack.id))?;
+        }
+        for pair in self.packs.windows(2) {
+            let [small, large] = pair else { continue };
+            let larger = small.credits < large.credits && small.cents < large.cents;
+            let distinct = small.id != large.id;
+            require(larger && distinct, || format!("{} must exceed {}", large.id, small.id))?;
+            let cheaper = i128::from(large.cents) * i128::from(small.credits)
+                <= i128::from(small.cents) * i128::from(large.credits);
+            require(cheaper, || format!("a credit of {} must not cost more", large.id))?;
+        }
+        Ok(())
+    }
+}
+
+fn benefits(plan: &Plan) -> [i64; 6] {
+    [
+        plan.generations_per_day,
+        plan.generations_per_month,
+        plan.spend_cents_per_month,
+        plan.credits_per_month,
+        plan.seats,
+        plan.storage_bytes,
+    ]
+}
+
+fn require(holds: bool, rule: impl FnOnce() -> String) -> Result<(), InvalidCatalogue> {
+    if holds { Ok(()) } else { Err(InvalidCatalogue::Rule(rule())) }
+}
+
+#[cfg(test)]
+mod tests;

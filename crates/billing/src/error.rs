@@ -1,0 +1,94 @@
+use axum::http::StatusCode;
+use web::Problem;
+
+use crate::stripe::Failure;
+
+/// What this crate's operations return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why something could not be bought, shown or applied.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There are no keys for Stripe.
+    #[error("payments are not set up here")]
+    NotConfigured,
+    /// Not in the catalogue.
+    #[error("there is no item {item} to buy")]
+    UnknownItem {
+        /// What was asked for.
+        item: String,
+    },
+    /// No such checkout in this org.
+    #[error("there is no such checkout session")]
+    NoSuchCheckout,
+    /// The org never had a subscription.
+    #[error("this organization has no subscription")]
+    NotSubscribed,
+    /// One subscription per org.
+    #[error("this organization has a subscription already")]
+    AlreadySubscribed,
+    /// A payment is on its way, and its outcome decides.
+    #[error("another purchase of this kind is just being paid")]
+    CheckoutInProgress,
+    /// The body of a webhook, or its signature, is not Stripe's.
+    #[error("this is not an event that Stripe sent us: {0}")]
+    NotAnEvent(&'static str),
+    /// Others keep taking over the customer's state.
+    #[error("the customer's state changes faster than it can be read")]
+    Contended,
+    /// Stripe sent an object that contradicts its documentation.
+    #[error("Stripe's {0} cannot be understood")]
+    Incomprehensible(String),
+    /// A call to Stripe failed.
+    #[error(transparent)]
+    Stripe(#[from] Failure),
+    /// Postgres failed.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let detail = error.to_string();
+        match error {
+            Error::NotConfigured => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "billing_not_configured", detail)
+                    .retry_after(60)
+                    .action("Ask the operator to set STRIPE_SECRET_KEY.")
+            }
+            Error::UnknownItem { .. } => Self::unprocessable("unknown_item", detail)
+                .action("See GET /v1/plans and GET /v1/packs for what can be bought."),
+            Error::NoSuchCheckout => Self::not_found("no_such_checkout_session", detail),
+            Error::NotSubscribed => Self::not_found("not_subscribed", detail)
+                .action("Buy a plan with POST /v1/billing/checkout-sessions."),
+            Error::AlreadySubscribed => Self::conflict("already_subscribed", detail)
+                .action("End the present subscription first; see GET /v1/billing/subscription."),
+            Error::CheckoutInProgress => Self::conflict("checkout_in_progress", detail)
+                .action("Wait until that payment has gone through or failed, then try again."),
+            Error::NotAnEvent(_) => Self::bad_request("invalid_event", detail)
+                .action("Check that STRIPE_WEBHOOK_SECRET is the secret of this very endpoint."),
+            Error::Stripe(failure) => failure.into(),
+            Error::Contended | Error::Incomprehensible(_) => Self::internal(error),
+            Error::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        let again = "Try again in a moment; you are not charged twice.";
+        match failure {
+            Failure::Unavailable(_) => {
+                let detail = "the payment provider does not answer just now";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "payments_unavailable", detail)
+                    .retry_after(5)
+            }
+            Failure::Refused { .. } => {
+                let detail = "the payment provider did not accept our request";
+                Self::new(StatusCode::BAD_GATEWAY, "payments_refused", detail)
+            }
+        }
+        .action(again)
+        .because(failure)
+    }
+}

@@ -1,0 +1,109 @@
+use std::{fmt, str::FromStr};
+
+use kernel::NanoUsd;
+use quotas::{Entitlement, Included};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use web::Tier;
+
+/// What an org may use, and what that costs. Bought as `plan-{id}-month` or `plan-{id}-year`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Names it for programs.
+    #[schema(example = "pro")]
+    pub id: String,
+    /// Names it for people.
+    pub name: String,
+    /// Scales rate limits.
+    pub tier: Tier,
+    /// The price of a month in US cents; 0 is not for sale.
+    pub month_cents: i64,
+    /// The price of a year in US cents.
+    pub year_cents: i64,
+    /// Generations a day that draw no credits.
+    pub generations_per_day: i64,
+    /// Generations a month that draw no credits.
+    pub generations_per_month: i64,
+    /// What those may cost at the providers in a month, in US cents.
+    pub spend_cents_per_month: i64,
+    /// Credits given each month, valid until its end.
+    pub credits_per_month: i64,
+    /// People who may belong to the org.
+    pub seats: i64,
+    /// Bytes that may be stored.
+    pub storage_bytes: i64,
+}
+
+impl Plan {
+    /// What an org on this plan may do, in the terms of `quotas`.
+    pub fn entitlement(&self) -> Entitlement {
+        Entitlement {
+            plan: self.id.clone(),
+            tier: self.tier,
+            seats: self.seats,
+            storage_bytes: self.storage_bytes,
+            included: Included {
+                per_day: self.generations_per_day,
+                per_month: self.generations_per_month,
+                spend_per_month: NanoUsd::from_cents(self.spend_cents_per_month),
+            },
+        }
+    }
+
+    /// What `interval` of it costs.
+    pub fn cents(&self, interval: Interval) -> i64 {
+        match interval {
+            Interval::Month => self.month_cents,
+            Interval::Year => self.year_cents,
+        }
+    }
+}
+
+/// Credits bought once, which do not expire.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pack {
+    /// What to send to buy it.
+    #[schema(example = "pack-100")]
+    pub id: String,
+    /// How many.
+    pub credits: i64,
+    /// The price in US cents.
+    pub cents: i64,
+}
+
+/// How often a plan is paid.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema, sqlx::Type,
+)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+#[schema(as = BillingInterval)]
+pub enum Interval {
+    /// Each month.
+    Month,
+    /// Each year.
+    Year,
+}
+
+impl fmt::Display for Interval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Month => "month",
+            Self::Year => "year",
+        })
+    }
+}
+
+impl FromStr for Interval {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "month" => Ok(Self::Month),
+            "year" => Ok(Self::Year),
+            _ => Err(()),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+use kernel::{Id, Org, User};
+
+use crate::{
+    Billing, Checkout, CheckoutStatus, Error, Offer, Result, Subscription,
+    customer::Customer,
+    stripe::{Failure, Stripe},
+};
+
+/// How many checkouts may be found in the way before we give up.
+const ATTEMPTS: usize = 3;
+
+impl Billing {
+    /// Opens a checkout for `item`, or finds the one that is open already.
+    ///
+    /// Each step is stored before Stripe hears of it, and the ids stored are Stripe's idempotency
+    /// keys: whatever fails, asking again continues where it stopped.
+    pub(crate) async fn buy(&self, org: Id<Org>, user: Id<User>, item: &str) -> Result<Checkout> {
+        let stripe = self.stripe()?;
+        let unknown = || Error::UnknownItem { item: item.to_owned() };
+        let offer = self.catalogue.offer(item).ok_or_else(unknown)?;
+        let customer = self.customer(stripe, org).await?;
+        let mut checkout = self.open(stripe, org, user, &offer).await?;
+        if checkout.url.is_none() {
+            let session =
+                stripe.create_session(&checkout, &offer, &customer, &self.app_url).await?;
+            let mut tx = self.db.tenant(org).await?;
+            checkout.attach(&mut tx, session).await?;
+            tx.commit().await?;
+        }
+        Ok(checkout)
+    }
+
+    async fn customer(&self, stripe: &Stripe, org: Id<Org>) -> Result<String> {
+        let mut tx = self.db.tenant(org).await?;
+        let known = Customer::of(&mut *tx, org).await?;
+        // Not held while Stripe thinks.
+        tx.commit().await?;
+        if let Some(customer) = known {
+            return Ok(customer.id);
+        }
+        let id = stripe.create_customer(org).await?;
+        let mut tx = self.db.tenant(org).await?;
+        Customer::note(&mut tx, org, &id, self.clock.now()).await?;
+        let noted = Customer::of(&mut *tx, org).await?;
+        tx.commit().await?;
+        Ok(noted.map_or(id, |customer| customer.id))
+    }
+
+    /// The open checkout of `offer`. One that stands in its way is closed first.
+    async fn open(
+        &self,
+        stripe: &Stripe,
+        org: Id<Org>,
+        user: Id<User>,
+        offer: &Offer<'_>,
+    ) -> Result<Checkout> {
+        let item = offer.item();
+        for _ in 0..ATTEMPTS {
+            let now = self.clock.now();
+            let mut tx = self.db.tenant(org).await?;
+            if let Offer::Plan(..) = offer {
+                let subscription = Subscription::of(&mut *tx, org).await?;
+                if subscription.is_some_and(|it| it.is_in_force()) {
+                    return Err(Error::AlreadySubscribed);
+                }
+            }
+            let checkout = Checkout::new(org, &item, now);
+            let inserted = checkout.insert(&mut tx, user).await?;
+            let other = Checkout::in_the_way(&mut *tx, org, &item).await?;
+            tx.commit().await?;
+            match other {
+                _ if inserted => return Ok(checkout),
+                Some(open) if open.serves(&item, now) => return Ok(open),
+                Some(stale) => self.give_up(stripe, &stale).await?,
+                None => {} // Closed between the two statements.
+            }
+        }
+        Err(Error::CheckoutInProgress)
+    }
+
+    /// Closes a checkout so that nobody can pay for it any more. If somebody has, it is paid.
+    async fn give_up(&self, stripe: &Stripe, checkout: &Checkout) -> Result<()> {
+        let Some(id) = &checkout.stripe_session_id else {
+            // Nobody was ever sent to a page, even if Stripe made one.
+            let mut tx = self.db.tenant(checkout.org).await?;
+            checkout.close(&mut tx, CheckoutStatus::Expired).await?;
+            return Ok(tx.commit().await?);
+        };
+        let session = match stripe.expire_session(id).await {
+            Err(Failure::Refused { .. }) => stripe.session(id).await?,
+            answer => answer?,
+        };
+        self.apply_session(stripe, &session).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,138 @@
+use axum::{extract::State, http::StatusCode};
+use kernel::Id;
+use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+use web::{
+    Access, Caller, Html, Json, Page, PageQuery, Path, Permission, Query, RateClass, Routes,
+};
+
+use crate::{Billing, Checkout, Error, Pack, Payment, Plan, Subscription, webhook};
+
+const READ: Permission = Permission::read("billing:read");
+const WRITE: Permission = Permission::pay("billing:write");
+
+pub(crate) fn routes() -> Routes<Billing> {
+    Routes::new()
+        .route(Access::public(), routes!(plans))
+        .route(Access::public(), routes!(packs))
+        .route(Access::public(), routes!(returned))
+        .route(Access::public(), routes!(cancelled))
+        .route(Access::public().limited_as(RateClass::Unlimited), routes!(webhook::receive))
+        .route(Access::to(WRITE), routes!(buy))
+        .route(Access::to(READ), routes!(checkout))
+        .route(Access::to(READ), routes!(subscription))
+        .route(Access::to(READ), routes!(payments))
+}
+
+/// The plans, the cheapest first.
+#[utoipa::path(get, path = "/v1/plans", tag = "billing", responses((status = 200, body = Page<Plan>)))]
+async fn plans(State(billing): State<Billing>) -> Json<Page<Plan>> {
+    Json(Page { items: billing.catalogue.plans().to_vec(), next_cursor: None })
+}
+
+/// The packs of credits, the smallest first.
+#[utoipa::path(get, path = "/v1/packs", tag = "billing", responses((status = 200, body = Page<Pack>)))]
+async fn packs(State(billing): State<Billing>) -> Json<Page<Pack>> {
+    Json(Page { items: billing.catalogue.packs().to_vec(), next_cursor: None })
+}
+
+/// What to buy. The price is ours to say.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewCheckoutSession {
+    /// The id of a pack, or `plan-{id}-month` or `plan-{id}-year` for a plan.
+    #[schema(example = "plan-pro-month", max_length = 100)]
+    item: String,
+}
+
+/// Starts a purchase and answers the page on which to pay. Asking again for the same while it is
+/// open answers the same page.
+#[utoipa::path(
+    post,
+    path = "/v1/billing/checkout-sessions",
+    tag = "billing",
+    request_body = NewCheckoutSession,
+    responses((status = 201, body = Checkout))
+)]
+async fn buy(
+    State(billing): State<Billing>,
+    caller: Caller,
+    Json(NewCheckoutSession { item }): Json<NewCheckoutSession>,
+) -> web::Result<(StatusCode, Json<Checkout>)> {
+    Ok((StatusCode::CREATED, Json(billing.buy(caller.org, caller.user, &item).await?)))
+}
+
+/// How far a purchase is. `paid` means that what was bought is there.
+#[utoipa::path(
+    get,
+    path = "/v1/billing/checkout-sessions/{id}",
+    tag = "billing",
+    params(("id" = Id<Checkout>, Path)),
+    responses((status = 200, body = Checkout))
+)]
+async fn checkout(
+    State(billing): State<Billing>,
+    caller: Caller,
+    Path(id): Path<Id<Checkout>>,
+) -> web::Result<Json<Checkout>> {
+    let mut tx = billing.db.tenant(caller.org).await?;
+    let checkout = Checkout::get(&mut *tx, caller.org, id).await?;
+    Ok(Json(checkout.ok_or(Error::NoSuchCheckout)?))
+}
+
+/// What the org subscribed to.
+#[utoipa::path(
+    get,
+    path = "/v1/billing/subscription",
+    tag = "billing",
+    responses((status = 200, body = Subscription))
+)]
+async fn subscription(
+    State(billing): State<Billing>,
+    caller: Caller,
+) -> web::Result<Json<Subscription>> {
+    let mut tx = billing.db.tenant(caller.org).await?;
+    let subscription = Subscription::of(&mut *tx, caller.org).await?;
+    Ok(Json(subscription.ok_or(Error::NotSubscribed)?))
+}
+
+/// What the org paid, the newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/billing/payments",
+    tag = "billing",
+    params(PageQuery),
+    responses((status = 200, body = Page<Payment>))
+)]
+async fn payments(
+    State(billing): State<Billing>,
+    caller: Caller,
+    Query(query): Query<PageQuery>,
+) -> web::Result<Json<Page<Payment>>> {
+    let mut tx = billing.db.tenant(caller.org).await?;
+    Ok(Json(Payment::list(&mut *tx, caller.org, &query).await?))
+}
+
+/// Where Stripe's payment page leads after a payment. It promises nothing and reads nothing: only
+/// Stripe's event proves that somebody paid.
+#[utoipa::path(
+    get,
+    path = "/billing/return",
+    tag = "billing",
+    responses((status = 200, content_type = "text/html", body = String))
+)]
+async fn returned() -> Html {
+    Html(include_str!("pages/return.html").to_owned())
+}
+
+/// Where Stripe's payment page leads when people turn back.
+#[utoipa::path(
+    get,
+    path = "/billing/cancelled",
+    tag = "billing",
+    responses((status = 200, content_type = "text/html", body = String))
+)]
+async fn cancelled() -> Html {
+    Html(include_str!("pages/cancelled.html").to_owned())
+}

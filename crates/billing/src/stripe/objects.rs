@@ -1,0 +1,171 @@
+use miniserde::Deserialize;
+
+/// One page of a list.
+#[derive(Debug, Deserialize)]
+pub(super) struct List<T> {
+    /// The newest first.
+    pub(super) data: Vec<T>,
+}
+
+/// Who pays.
+#[derive(Debug, Deserialize)]
+pub(super) struct Customer {
+    /// `cus_…`.
+    pub(super) id: String,
+}
+
+/// A visit to Stripe's payment page.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Session {
+    /// `cs_…`.
+    pub(crate) id: String,
+    /// `payment` or `subscription`, or `setup`, which we never ask for.
+    pub(crate) mode: String,
+    /// `open`, `complete` or `expired`.
+    pub(crate) status: Option<String>,
+    /// `unpaid`, `paid` or `no_payment_required`. A complete session can be unpaid for days.
+    pub(crate) payment_status: String,
+    /// The page, while the session is open.
+    pub(crate) url: Option<String>,
+    /// When the page stops accepting payments, in seconds since 1970.
+    pub(crate) expires_at: i64,
+    /// Our checkout's id.
+    pub(crate) client_reference_id: Option<String>,
+    /// Who pays: `cus_…`.
+    pub(crate) customer: Option<String>,
+    /// The payment (`pi_…`), from completion on; subscriptions have invoices instead.
+    pub(crate) payment_intent: Option<String>,
+    /// What is paid in all, in the smallest unit of the currency.
+    pub(crate) amount_total: Option<i64>,
+    /// In small letters.
+    pub(crate) currency: Option<String>,
+}
+
+impl Session {
+    /// Whether the purchase is done: what was bought may be handed out.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.status.as_deref() == Some("complete")
+            && matches!(self.payment_status.as_str(), "paid" | "no_payment_required")
+    }
+}
+
+/// Something paid again and again.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Subscription {
+    /// `sub_…`.
+    pub(crate) id: String,
+    /// When it began to exist, in seconds since 1970.
+    pub(crate) created: i64,
+    /// `incomplete`, `incomplete_expired`, `trialing`, `active`, `past_due`, `canceled`, `unpaid`
+    /// or `paused`.
+    pub(crate) status: String,
+    /// Whether it ends with the current period.
+    pub(crate) cancel_at_period_end: bool,
+    /// What is paid for; ours have one item.
+    pub(crate) items: Items,
+    /// The bill of the current period, sent whole because we ask for that.
+    pub(crate) latest_invoice: Option<Invoice>,
+    /// What we noted on it.
+    pub(crate) metadata: Metadata,
+}
+
+/// The items of a subscription.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Items {
+    /// All of them.
+    pub(crate) data: Vec<Item>,
+}
+
+/// One price that a subscription is for. Since 2025 periods belong to items.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Item {
+    /// In seconds since 1970.
+    pub(crate) current_period_start: i64,
+    /// In seconds since 1970.
+    pub(crate) current_period_end: i64,
+}
+
+/// What we note on subscriptions.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Metadata {
+    /// The checkout that started it; absent on those not made by us.
+    pub(crate) checkout_id: Option<String>,
+}
+
+/// A bill.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Invoice {
+    /// `in_…`.
+    pub(crate) id: String,
+    /// `draft`, `open`, `paid`, `uncollectible` or `void`.
+    pub(crate) status: Option<String>,
+    /// In the smallest unit of the currency; 0 for the bill of a trial.
+    pub(crate) amount_paid: i64,
+    /// In small letters.
+    pub(crate) currency: String,
+}
+
+impl Invoice {
+    /// Whether nothing is owed on it any more because it was paid.
+    pub(crate) fn is_paid(&self) -> bool {
+        self.status.as_deref() == Some("paid")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use miniserde::{Deserialize, json::from_str};
+
+    use super::{Customer, Invoice, List, Session, Subscription};
+
+    fn parse<T: Deserialize>(examples: &serde_json::Value, kind: &str) -> T {
+        let example = &examples["resources"][kind];
+        assert!(example.is_object(), "there is no example of {kind}");
+        from_str(&example.to_string()).unwrap_or_else(|_| panic!("{kind} is not read"))
+    }
+
+    #[test]
+    fn our_objects_parse_the_official_examples() {
+        let Some(path) = std::env::var_os("STRIPE_FIXTURES") else {
+            eprintln!("SKIPPED: STRIPE_FIXTURES does not name Stripe's example objects (JSON)");
+            return;
+        };
+        let examples = std::fs::read_to_string(path).expect("STRIPE_FIXTURES can be read");
+        let mut examples: serde_json::Value = serde_json::from_str(&examples).unwrap();
+        let session: Session = parse(&examples, "checkout.session");
+        assert_eq!((session.mode.as_str(), session.status.as_deref()), ("payment", Some("open")));
+        assert!(!session.is_settled() && session.payment_intent.is_some());
+        assert!(parse::<Customer>(&examples, "customer").id.starts_with("cus_"));
+        assert!(parse::<Invoice>(&examples, "invoice").id.starts_with("in_"));
+        // Unless expanded it is an id, which the example leaves out; we always expand it.
+        let invoice = examples["resources"]["invoice"].clone();
+        examples["resources"]["subscription"]["latest_invoice"] = invoice;
+        let subscription: Subscription = parse(&examples, "subscription");
+        assert_eq!((subscription.status.as_str(), subscription.items.data.len()), ("active", 1));
+        assert!(subscription.latest_invoice.is_some());
+    }
+
+    #[test]
+    fn what_is_complete_but_unpaid_is_not_settled() {
+        let session = |status: &str, payment: &str| {
+            let json = format!(
+                r#"{{"id": "cs_1", "mode": "payment", "status": "{status}", "expires_at": 0,
+                     "payment_status": "{payment}", "customer": "cus_1", "unknown": [{{}}]}}"#
+            );
+            from_str::<Session>(&json).unwrap()
+        };
+        assert!(session("complete", "paid").is_settled());
+        assert!(session("complete", "no_payment_required").is_settled());
+        assert!(!session("complete", "unpaid").is_settled());
+        assert!(!session("complete", "processing").is_settled());
+        assert!(!session("open", "unpaid").is_settled());
+        assert!(!session("expired", "paid").is_settled());
+    }
+
+    #[test]
+    fn a_list_is_read_without_its_paging() {
+        let list: List<Customer> =
+            from_str(r#"{"has_more": true, "data": [{"id": "a"}]}"#).unwrap();
+        assert_eq!(list.data.len(), 1);
+    }
+}

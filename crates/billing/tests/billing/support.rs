@@ -1,0 +1,103 @@
+use hmac::{Hmac, KeyInit, Mac};
+use reqwest::Method;
+use serde_json::{Value, json};
+use sha2::Sha256;
+use simulators::stripe::Card;
+use testing::{Client, Reply, TestApp};
+
+/// The secrets of the simulator that tests run with.
+pub(crate) const WEBHOOK_SECRET: &str = "whsec_simulator";
+const SECRET_KEY: &str = "sk_test_simulator";
+
+pub(crate) async fn buy(client: &Client, item: &str) -> Reply {
+    client.post("/v1/billing/checkout-sessions", json!({ "item": item })).await
+}
+
+/// The simulator's id of the page that a checkout leads to.
+pub(crate) fn session_of(checkout: &Value) -> String {
+    let url = checkout["url"].as_str().expect("a page");
+    url.rsplit('/').next().unwrap_or_default().to_owned()
+}
+
+pub(crate) fn pay(app: &TestApp, checkout: &Value) -> Value {
+    app.simulators.stripe.pay(&session_of(checkout), Card::Accepted).expect("pay")
+}
+
+/// Buys and pays, and lets everything follow that follows.
+pub(crate) async fn bought(app: &TestApp, client: &Client, item: &str) -> Value {
+    let paid = pay(app, &buy(client, item).await.ok());
+    settle(app).await;
+    paid
+}
+
+/// Lets events arrive and be applied.
+pub(crate) async fn settle(app: &TestApp) {
+    app.simulators.stripe.settled().await;
+    app.run_jobs().await;
+}
+
+pub(crate) async fn credits(client: &Client) -> i64 {
+    client.get("/v1/quotas").await.ok()["credits"]["available"].as_i64().expect("a number")
+}
+
+/// The simulator's objects of one kind.
+pub(crate) fn at_stripe(app: &TestApp, kind: &str) -> Vec<Value> {
+    let state = app.simulators.stripe.state().expect("the simulator's state");
+    let objects = state["state"]["objects"][kind].as_object().cloned().unwrap_or_default();
+    objects.into_iter().map(|(_, object)| object).collect()
+}
+
+/// Does at Stripe what an operator does in its dashboard.
+pub(crate) async fn at_dashboard(
+    app: &TestApp,
+    method: Method,
+    path: &str,
+    form: &[(&str, &str)],
+) -> Value {
+    let url = format!("{}/v1/{path}", app.simulators.stripe.url());
+    let request = reqwest::Client::new().request(method, url).bearer_auth(SECRET_KEY).form(form);
+    let response = request.send().await.expect("the simulator answers");
+    let response = response.error_for_status().expect("the simulator does it");
+    response.json().await.expect("JSON")
+}
+
+pub(crate) async fn count(app: &TestApp, query: &'static str) -> i64 {
+    sqlx::query_scalar(query).fetch_one(app.db.pool()).await.expect("count")
+}
+
+/// The outcome of each event in the inbox that is about `kind`.
+pub(crate) async fn outcomes(app: &TestApp, kind: &str) -> Vec<Option<String>> {
+    sqlx::query_scalar("select outcome from stripe_events where type = $1 order by received_at, id")
+        .bind(kind)
+        .fetch_all(app.db.pool())
+        .await
+        .expect("read the inbox")
+}
+
+/// A `Stripe-Signature` of `body` made `seconds` ago.
+pub(crate) fn signature(app: &TestApp, secret: &str, body: &str, seconds: i64) -> String {
+    let at = app.clock.now().timestamp() - seconds;
+    let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any length will do");
+    let mac = mac.chain_update(format!("{at}.{body}"));
+    format!("t={at},v1={}", hex::encode(mac.finalize().into_bytes()))
+}
+
+/// Sends `body` to the webhook.
+pub(crate) async fn send(app: &TestApp, body: &str, signature: &str) -> Reply {
+    let request = app.anonymous().request(Method::POST, "/v1/webhooks/stripe");
+    let request = request.header("stripe-signature", signature).body(body.to_owned());
+    Reply::read(request.send().await.expect("an answer")).await
+}
+
+/// Sends an event signed as Stripe signs.
+pub(crate) async fn send_event(app: &TestApp, event: &Value) -> Reply {
+    let body = event.to_string();
+    send(app, &body, &signature(app, WEBHOOK_SECRET, &body, 0)).await
+}
+
+/// The same person after their access token has expired.
+pub(crate) async fn signed_in_again(client: &Client) -> Client {
+    let credentials = json!({ "email": client.email, "password": testing::PASSWORD });
+    let session = client.post("/v1/sessions", credentials).await.ok();
+    client.with_key(session["access_token"].as_str().expect("a token"))
+}

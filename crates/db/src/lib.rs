@@ -1,0 +1,55 @@
+//! The pool, the migrations, tenant transactions, and naming what a write ran into.
+
+mod config;
+mod error;
+mod migrations;
+mod partitions;
+mod roles;
+
+use kernel::{Id, Org};
+use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
+
+pub use config::Config;
+pub use error::{is_outage, violated_constraint};
+pub use migrations::{MIGRATOR, MigrationStatus, migrate_down, migrate_up, migration_status};
+pub use partitions::create_partitions;
+pub use roles::{RoleError, create_tenant_role};
+
+/// A transaction; dropped without [`Transaction::commit`], it leaves no trace.
+pub type Tx = Transaction<'static, Postgres>;
+
+/// Access to Postgres, in one of two roles.
+///
+/// * [`Db::tenant`] is for everything that serves one org: row-level security applies, so a
+///   forgotten `where org_id = …` returns nothing instead of somebody else's rows.
+/// * [`Db::begin`] and [`Db::pool`] are the owner: for paths that span orgs (signing in, reserving
+///   from the global budget, jobs). Name them as such and keep them few.
+#[derive(Clone, Debug)]
+pub struct Db {
+    pool: PgPool,
+}
+
+impl Db {
+    /// Access through `pool`.
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool }
+    }
+
+    /// The owner's connections.
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Begins a transaction as the owner.
+    pub async fn begin(&self) -> sqlx::Result<Tx> {
+        self.pool.begin().await
+    }
+
+    /// Begins a transaction that sees and writes the rows of `org` only, in one round trip.
+    pub async fn tenant(&self, org: Id<Org>) -> sqlx::Result<Tx> {
+        let begin = format!(
+            "begin; set local role app_tenant; select set_config('app.org_id', '{org}', true)"
+        );
+        self.pool.begin_with(AssertSqlSafe(begin)).await
+    }
+}

@@ -1,0 +1,55 @@
+//! Whether this instance lives, may receive traffic, and works.
+
+mod probes;
+mod report;
+mod routes;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use app::{Check, Module};
+use kernel::Clock;
+
+use probes::Probes;
+
+/// How long a check may take before it counts as failed.
+const TIME_LIMIT: Duration = Duration::from_secs(2);
+
+/// The routes, which answer without signing in and without limits.
+pub fn module(health: Health) -> Module {
+    Module { routes: routes::routes().with_state(health), ..Module::default() }
+}
+
+/// What is known about this instance.
+#[derive(Clone, Debug)]
+pub struct Health {
+    critical: Arc<Probes>,
+    all: Arc<Probes>,
+    draining: Arc<AtomicBool>,
+}
+
+impl Health {
+    /// Reports on `checks`, which every feature contributes to.
+    pub fn new(checks: Vec<Check>, clock: Clock) -> Self {
+        let critical = checks.iter().filter(|check| check.critical).cloned().collect();
+        Self {
+            critical: Arc::new(Probes::new(critical, clock.clone(), TIME_LIMIT)),
+            all: Arc::new(Probes::new(checks, clock, TIME_LIMIT)),
+            draining: Arc::default(),
+        }
+    }
+
+    /// From now on asks for no more traffic; what is under way goes on.
+    pub fn start_draining(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}

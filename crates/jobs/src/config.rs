@@ -1,0 +1,53 @@
+use std::time::Duration;
+
+use graphile_worker::{
+    LocalQueueConfig, WorkerOptions, WorkerRecoveryConfig, WorkerShutdownConfig,
+};
+
+/// How a process works through the queue.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub struct Config {
+    /// Jobs each process runs at the same time.
+    #[arg(long, env, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs_concurrency: u16,
+
+    /// Milliseconds between looks at the queue, for jobs whose time has come; new jobs are noticed at once.
+    #[arg(long, env, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(10..))]
+    pub jobs_poll_interval_ms: u64,
+
+    /// Seconds of silence after which a process counts as dead. Its jobs run again within twice this time.
+    #[arg(long, env, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
+    pub jobs_rescue_after_seconds: u64,
+
+    /// Seconds that running jobs may take to finish at shutdown; then they are given back to the queue.
+    #[arg(long, env, default_value_t = 20)]
+    pub jobs_grace_seconds: u64,
+}
+
+/// How long a job that was fetched ahead may wait for this process before others get a chance.
+const FETCHED_AHEAD: Duration = Duration::from_secs(5);
+
+impl Config {
+    pub(crate) fn apply(&self, options: WorkerOptions) -> WorkerOptions {
+        let concurrency = usize::from(self.jobs_concurrency);
+        let dead_after = Duration::from_secs(self.jobs_rescue_after_seconds);
+        options
+            .concurrency(concurrency)
+            .poll_interval(Duration::from_millis(self.jobs_poll_interval_ms))
+            // Without it a backlog is worked off at one job per slot and poll.
+            .local_queue(LocalQueueConfig::default().with_size(concurrency).with_ttl(FETCHED_AHEAD))
+            .worker_recovery(
+                WorkerRecoveryConfig::default()
+                    .heartbeat_interval(dead_after / 4)
+                    .sweep_interval(dead_after / 2)
+                    .sweep_threshold(dead_after),
+            )
+            .worker_shutdown(
+                WorkerShutdownConfig::default()
+                    .listen_os_shutdown_signals(false)
+                    .grace_period(Duration::from_secs(self.jobs_grace_seconds))
+                    .interrupted_job_retry_delay(Duration::ZERO),
+            )
+    }
+}

@@ -1,0 +1,24 @@
+//! Work that outlives the request, queued in the transaction that causes it.
+//!
+//! The queue is `graphile_worker`: a schema of its own in our Postgres, with its own migrations.
+//! Its tables are unknown to the checked query macros, so the few queries here are unchecked; they
+//! use the library's public functions and views where it has one.
+
+mod config;
+mod inspect;
+mod job;
+mod observe;
+mod queue;
+mod registry;
+mod run_due;
+mod schedule;
+mod worker;
+
+pub use config::Config;
+pub use inspect::{Failed, Stats, failed, stats};
+pub use job::Job;
+pub use queue::{Enqueue, enqueue};
+pub use registry::Registry;
+pub use run_due::run_due;
+pub use schedule::Schedule;
+pub use worker::{Worker, migrate};

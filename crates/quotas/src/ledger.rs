@@ -1,0 +1,101 @@
+use anyhow::bail;
+use chrono::{DateTime, Utc};
+use kernel::{Id, Org};
+use serde::Serialize;
+use sqlx::{PgConnection, PgExecutor};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::Grant;
+
+/// Where an org's credits can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub(crate) enum Account {
+    /// Nowhere yet: the counterpart of every credit given.
+    Issued,
+    /// To be spent.
+    Available,
+    /// Used by calls.
+    Spent,
+}
+
+/// A movement of credits from one account to another: both halves of a double entry in one row.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) org: Id<Org>,
+    pub(crate) from: Account,
+    pub(crate) to: Account,
+    pub(crate) credits: i64,
+    pub(crate) grant: Id<Grant>,
+    /// Names the cause; the same cause has no second effect.
+    pub(crate) external_id: String,
+}
+
+impl Entry {
+    /// Books all of `entries` in one statement.
+    pub(crate) async fn insert_all(
+        db: &mut PgConnection,
+        entries: &[Self],
+        now: DateTime<Utc>,
+    ) -> sqlx::Result<()> {
+        let column = |f: fn(&Self) -> Uuid| entries.iter().map(f).collect::<Vec<_>>();
+        let ids = column(|_| Uuid::now_v7());
+        let orgs = column(|it| it.org.uuid());
+        let grants = column(|it| it.grant.uuid());
+        let from: Vec<Account> = entries.iter().map(|it| it.from).collect();
+        let to: Vec<Account> = entries.iter().map(|it| it.to).collect();
+        let amounts: Vec<i64> = entries.iter().map(|it| it.credits).collect();
+        let causes: Vec<String> = entries.iter().map(|it| it.external_id.clone()).collect();
+        sqlx::query!(
+            "insert into ledger_entries
+                 (id, org_id, unit, from_account, to_account, amount, grant_id, external_id, created_at)
+             select id, org_id, 'credits', from_account, to_account, amount, grant_id, external_id, $8
+             from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::bigint[], $6::uuid[], $7::text[])
+                 as n (id, org_id, from_account, to_account, amount, grant_id, external_id)",
+            &ids,
+            &orgs,
+            &from as _,
+            &to as _,
+            &amounts,
+            &grants,
+            &causes,
+            now,
+        )
+        .execute(db)
+        .await?;
+        Ok(())
+    }
+}
+
+/// A rule of the books that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Violation {
+    /// Which rule.
+    pub rule: String,
+    /// The row that breaks it.
+    pub subject: String,
+    /// What should be equal and is not.
+    pub detail: String,
+}
+
+/// Every broken rule of the books. They are right when there is none.
+pub async fn violations(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Violation>> {
+    sqlx::query_as!(
+        Violation,
+        r#"select rule as "rule!", subject as "subject!", detail as "detail!"
+           from ledger_violations"#,
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Fails when the books are wrong; the log says where.
+pub(crate) async fn check(db: impl PgExecutor<'_>) -> anyhow::Result<()> {
+    let broken = violations(db).await?;
+    let Some(first) = broken.first() else { return Ok(()) };
+    for violation in &broken {
+        tracing::error!(violation.rule, violation.subject, violation.detail, "the books are wrong");
+    }
+    bail!("{} broken rules, the first is {}", broken.len(), first.rule)
+}

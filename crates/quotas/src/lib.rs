@@ -1,0 +1,53 @@
+//! Who may spend how much: entitlements, budgets, credits, reservations, and the ledger.
+//!
+//! No AI call starts without a [`Hold`]: [`Quotas::reserve`] checks every budget above the call and
+//! the org's credits, and writes the reservation durably before the provider is asked. When the
+//! call has ended, [`Quotas::settle`] books what it really used. A hold that nobody settles is ended
+//! by the reaper, at the platform's cost.
+
+mod batcher;
+mod budget;
+mod config;
+mod decision;
+mod entitlement;
+mod error;
+mod grant;
+mod hold;
+mod ledger;
+mod period;
+mod reap;
+mod reserve;
+mod routes;
+mod service;
+mod settle;
+mod status;
+
+use app::{Check, Module};
+use jobs::{Registry, Schedule};
+
+pub use budget::{Budget, Kind, NewBudget, Scope, Unit};
+pub use config::Config;
+pub use decision::Refusal;
+pub use entitlement::{Entitlement, Included, entitle};
+pub use error::{Error, Result};
+pub use grant::{Grant, GrantSource, NewGrant};
+pub use hold::{Call, Hold};
+pub use ledger::{Violation, violations};
+pub use period::Period;
+pub use service::Quotas;
+pub use settle::{Settlement, Used};
+pub use status::{Credits, Status};
+
+/// Quotas as a part of the product.
+pub fn module(quotas: Quotas) -> Module {
+    let books = quotas.clone();
+    Module {
+        checks: vec![Check::degrading("ledger", move || {
+            let quotas = books.clone();
+            async move { ledger::check(quotas.db().pool()).await }
+        })],
+        jobs: Registry::default().with::<reap::ReapHolds>(quotas.clone()),
+        schedules: vec![Schedule::cron("* * * * *", &reap::ReapHolds {})],
+        routes: routes::routes().with_state(quotas),
+    }
+}

@@ -1,0 +1,192 @@
+//! The command line: reads settings, reports everything wrong with them at once, runs a command.
+
+use std::{collections::HashMap, ffi::OsString, fs, process::ExitCode};
+
+use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::{
+    Settings,
+    commands::{migrate, openapi, seed, serve, tour},
+    output::Output,
+};
+
+/// The backend of an AI product: accounts, AI calls that cannot overspend, payments, mail.
+///
+/// Without a command it serves. Without settings it starts everything it needs on this machine.
+#[derive(Debug, Parser)]
+#[command(name = "slipway", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Action>,
+
+    /// How.
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// Serve the API, run jobs and schedules (what ROLES says). The default.
+    Serve,
+    /// Run jobs and schedules only.
+    Worker,
+    /// Change or show the database's schema.
+    #[command(subcommand)]
+    Migrate(migrate::Action),
+    /// Fill in demo data: an org on every plan, an operator. Refused in production.
+    Seed(seed::Options),
+    /// Play the product's whole story over HTTP, step by step.
+    Tour(tour::Options),
+    /// Print the API's description (OpenAPI 3.1).
+    Openapi,
+    /// Print .env.example.
+    EnvExample,
+}
+
+/// Runs the program.
+pub fn run() -> ExitCode {
+    let output = Output::default();
+    let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let cli = match read(std::env::args_os().collect(), &environment) {
+        Ok(cli) => cli,
+        Err(Refused::Clap(error)) => error.exit(),
+        Err(Refused::Problems(problems)) => {
+            output.error("The settings have errors:");
+            problems.iter().for_each(|problem| output.error(&format!("  - {problem}")));
+            return ExitCode::from(2);
+        }
+    };
+    let runtime = tokio::runtime::Runtime::new().expect("start the async runtime");
+    match runtime.block_on(execute(cli, &output)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output.error(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn execute(cli: Cli, output: &Output) -> anyhow::Result<()> {
+    let Cli { command, settings } = cli;
+    match command.unwrap_or(Action::Serve) {
+        Action::Serve => serve::run(settings, output).await,
+        Action::Worker => serve::worker(settings, output).await,
+        Action::Migrate(action) => migrate::run(settings, action, output).await,
+        Action::Seed(options) => seed::run(settings, options, output).await,
+        Action::Tour(options) => tour::run(settings, options, output).await,
+        Action::Openapi => openapi::run(&settings, output).await,
+        Action::EnvExample => {
+            output.line(&env_example());
+            Ok(())
+        }
+    }
+}
+
+/// Why the program does not run.
+#[derive(Debug)]
+pub enum Refused {
+    /// The command line itself is wrong, or asked for help.
+    Clap(clap::Error),
+    /// Settings are wrong; all of them.
+    Problems(Vec<String>),
+}
+
+/// Reads the command line and the environment.
+///
+/// clap stops at the first invalid variable. So each is tried alone first; those that fail are
+/// reported together with what is wrong with the rest.
+pub fn read(
+    mut arguments: Vec<OsString>,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Cli, Refused> {
+    let command = without_environment(Cli::command());
+    let mut problems = Vec::new();
+    for (argument, name) in variables() {
+        let flag = argument.get_long().unwrap_or_default();
+        let given = arguments.iter().filter_map(|it| it.to_str()).any(|it| is_flag(it, flag));
+        let value = match value_of(&name, environment) {
+            Ok(Some(value)) if !given => format!("--{flag}={value}"),
+            Ok(_) => continue,
+            Err(problem) => {
+                problems.push(problem);
+                continue;
+            }
+        };
+        let alone = Command::new("slipway").arg(argument.clone().env(None::<&str>));
+        match alone.try_get_matches_from(["slipway", &value]) {
+            Ok(_) => arguments.insert(1, value.into()),
+            Err(error) => problems.push(format!("{name}: {}", reason(&error))),
+        }
+    }
+    let matches = command.try_get_matches_from(arguments).map_err(Refused::Clap)?;
+    let cli = Cli::from_arg_matches(&matches).map_err(Refused::Clap)?;
+    problems.extend(cli.settings.problems());
+    if problems.is_empty() { Ok(cli) } else { Err(Refused::Problems(problems)) }
+}
+
+/// Every setting that has a variable.
+fn variables() -> Vec<(Arg, String)> {
+    let command = Cli::command();
+    let arguments = command.get_arguments();
+    arguments
+        .filter_map(|argument| Some((argument.clone(), argument.get_env()?.to_str()?.to_owned())))
+        .collect()
+}
+
+fn without_environment(command: Command) -> Command {
+    let asks_for_help = std::env::args().any(|argument| matches!(&*argument, "--help" | "-h" | "help"));
+    if asks_for_help { command } else { command.mut_args(|argument| argument.env(None::<&str>)) }
+}
+
+fn is_flag(argument: &str, flag: &str) -> bool {
+    argument
+        .strip_prefix("--")
+        .and_then(|rest| rest.strip_prefix(flag))
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+}
+
+/// The value of `NAME`, or the contents of the file that `NAME_FILE` names.
+fn value_of(
+    name: &str,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<String>, String> {
+    let (value, file) = (environment(name), environment(&format!("{name}_FILE")));
+    match (value, file) {
+        (Some(_), Some(_)) => Err(format!("{name} and {name}_FILE are both set; keep one")),
+        (Some(value), None) => Ok(Some(value)),
+        (None, None) => Ok(None),
+        (None, Some(path)) => {
+            let text = fs::read_to_string(&path);
+            text.map(|text| Some(text.trim_end().to_owned()))
+                .map_err(|error| format!("{name}_FILE: cannot read {path}: {error}"))
+        }
+    }
+}
+
+/// clap's message without its advice about flags.
+fn reason(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let first = text.lines().next().unwrap_or_default();
+    first.trim_start_matches("error: ").to_owned()
+}
+
+/// `.env.example`: every variable with what it means and what it is unless set.
+pub fn env_example() -> String {
+    let mut text = String::from(
+        "# Every setting, generated from the code (`slipway env-example`). Uncomment what you need.\n\
+         # Each NAME can also be given as NAME_FILE, naming a file that holds the value.\n",
+    );
+    let mut seen = HashMap::new();
+    for (argument, name) in variables() {
+        if seen.insert(name.clone(), ()).is_some() {
+            continue;
+        }
+        let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+        let defaults: Vec<_> =
+            argument.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
+        text.push_str(&format!("\n# {}\n# {name}={}\n", help.replace('\n', " "), defaults.join(",")));
+    }
+    text
+}

@@ -1,0 +1,7 @@
+//! What the program can do, one file a command.
+
+pub mod migrate;
+pub mod openapi;
+pub mod seed;
+pub mod serve;
+pub mod tour;

@@ -1,0 +1,50 @@
+//! `slipway migrate`.
+
+use clap::Subcommand;
+
+use crate::{Settings, open_database, output::Output, prepare_database};
+
+/// What to do with the schema.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum Action {
+    /// Apply what is pending. Instances that do so at once take turns.
+    Up,
+    /// Revert every migration with a number above TARGET.
+    Down {
+        /// The number of the last migration to keep; 0 reverts all.
+        target: i64,
+    },
+    /// Show every migration and when it was applied.
+    Status,
+}
+
+/// Changes or shows the schema.
+pub async fn run(settings: Settings, action: Action, output: &Output) -> anyhow::Result<()> {
+    #[cfg(feature = "simulators")]
+    let mut settings = settings;
+    #[cfg(feature = "simulators")]
+    let development = crate::Development::without_simulators(&mut settings).await?;
+    #[cfg(feature = "simulators")]
+    let embedded = development.database();
+    #[cfg(not(feature = "simulators"))]
+    let embedded = None;
+    let direct = settings.db.direct_address();
+    let pool = open_database(&settings, embedded)?;
+    let pool = direct.map_or(pool, |address| settings.db.pool(address));
+    match action {
+        Action::Up => prepare_database(&pool, kernel::Clock::System.now()).await?,
+        Action::Down { target } => db::migrate_down(&pool, target).await?,
+        Action::Status => {
+            let mut connection = pool.acquire().await?;
+            for migration in db::migration_status(&mut connection).await? {
+                let applied = migration.applied_at.map(|at| at.format("%Y-%m-%d %H:%M:%S UTC").to_string());
+                let applied = applied.unwrap_or_else(|| "pending".to_owned());
+                output.line(&format!("{:04} {:<12} {applied}", migration.version, migration.description));
+            }
+        }
+    }
+    pool.close().await;
+    #[cfg(feature = "simulators")]
+    development.stop().await?;
+    Ok(())
+}

@@ -1,0 +1,32 @@
+use anyhow::Context;
+use chrono::{DateTime, Utc};
+use sqlx::{PgPool, postgres::PgConnectOptions};
+
+use crate::Settings;
+
+/// A pool to the configured database; `embedded` is used where none is configured.
+pub fn open_database(
+    settings: &Settings,
+    embedded: Option<PgConnectOptions>,
+) -> anyhow::Result<PgPool> {
+    let address = settings.db.address().or(embedded).context("DATABASE_URL is not set")?;
+    Ok(settings.db.pool(address))
+}
+
+/// Brings schema, roles, partitions and shipped data up to date. Instances that start together may
+/// all do it.
+pub async fn prepare_database(pool: &PgPool, now: DateTime<Utc>) -> anyhow::Result<()> {
+    let mut connection = pool.acquire().await.context("the database does not answer")?;
+    db::create_tenant_role(&mut connection).await?;
+    drop(connection);
+    db::migrate_up(pool).await.context("migrate the database")?;
+    jobs::migrate(pool).await.context("migrate the job queue")?;
+    let mut tx = pool.begin().await?;
+    sqlx::query("select pg_advisory_xact_lock(20261121)").execute(&mut *tx).await?;
+    for table in ["usage_records", "emails"] {
+        db::create_partitions(&mut tx, table, now, 2).await?;
+    }
+    usage::seed_price_book(&mut tx).await.context("seed the price book")?;
+    tx.commit().await?;
+    Ok(())
+}

@@ -1,0 +1,18 @@
+//! The composition root: the one place that knows every crate.
+
+pub mod cli;
+pub mod commands;
+mod database;
+#[cfg(feature = "simulators")]
+mod development;
+mod output;
+mod product;
+mod running;
+mod settings;
+
+pub use database::{open_database, prepare_database};
+#[cfg(feature = "simulators")]
+pub use development::Development;
+pub use product::Product;
+pub use running::Running;
+pub use settings::{Role, Settings};

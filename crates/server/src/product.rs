@@ -1,0 +1,108 @@
+use std::sync::Arc;
+
+use ai::Ai;
+use app::App;
+use auth::Auth;
+use axum::{
+    Router,
+    middleware::{from_fn, from_fn_with_state},
+};
+use billing::{Billing, Catalogue};
+use db::Db;
+use email::Mailer;
+use health::Health;
+use jobs::{Registry, Schedule};
+use kernel::Clock;
+use projects::Projects;
+use quotas::Quotas;
+use rate_limit::{Durable, RateLimit};
+use sqlx::PgPool;
+use storage::Storage;
+use usage::{PriceBook, Usage};
+
+use crate::Settings;
+
+/// Every feature, composed: what the program serves and runs.
+pub struct Product {
+    /// The database, for both roles.
+    pub db: Db,
+    /// Accounts, for seeding.
+    pub auth: Auth,
+    /// Reservations, for starting and draining.
+    pub quotas: Quotas,
+    /// AI calls in flight.
+    pub ai: Ai,
+    /// Plans and prices, for seeding.
+    pub catalogue: Arc<Catalogue>,
+    /// Readiness.
+    pub health: Health,
+    /// The work done later.
+    pub jobs: Registry,
+    /// The work done by the clock.
+    pub schedules: Vec<Schedule>,
+    app: App,
+    settings: Settings,
+}
+
+impl Product {
+    /// Composes the features. Nothing is connected to before it is needed.
+    pub fn compose(settings: &Settings, pool: PgPool, clock: Clock) -> anyhow::Result<Self> {
+        let db = Db::new(pool);
+        let url = settings.public_url();
+        let limits = Durable::new(db.clone(), clock.clone(), &settings.rate_limit);
+        let mailer = Mailer::new(db.clone(), clock.clone(), &settings.email, url.clone())?;
+        let storage = Storage::open(&settings.storage)?;
+        let usage = Usage { db: db.clone(), clock: clock.clone() };
+        let prices = PriceBook::new(db.clone(), clock.clone());
+        let quotas = Quotas::start(db.clone(), clock.clone(), &settings.quotas);
+        let ai = Ai::new(prices, quotas.clone(), &settings.ai)?;
+        let catalogue = Arc::new(Catalogue::embedded());
+        let auth = Auth::new(
+            db.clone(),
+            clock.clone(),
+            &settings.auth,
+            url.clone(),
+            mailer.clone(),
+            limits.clone(),
+            catalogue.free().entitlement(),
+        )?;
+        let billing =
+            Billing::new(db.clone(), clock.clone(), catalogue.clone(), &settings.billing, url)?;
+        let projects = Projects { db: db.clone(), clock: clock.clone() };
+
+        let app = app::assemble([
+            rate_limit::module(limits),
+            email::module(mailer),
+            storage::module(storage),
+            usage::module(usage),
+            quotas::module(quotas.clone()),
+            auth::module(auth.clone()),
+            ai::module(ai.clone()),
+            billing::module(billing),
+            projects::module(projects),
+        ]);
+        let health = Health::new(app.checks.clone(), clock);
+        let app = app.with(health::module(health.clone()));
+        let (jobs, schedules) = (app.jobs.clone(), app.schedules.clone());
+        let settings = settings.clone();
+        Ok(Self { db, auth, quotas, ai, catalogue, health, jobs, schedules, app, settings })
+    }
+
+    /// The API, with everything in front of it.
+    pub fn into_router(self) -> Router {
+        let limits = RateLimit::new(&self.settings.rate_limit);
+        let auth = self.auth;
+        self.app
+            .into_router(&self.settings.http(), |router| {
+                router
+                    .layer(from_fn_with_state(limits, rate_limit::limit))
+                    .layer(from_fn_with_state(auth, auth::identify))
+            })
+            .layer(from_fn(telemetry::http::track))
+    }
+
+    /// The API's description and every operation in it.
+    pub fn describe(self) -> (utoipa::openapi::OpenApi, Vec<web::Operation>) {
+        self.app.describe()
+    }
+}

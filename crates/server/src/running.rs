@@ -1,0 +1,152 @@
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::Context;
+use axum::{Router, serve::ListenerExt};
+use kernel::Clock;
+use sqlx::PgPool;
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Product, Role, Settings, open_database, prepare_database};
+
+/// How long calls in flight may take to end after the API has stopped taking new ones.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// The program at work: an API that listens, a worker, or both, over one database.
+pub struct Running {
+    /// Where the API listens.
+    pub address: SocketAddr,
+    pool: PgPool,
+    ai: ai::Ai,
+    health: health::Health,
+    stop: CancellationToken,
+    tasks: JoinSet<anyhow::Result<()>>,
+    drain: Duration,
+    #[cfg(feature = "simulators")]
+    development: crate::Development,
+}
+
+impl Running {
+    /// Starts what `settings` ask for; in development also whatever is missing.
+    pub async fn start(mut settings: Settings) -> anyhow::Result<Self> {
+        let host = settings.listen_host();
+        let listener = TcpListener::bind((host, settings.port)).await;
+        let listener = listener.with_context(|| {
+            format!("cannot listen on {host}:{}; set PORT to another port", settings.port)
+        })?;
+        let address = listener.local_addr()?;
+        settings.port = address.port();
+
+        #[cfg(feature = "simulators")]
+        let development = crate::Development::start(&mut settings).await?;
+        #[cfg(feature = "simulators")]
+        let embedded = development.database();
+        #[cfg(not(feature = "simulators"))]
+        let embedded = None;
+
+        let pool = open_database(&settings, embedded)?;
+        let clock = Clock::System;
+        if settings.migrate_on_start {
+            prepare_database(&pool, clock.now()).await?;
+        }
+        let product = Product::compose(&settings, pool.clone(), clock)?;
+        product.quotas.set_platform_budget(&settings.quotas).await?;
+        // What an earlier process left behind is ended now, not at the next full minute.
+        product.quotas.reap().await?;
+
+        let (ai, health) = (product.ai.clone(), product.health.clone());
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        work(&mut tasks, &settings, &product, &pool, &stop);
+        if settings.does(Role::Api) {
+            tasks.spawn(serve(listener, product.into_router(), stop.clone()));
+        }
+        Ok(Self {
+            address,
+            pool,
+            ai,
+            health,
+            stop,
+            tasks,
+            drain: Duration::from_secs(settings.drain_seconds),
+            #[cfg(feature = "simulators")]
+            development,
+        })
+    }
+
+    /// What was started beside the product, for people: name and address.
+    pub fn companions(&self) -> Vec<(&'static str, String)> {
+        #[cfg(feature = "simulators")]
+        return self.development.companions();
+        #[cfg(not(feature = "simulators"))]
+        return Vec::new();
+    }
+
+    /// Waits until a part of the program fails. They do not end by themselves.
+    pub async fn failed(&mut self) -> anyhow::Result<()> {
+        match self.tasks.join_next().await {
+            Some(ended) => ended.context("a part of the program panicked")?,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Ends in order: readiness goes first, then the listener, then calls and jobs in flight, then
+    /// the database.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        self.health.start_draining();
+        tokio::time::sleep(self.drain).await;
+        self.stop.cancel();
+        let ended = tokio::time::timeout(GRACE, async {
+            while let Some(task) = self.tasks.join_next().await {
+                task.context("a part of the program panicked")??;
+            }
+            self.ai.drain().await;
+            anyhow::Ok(())
+        });
+        match ended.await {
+            Ok(result) => result?,
+            Err(_) => tracing::warn!("stopped with calls still in flight; their holds will expire"),
+        }
+        self.pool.close().await;
+        #[cfg(feature = "simulators")]
+        self.development.stop().await?;
+        Ok(())
+    }
+}
+
+fn work(
+    tasks: &mut JoinSet<anyhow::Result<()>>,
+    settings: &Settings,
+    product: &Product,
+    pool: &PgPool,
+    stop: &CancellationToken,
+) {
+    let (works, schedules) = (settings.does(Role::Worker), settings.does(Role::Scheduler));
+    if !works && !schedules {
+        return;
+    }
+    let registry = if works { product.jobs.clone() } else { jobs::Registry::default() };
+    let slots = if schedules { product.schedules.clone() } else { Vec::new() };
+    let worker = jobs::Worker::new(pool.clone(), registry, slots, settings.jobs.clone());
+    let stopped = stop.clone().cancelled_owned();
+    tasks.spawn(async move {
+        worker.run(stopped).await;
+        Ok(())
+    });
+}
+
+async fn serve(
+    listener: TcpListener,
+    router: Router,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    // Small writes, such as the events of a stream, must not wait for a full packet.
+    let listener = listener.tap_io(|connection| {
+        if let Err(error) = connection.set_nodelay(true) {
+            tracing::debug!(%error, "a connection keeps delaying small writes");
+        }
+    });
+    axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await?;
+    Ok(())
+}

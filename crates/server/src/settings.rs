@@ -1,0 +1,181 @@
+use std::{net::IpAddr, str::FromStr};
+
+use axum::http::HeaderValue;
+use kernel::Environment;
+use url::Url;
+use web::TrustedProxies;
+
+/// Every setting of every crate. Each can be given as a flag, as an environment variable, or as
+/// `NAME_FILE` naming a file that holds the value.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Settings {
+    /// Where this runs: development, staging or production. Development starts what is missing.
+    #[arg(long, env, default_value_t)]
+    pub app_env: Environment,
+
+    /// Port of the API.
+    #[arg(long, env, default_value_t = 4000)]
+    pub port: u16,
+
+    /// Address to listen on. Loopback in development, all interfaces otherwise.
+    #[arg(long, env)]
+    pub host: Option<IpAddr>,
+
+    /// Where customers reach the product, for links in mails and redirects.
+    #[arg(long, env)]
+    pub app_url: Option<Url>,
+
+    /// What this process does: api, worker, scheduler, or several of them.
+    #[arg(long, env, value_delimiter = ',', default_value = "api,worker,scheduler")]
+    pub roles: Vec<Role>,
+
+    /// Whether `serve` applies pending migrations first; turn it off where a release command does.
+    #[arg(long, env, default_value_t = true, action = clap::ArgAction::Set)]
+    pub migrate_on_start: bool,
+
+    /// Seconds to go on serving after SIGTERM, while load balancers notice that readiness is gone.
+    #[arg(long, env, default_value_t = 0)]
+    pub drain_seconds: u64,
+
+    /// How many reverse proxies of yours append to X-Forwarded-For.
+    #[arg(long, env, default_value_t = 0)]
+    pub trusted_proxies: usize,
+
+    /// Origins whose pages may call the API from a browser.
+    #[arg(long, env, value_delimiter = ',')]
+    pub cors_origins: Vec<Origin>,
+
+    /// The database.
+    #[command(flatten)]
+    pub db: db::Config,
+
+    /// Logs, errors, metrics.
+    #[command(flatten)]
+    pub telemetry: telemetry::Config,
+
+    /// Background work.
+    #[command(flatten)]
+    pub jobs: jobs::Config,
+
+    /// Rate limits.
+    #[command(flatten)]
+    pub rate_limit: rate_limit::Config,
+
+    /// Mail.
+    #[command(flatten)]
+    pub email: email::Config,
+
+    /// Files.
+    #[command(flatten)]
+    pub storage: storage::Config,
+
+    /// Budgets.
+    #[command(flatten)]
+    pub quotas: quotas::Config,
+
+    /// Accounts.
+    #[command(flatten)]
+    pub auth: auth::Config,
+
+    /// AI providers.
+    #[command(flatten)]
+    pub ai: ai::Config,
+
+    /// Payments.
+    #[command(flatten)]
+    pub billing: billing::Config,
+}
+
+/// A part of the program's work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Role {
+    /// Answers requests.
+    Api,
+    /// Runs jobs.
+    Worker,
+    /// Queues jobs by the clock.
+    Scheduler,
+}
+
+/// An origin as browsers send it: scheme, host and port, no path.
+#[derive(Clone, Debug)]
+pub struct Origin(pub HeaderValue);
+
+impl FromStr for Origin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let url = Url::parse(text).map_err(|error| error.to_string())?;
+        let origin = url.origin().ascii_serialization();
+        if origin != text {
+            return Err("expected an origin such as https://app.example.com".into());
+        }
+        HeaderValue::try_from(origin).map(Self).map_err(|error| error.to_string())
+    }
+}
+
+impl Settings {
+    /// Everything that is wrong with the settings as a whole, so that all of it shows at once.
+    pub fn problems(&self) -> Vec<String> {
+        let environment = self.app_env;
+        let mut problems = self.db.problems();
+        problems.extend(self.rate_limit.problems(environment));
+        problems.extend(self.auth.problems(environment));
+        problems.extend(self.email.problems(environment));
+        problems.extend(self.billing.problems(environment));
+        if environment != Environment::Development || !cfg!(feature = "simulators") {
+            problems.extend(self.missing());
+        }
+        if environment.is_production() {
+            if self.app_url.as_ref().is_some_and(|url| url.scheme() != "https") {
+                problems.push("APP_URL must be https in production".into());
+            }
+            if !self.ai.openai_base_url.starts_with("https://") {
+                problems.push("OPENAI_BASE_URL must be https in production".into());
+            }
+        }
+        problems
+    }
+
+    /// What only development starts by itself.
+    fn missing(&self) -> Vec<String> {
+        let given = [
+            ("DATABASE_URL", self.db.database_url.is_some()),
+            ("AUTH_SECRET", self.auth.auth_secret.is_some()),
+            ("APP_URL", self.app_url.is_some()),
+            ("OPENAI_API_KEY", self.ai.openai_api_key.is_some()),
+            ("STRIPE_SECRET_KEY", self.billing.stripe_secret_key.is_some()),
+            ("STRIPE_WEBHOOK_SECRET", self.billing.stripe_webhook_secret.is_some()),
+            ("SMTP_URL", self.email.smtp_url.is_some()),
+        ];
+        let missing = given.into_iter().filter(|(_, given)| !given);
+        missing.map(|(name, _)| format!("{name} is required when APP_ENV is {}", self.app_env)).collect()
+    }
+
+    /// Where customers reach the product.
+    pub fn public_url(&self) -> Url {
+        self.app_url.clone().unwrap_or_else(|| {
+            let local = format!("http://127.0.0.1:{}", self.port);
+            Url::parse(&local).expect("a loopback address and a port are a URL")
+        })
+    }
+
+    /// The address to listen on.
+    pub fn listen_host(&self) -> IpAddr {
+        let development = self.app_env == Environment::Development;
+        self.host.unwrap_or(if development { [127, 0, 0, 1].into() } else { [0, 0, 0, 0].into() })
+    }
+
+    /// Whether this process does `role`.
+    pub fn does(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+
+    pub(crate) fn http(&self) -> app::HttpSettings {
+        app::HttpSettings {
+            environment: self.app_env,
+            trusted_proxies: TrustedProxies(self.trusted_proxies),
+            cors_origins: self.cors_origins.iter().map(|origin| origin.0.clone()).collect(),
+        }
+    }
+}

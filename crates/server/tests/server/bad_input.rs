@@ -1,0 +1,134 @@
+use reqwest::{Method, header};
+use serde_json::json;
+use testing::{Reply, TestApp};
+
+async fn send(app: &TestApp, content_type: &str, body: impl Into<reqwest::Body>) -> Reply {
+    let owner = app.owner().await;
+    let request = owner.request(Method::POST, "/v1/projects");
+    let request = request.header(header::CONTENT_TYPE, content_type).body(body);
+    Reply::read(request.send().await.unwrap()).await
+}
+
+#[tokio::test]
+async fn malformed_json_is_a_problem_that_says_where() {
+    let app = TestApp::start().await;
+    for body in ["", "{", "{\"name\":", "[1,]", "nonsense", "{\"name\":\"a\"} trailing", "\u{feff}{}"] {
+        let reply = send(&app, "application/json", body).await;
+        assert_eq!(reply.problem(), (400, "malformed_json".into()), "{body:?}");
+    }
+    let deep = "[".repeat(100_000);
+    assert_eq!(send(&app, "application/json", deep).await.problem().0, 400);
+}
+
+#[tokio::test]
+async fn values_of_the_wrong_kind_and_unknown_fields_are_named() {
+    let app = TestApp::start().await;
+    for body in [
+        json!({}),
+        json!([]),
+        json!(null),
+        json!({ "name": 1 }),
+        json!({ "name": null }),
+        json!({ "name": "a", "org_id": "b" }),
+        json!({ "name": "a\u{0}b" }),
+    ] {
+        let reply = send(&app, "application/json", body.to_string()).await;
+        let (status, code) = reply.problem();
+        assert_eq!(status, 422, "{body} gave {code}");
+    }
+}
+
+#[tokio::test]
+async fn duplicate_keys_and_lone_surrogates_never_reach_a_handler() {
+    let app = TestApp::start().await;
+    for body in [r#"{"name":"a","name":"b"}"#, r#"{"name":"\ud800"}"#] {
+        let (status, _) = send(&app, "application/json", body).await.problem();
+        assert!((400..500).contains(&status), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_of_another_type_is_refused() {
+    let app = TestApp::start().await;
+    for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"] {
+        let reply = send(&app, kind, r#"{"name":"a"}"#).await;
+        assert_eq!(reply.problem(), (415, "unsupported_media_type".into()), "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused() {
+    let app = TestApp::start().await;
+    let body = format!(r#"{{"name":"{}"}}"#, "a".repeat(2 * 1024 * 1024));
+    let reply = send(&app, "application/json", body).await;
+    assert_eq!(reply.problem(), (413, "body_too_large".into()));
+}
+
+#[tokio::test]
+async fn ids_that_cannot_exist_are_not_found() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let long = "a".repeat(10_000);
+    for id in ["1", "..%2f..%2fetc", "%00", "'", "null", "00000000-0000-0000-0000-00000000000g", &long] {
+        let reply = owner.get(&format!("/v1/projects/{id}")).await;
+        let (status, _) = reply.problem();
+        assert!((400..500).contains(&status), "{id} gave {status}");
+    }
+}
+
+#[tokio::test]
+async fn parameters_out_of_range_are_refused() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    for query in ["limit=0", "limit=-1", "limit=101", "limit=1e9", "limit=true", "limit='", "sort=name"] {
+        let reply = owner.get(&format!("/v1/projects?{query}")).await;
+        assert_eq!(reply.problem().0, 422, "{query}");
+    }
+    for cursor in ["x", "AAAA", "%00", "%F0"] {
+        let reply = owner.get(&format!("/v1/projects?cursor={cursor}")).await;
+        let (status, _) = reply.problem();
+        assert!([400, 422].contains(&status), "{cursor} gave {status}");
+    }
+}
+
+#[tokio::test]
+async fn unknown_addresses_and_methods_are_problems_too() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    for path in ["/", "/v1", "/v1/nowhere", "/V1/projects", "/v1/projects/", "//v1/projects"] {
+        assert_eq!(owner.get(path).await.problem(), (404, "no_such_address".into()), "{path}");
+    }
+    let reply = owner.put("/v1/projects", json!({})).await;
+    assert!(reply.header("allow").unwrap().contains("POST"));
+    assert_eq!(reply.problem(), (405, "method_not_allowed".into()));
+}
+
+#[tokio::test]
+async fn every_answer_carries_the_security_headers_and_a_request_id() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let answers = [
+        owner.get("/v1/me").await,
+        owner.get("/v1/nowhere").await,
+        owner.put("/v1/projects", json!({})).await,
+        app.anonymous().get("/v1/me").await,
+        app.anonymous().get("/health/live").await,
+        send(&app, "text/plain", "x").await,
+    ];
+    for reply in answers {
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("x-frame-options", "DENY"),
+            ("referrer-policy", "no-referrer"),
+            ("cache-control", "no-store"),
+            ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+        ] {
+            assert_eq!(reply.header(name), Some(value), "{name} of {reply:?}");
+        }
+        let id = reply.header("x-request-id").unwrap();
+        if reply.status.is_client_error() {
+            assert_eq!(reply.body["request_id"], id);
+        }
+        assert_eq!(reply.header("server"), None);
+    }
+}

@@ -1,0 +1,35 @@
+//! Files that are generated from the code. `just generate` writes them.
+
+use std::{fs, path::Path};
+
+use server::cli::env_example;
+
+/// Compares with the file in the repository, or writes it when asked to.
+fn assert_generated(path: &str, content: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
+    let content = format!("{}\n", content.trim_end());
+    if std::env::var_os("UPDATE_GENERATED").is_some() {
+        fs::write(&file, &content).unwrap();
+    }
+    let kept = fs::read_to_string(&file).unwrap_or_default();
+    assert!(kept == content, "{path} is out of date; run `just generate`");
+}
+
+#[test]
+fn env_example_lists_every_setting() {
+    assert_generated(".env.example", &env_example());
+}
+
+#[test]
+fn the_limits_table_is_what_is_enforced() {
+    let intro = "# Rate limits\n\nGenerated from `crates/rate-limit/src/policy.rs`.\n\n";
+    assert_generated("docs/limits.md", &format!("{intro}{}", rate_limit::markdown()));
+}
+
+#[test]
+fn the_readme_begins_with_the_two_commands() {
+    let readme = include_str!("../../../../README.md");
+    let top: Vec<&str> = readme.lines().take(20).collect();
+    assert!(top.iter().any(|line| line.trim().starts_with("cargo run")), "{top:?}");
+    assert!(top.iter().any(|line| line.trim().starts_with("cargo test")), "{top:?}");
+}

@@ -1,0 +1,11 @@
+//! Rules about the product as a whole.
+
+mod architecture;
+mod bad_input;
+mod generated;
+mod isolation;
+mod migrations;
+mod openapi;
+mod processes;
+mod settings;
+mod two_instances;

@@ -1,0 +1,131 @@
+use std::collections::BTreeSet;
+
+use kernel::Clock;
+use serde_json::Value;
+use server::{Product, Settings};
+use testing::TestApp;
+use web::Operation;
+
+/// Everything that anybody may call without signing in. A line that is new here must be meant.
+const PUBLIC: &[&str] = &[
+    "GET /.well-known/jwks.json",
+    "GET /api/health",
+    "GET /billing/canceled",
+    "GET /billing/return",
+    "GET /health",
+    "GET /health/live",
+    "GET /health/ready",
+    "GET /v1/email-verifications/{token}",
+    "GET /v1/packs",
+    "GET /v1/password-resets/{token}",
+    "GET /v1/plans",
+    "POST /v1/email-verifications",
+    "POST /v1/email-verifications/{token}",
+    "POST /v1/password-resets",
+    "POST /v1/password-resets/{token}",
+    "POST /v1/sessions",
+    "POST /v1/tokens",
+    "POST /v1/users",
+    "POST /v1/webhooks/stripe",
+];
+
+fn settings() -> Settings {
+    let cli = server::cli::read(vec!["slipway".into()], &|_| None).expect("valid defaults");
+    let mut settings = cli.settings;
+    settings.auth.auth_secret = Some("a secret that is only used by tests, 48 bytes".into());
+    settings.storage.storage_dir = std::env::temp_dir().join("slipway-openapi-test");
+    settings
+}
+
+fn describe() -> (Value, Vec<Operation>) {
+    let settings = settings();
+    let nowhere = sqlx::postgres::PgConnectOptions::new_without_pgpass();
+    let product = Product::compose(&settings, settings.db.pool(nowhere), Clock::System).unwrap();
+    let (document, operations) = product.describe();
+    (serde_json::to_value(document).unwrap(), operations)
+}
+
+#[tokio::test]
+async fn only_these_operations_are_public() {
+    let (_, operations) = describe();
+    let public = operations.iter().filter(|it| it.access.permission.is_none());
+    let public: BTreeSet<String> = public.map(|it| format!("{} {}", it.method, it.path)).collect();
+
+    let expected: BTreeSet<String> = PUBLIC.iter().map(ToString::to_string).collect();
+    assert_eq!(public, expected);
+}
+
+#[tokio::test]
+async fn every_other_operation_is_closed_to_strangers() {
+    let app = TestApp::start().await;
+    let (_, operations) = describe();
+    let closed = operations.iter().filter(|it| it.access.permission.is_some());
+
+    for operation in closed {
+        let path = operation.path.replace("{id}", &uuid::Uuid::now_v7().to_string());
+        let path = path.replace("{model}", "gpt-4o-mini");
+        assert!(!path.contains('{'), "the test does not know how to fill in {path}");
+        let method = reqwest::Method::from_bytes(operation.method.as_str().as_bytes()).unwrap();
+        for token in [None, Some("slip_wrong"), Some("a.b.c")] {
+            let client = match token {
+                Some(token) => app.anonymous().with_key(token),
+                None => app.anonymous(),
+            };
+            let reply = client.request(method.clone(), &path).send().await.unwrap();
+            assert_eq!(reply.status(), 401, "{method} {path} with {token:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_document_describes_every_operation_and_nothing_else() {
+    let app = TestApp::start().await;
+    let (_, operations) = describe();
+
+    let document = app.anonymous().get("/openapi.json").await.ok();
+
+    let described: BTreeSet<String> = document["paths"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .flat_map(|(path, item)| {
+            let methods = item.as_object().unwrap().keys().filter(|key| key.as_str() != "parameters");
+            methods.map(move |method| format!("{} {path}", method.to_uppercase()))
+        })
+        .collect();
+    let routed: BTreeSet<String> =
+        operations.iter().map(|it| format!("{} {}", it.method, it.path)).collect();
+    assert_eq!(described, routed);
+}
+
+#[tokio::test]
+async fn the_document_is_whole() {
+    let (document, _) = describe();
+
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    let mut ids = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let id = operation["operationId"].as_str().unwrap_or_default();
+            assert!(ids.insert(id.to_owned()), "{method} {path}: operationId {id:?} is not unique");
+            assert!(operation["summary"].is_string(), "{method} {path} has no summary");
+            assert!(operation["tags"].is_array(), "{method} {path} has no tag");
+            assert!(operation["x-rate-limit"].is_string(), "{method} {path} has no rate limit class");
+            assert!(operation["responses"]["default"].is_object(), "{method} {path} never fails");
+        }
+    }
+    let text = document.to_string();
+    for reference in text.split("\"#/components/schemas/").skip(1) {
+        let name = reference.split('"').next().unwrap();
+        assert!(document["components"]["schemas"][name].is_object(), "{name} is not described");
+    }
+}
+
+#[tokio::test]
+async fn the_documentation_page_needs_nobody_elses_servers() {
+    let app = TestApp::start().await;
+
+    let page = app.anonymous().get("/docs/").await.ok_text();
+
+    assert!(!page.contains("http://") && !page.contains("https://"), "{page}");
+}

@@ -1,0 +1,112 @@
+use serde_json::{Value, json};
+
+use super::{
+    action::Action,
+    catalog::NewPrice,
+    error::Error,
+    form::Params,
+    items::Bought,
+    shape::{integer, text},
+};
+
+/// A line of a checkout session as it was asked for: checked, but not made yet.
+pub(super) struct NewLine {
+    price: PriceOf,
+    quantity: i64,
+}
+
+enum PriceOf {
+    Existing(Value),
+    New(NewPrice),
+}
+
+impl NewLine {
+    /// Reads `line_items`, which must be in one currency and fit the mode of their session.
+    pub(super) fn read_all(
+        action: &Action,
+        params: &mut Params,
+        mode: &str,
+    ) -> Result<Vec<Self>, Error> {
+        let given = params.maps("line_items")?;
+        let lines: Vec<Self> =
+            given.into_iter().map(|line| Self::read(action, line)).collect::<Result<_, _>>()?;
+        let Some(first) = lines.first() else { return Err(Error::missing("line_items")) };
+        if lines.iter().any(|line| line.price.currency() != first.price.currency()) {
+            return Err(Error::invalid("line_items", "All prices must be in the same currency."));
+        }
+        let recurring = lines.iter().any(|line| line.price.is_recurring());
+        let message = match (mode, recurring) {
+            ("payment", true) => "You specified `payment` mode but passed a recurring price.",
+            ("subscription", false) => "You must provide at least one recurring price.",
+            _ => return Ok(lines),
+        };
+        Err(Error::invalid("line_items", message))
+    }
+
+    fn read(action: &Action, mut params: Params) -> Result<Self, Error> {
+        let quantity = params.integer("quantity")?.unwrap_or(1);
+        if !(1..=999_999).contains(&quantity) {
+            return Err(Error::invalid(&params.name("quantity"), "Invalid quantity"));
+        }
+        let price = PriceOf::read(action, &mut params)?;
+        params.done()?;
+        Ok(Self { price, quantity })
+    }
+
+    pub(super) fn add(self, action: &mut Action) -> Value {
+        let price = match self.price {
+            PriceOf::Existing(price) => price,
+            PriceOf::New(price) => price.add(action),
+        };
+        let product = action.state.get("product", text(&price, "product"));
+        let description = product.map(|product| product["name"].clone());
+        let currency = price["currency"].clone();
+        let bought = Bought { price, quantity: self.quantity };
+        let fields = json!({
+            "amount_subtotal": bought.amount(),
+            "amount_total": bought.amount(),
+            "currency": currency,
+            "description": description,
+            "price": bought.price,
+            "quantity": bought.quantity,
+        });
+        action.shape("item", fields)
+    }
+}
+
+impl PriceOf {
+    fn read(action: &Action, params: &mut Params) -> Result<Self, Error> {
+        if let Some(mut data) = params.map("price_data")? {
+            let price = NewPrice::read(action, &mut data)?;
+            data.done()?;
+            return Ok(Self::New(price));
+        }
+        let param = params.name("price");
+        let price = action.refer("price", &params.required("price")?, &param)?;
+        if price["active"] != true {
+            return Err(Error::invalid(&param, "The price specified is inactive."));
+        }
+        Ok(Self::Existing(price))
+    }
+
+    fn currency(&self) -> &str {
+        match self {
+            Self::Existing(price) => text(price, "currency"),
+            Self::New(price) => price.currency(),
+        }
+    }
+
+    fn is_recurring(&self) -> bool {
+        match self {
+            Self::Existing(price) => text(price, "type") == "recurring",
+            Self::New(price) => price.is_recurring(),
+        }
+    }
+}
+
+/// What was bought with the line items of a session.
+pub(super) fn bought(items: &[Value]) -> Vec<Bought> {
+    let bought =
+        |item: &Value| Bought { price: item["price"].clone(), quantity: integer(item, "quantity") };
+    items.iter().map(bought).collect()
+}

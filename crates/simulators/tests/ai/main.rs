@@ -1,0 +1,7 @@
+//! The AI provider as its clients see it.
+
+mod faults;
+mod models;
+mod streams;
+mod support;
+mod wire;

@@ -1,0 +1,65 @@
+use std::{
+    io::{IsTerminal, stderr},
+    net::{AddrParseError, SocketAddr},
+    str::FromStr,
+};
+
+use kernel::Environment;
+use secrecy::SecretString;
+use tracing_subscriber::filter::Targets;
+
+/// What this process tells about itself, and to whom.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub struct Config {
+    /// Form of the log on stderr. Unset, it is `pretty` on a terminal outside production, else `json`.
+    #[arg(long, env, value_enum)]
+    pub log_format: Option<LogFormat>,
+
+    /// What is logged: error, warn, info, debug or trace, also by crate, as in `info,billing=debug`.
+    #[arg(long, env, default_value = "info")]
+    pub log_level: Targets,
+
+    /// Where errors and panics are reported, in the form Sentry gives. Unset, they are only logged.
+    #[arg(long, env, hide_env_values = true)]
+    pub sentry_dsn: Option<SecretString>,
+
+    /// Address at which Prometheus reads the metrics, or `off`. Keep it away from the internet.
+    #[arg(long, env, default_value = "127.0.0.1:9464")]
+    pub metrics_addr: MetricsAddress,
+}
+
+impl Config {
+    /// The form of the log here.
+    pub(crate) fn log_format(&self, environment: Environment) -> LogFormat {
+        let for_people = !environment.is_production() && stderr().is_terminal();
+        let fitting = if for_people { LogFormat::Pretty } else { LogFormat::Json };
+        self.log_format.unwrap_or(fitting)
+    }
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object per line.
+    Json,
+    /// Coloured text for people.
+    Pretty,
+}
+
+/// Where the metrics are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricsAddress {
+    /// Nowhere: none are collected.
+    Off,
+    /// Over HTTP at this address.
+    At(SocketAddr),
+}
+
+impl FromStr for MetricsAddress {
+    type Err = AddrParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "off" { Ok(Self::Off) } else { text.parse().map(Self::At) }
+    }
+}

@@ -1,0 +1,182 @@
+use std::net::{Ipv4Addr, SocketAddr};
+
+use auth::Registration;
+use axum::serve::ListenerExt;
+use chrono::TimeDelta;
+use db::Db;
+use jobs::Registry;
+use kernel::Clock;
+use rate_limit::Switch;
+use serde_json::json;
+use server::{Product, Settings};
+use simulators::{ai::Ai, mailbox::Mailbox, stripe, stripe::Stripe};
+use sqlx::postgres::PgConnectOptions;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use uuid::Uuid;
+
+use crate::{Client, Database, PASSWORD};
+
+const ANYWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+const STRIPE_SECRET_KEY: &str = "sk_test_simulator";
+const STRIPE_WEBHOOK_SECRET: &str = "whsec_simulator";
+
+/// The product, running.
+pub struct TestApp {
+    /// Where it answers.
+    pub url: String,
+    /// The database, in both roles.
+    pub db: Db,
+    /// The time that it believes in; see [`TestApp::advance`].
+    pub clock: Clock,
+    /// Other people's servers.
+    pub simulators: Simulators,
+    /// The settings it runs with, to start another process like it.
+    pub settings: Settings,
+    /// Accounts.
+    pub auth: auth::Auth,
+    /// Reservations.
+    pub quotas: quotas::Quotas,
+    /// AI calls in flight.
+    pub ai: ai::Ai,
+    http: reqwest::Client,
+    jobs: Registry,
+    database: Database,
+    _files: TempDir,
+}
+
+/// Other people's servers, to be inspected and made to misbehave.
+pub struct Simulators {
+    /// Payments.
+    pub stripe: Stripe,
+    /// The AI provider.
+    pub ai: Ai,
+    /// Mail.
+    pub mailbox: Mailbox,
+}
+
+impl TestApp {
+    /// The product with traffic limits lifted.
+    pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// The product with settings of the test's own.
+    pub async fn start_with(adjust: impl FnOnce(&mut Settings)) -> Self {
+        let database = Database::new().await;
+        let listener = TcpListener::bind(ANYWHERE).await.expect("listen");
+        let address = listener.local_addr().expect("an address");
+        let simulators = Simulators::start(address).await;
+        let files = TempDir::new().expect("a directory for files");
+        let mut settings = simulators.settings();
+        settings.port = address.port();
+        settings.storage.storage_dir = files.path().to_owned();
+        adjust(&mut settings);
+
+        // Stands still, so that no test depends on when a day ends; near the real time, since the
+        // simulators live in it.
+        let clock = Clock::frozen_at(Clock::System.now());
+        let product = Product::compose(&settings, database.pool.clone(), clock.clone());
+        let product = product.expect("compose the product");
+        product.quotas.set_platform_budget(&settings.quotas).await.expect("set the budgets");
+        let (db, jobs) = (product.db.clone(), product.jobs.clone());
+        let (auth, quotas, ai) = (product.auth.clone(), product.quotas.clone(), product.ai.clone());
+        let service = product.into_router().into_make_service_with_connect_info::<SocketAddr>();
+        let listener = listener.tap_io(|connection| connection.set_nodelay(true).expect("no delay"));
+        tokio::spawn(async move { axum::serve(listener, service).await });
+        Self {
+            url: format!("http://{address}"),
+            db,
+            clock,
+            simulators,
+            settings,
+            auth,
+            quotas,
+            ai,
+            http: reqwest::Client::new(),
+            jobs,
+            database,
+            _files: files,
+        }
+    }
+
+    /// Somebody without credentials.
+    pub fn anonymous(&self) -> Client {
+        Client::new(self.http.clone(), self.url.clone())
+    }
+
+    /// A signed-in person with a verified address and an org of their own, on the free plan.
+    pub async fn owner(&self) -> Client {
+        let email = format!("{}@example.com", Uuid::now_v7().simple());
+        let registered = self.auth.register_verified(&Registration {
+            email: email.parse().expect("an address"),
+            name: auth::Name::new("Ada").expect("a name"),
+            password: PASSWORD.into(),
+        });
+        let registered = registered.await.expect("register");
+        let mut client = self.anonymous();
+        let credentials = json!({ "email": email, "password": PASSWORD });
+        let session = client.post("/v1/sessions", credentials).await.ok();
+        client.token = session["access_token"].as_str().map(str::to_owned);
+        client.refresh_token = session["refresh_token"].as_str().map(str::to_owned);
+        Client { email, user: Some(registered.user), org: Some(registered.org), ..client }
+    }
+
+    /// Runs every job that is due, and those that they queue, until none is.
+    pub async fn run_jobs(&self) {
+        jobs::run_due(&self.database.pool, &self.jobs).await.expect("run jobs");
+    }
+
+    /// Moves the product's time. Postgres and the simulators stay where they are.
+    pub fn advance(&self, by: TimeDelta) {
+        self.clock.advance(by);
+    }
+
+    /// Fails the test if a rule of the books is broken.
+    pub async fn assert_books_balance(&self) {
+        let broken = quotas::violations(self.db.pool()).await.expect("read the books");
+        assert_eq!(broken, [], "the books are wrong");
+    }
+
+    /// The address of the database, for another process.
+    pub fn database_url(&self) -> String {
+        self.database.url()
+    }
+
+    /// The same, for another pool.
+    pub fn database_options(&self) -> PgConnectOptions {
+        self.database.options.clone()
+    }
+}
+
+impl Simulators {
+    async fn start(api: SocketAddr) -> Self {
+        let stripe = stripe::Config {
+            addr: ANYWHERE,
+            webhook_url: Some(format!("http://{api}/v1/webhooks/stripe")),
+            webhook_secret: STRIPE_WEBHOOK_SECRET.to_owned(),
+            secret_key: STRIPE_SECRET_KEY.to_owned(),
+            state_file: None,
+        };
+        Self {
+            stripe: Stripe::start(stripe).await.expect("start the Stripe simulator"),
+            ai: Ai::start(ANYWHERE).await.expect("start the AI simulator"),
+            mailbox: Mailbox::start(ANYWHERE, ANYWHERE).await.expect("start the mailbox"),
+        }
+    }
+
+    /// The defaults, pointed at the simulators.
+    fn settings(&self) -> Settings {
+        let cli = server::cli::read(vec!["slipway".into()], &|_| None);
+        let mut settings = cli.expect("the defaults are valid").settings;
+        settings.auth.auth_secret = Some("a secret that is only used by tests, 48 bytes".into());
+        settings.rate_limit.rate_limits = Switch::Off;
+        settings.ai.openai_api_key = Some("simulator".into());
+        settings.ai.openai_base_url = self.ai.url();
+        settings.billing.stripe_secret_key = Some(STRIPE_SECRET_KEY.into());
+        settings.billing.stripe_webhook_secret = Some(STRIPE_WEBHOOK_SECRET.into());
+        settings.billing.stripe_base_url = self.stripe.url().parse().ok();
+        settings.email.smtp_url = Some(self.mailbox.smtp_url().into());
+        settings
+    }
+}

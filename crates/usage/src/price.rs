@@ -1,0 +1,138 @@
+use chrono::{DateTime, Utc};
+use kernel::{Id, NanoUsd};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What a provider counts for one call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quantities {
+    /// Prompt tokens, cached ones included.
+    pub input_tokens: i64,
+    /// Prompt tokens the provider had cached, at a lower price.
+    pub cached_input_tokens: i64,
+    /// Tokens of the answer, reasoning included.
+    pub output_tokens: i64,
+    /// Images made.
+    pub images: i64,
+}
+
+impl Quantities {
+    /// Prompt and answer together.
+    pub fn tokens(&self) -> i64 {
+        self.input_tokens.saturating_add(self.output_tokens)
+    }
+
+    /// What a provider reported, made plausible: never negative, never more cached than sent.
+    #[must_use]
+    pub fn clamped(self) -> Self {
+        let input_tokens = self.input_tokens.max(0);
+        Self {
+            input_tokens,
+            cached_input_tokens: self.cached_input_tokens.clamp(0, input_tokens),
+            output_tokens: self.output_tokens.max(0),
+            images: self.images.max(0),
+        }
+    }
+}
+
+/// What a model costs from some time on, in nano-USD. Token prices are per million tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Price {
+    /// Identifies this version of the price.
+    pub id: Id<Price>,
+    /// In force from then on, until the next version.
+    pub effective_from: DateTime<Utc>,
+    /// Explicitly costs nothing. A model without a price is not free: it is refused.
+    pub free: bool,
+    /// Prompt tokens.
+    pub input_per_million: NanoUsd,
+    /// Prompt tokens the provider had cached.
+    pub cached_input_per_million: NanoUsd,
+    /// Tokens of the answer.
+    pub output_per_million: NanoUsd,
+    /// Each image.
+    pub per_image: NanoUsd,
+    /// Each call.
+    pub per_request: NanoUsd,
+    /// Credits that a standard generation draws.
+    pub credits: i64,
+}
+
+impl Price {
+    /// The exact cost, rounded up once to the next nano-USD.
+    ///
+    /// Amounts beyond the range saturate, so that an absurd count is refused rather than cheap.
+    pub fn cost(&self, quantities: &Quantities) -> NanoUsd {
+        let fresh = quantities.input_tokens - quantities.cached_input_tokens;
+        let per_million = [
+            (fresh, self.input_per_million),
+            (quantities.cached_input_tokens, self.cached_input_per_million),
+            (quantities.output_tokens, self.output_per_million),
+        ];
+        let tokens: i128 = per_million.iter().map(|&(count, price)| product(count, price)).sum();
+        let whole = product(quantities.images, self.per_image) + i128::from(self.per_request.0);
+        let total = (tokens + 999_999) / 1_000_000 + whole;
+        NanoUsd(i64::try_from(total).unwrap_or(i64::MAX))
+    }
+}
+
+fn product(count: i64, price: NanoUsd) -> i128 {
+    i128::from(count) * i128::from(price.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use kernel::{Id, NanoUsd};
+
+    use super::{Price, Quantities};
+
+    fn price() -> Price {
+        Price {
+            id: Id::new(),
+            effective_from: DateTime::UNIX_EPOCH,
+            free: false,
+            input_per_million: NanoUsd(150_000_000),
+            cached_input_per_million: NanoUsd(75_000_000),
+            output_per_million: NanoUsd(600_000_000),
+            per_image: NanoUsd(0),
+            per_request: NanoUsd(0),
+            credits: 1,
+        }
+    }
+
+    #[test]
+    fn a_call_costs_its_tokens_at_their_prices() {
+        let quantities = Quantities {
+            input_tokens: 1000,
+            cached_input_tokens: 400,
+            output_tokens: 10,
+            images: 0,
+        };
+        assert_eq!(price().cost(&quantities), NanoUsd(600 * 150 + 400 * 75 + 10 * 600));
+    }
+
+    #[test]
+    fn a_price_below_one_unit_per_token_is_rounded_up_once_per_call() {
+        let price = Price { input_per_million: NanoUsd(37_500_000), ..price() };
+        let tokens = |n| Quantities { input_tokens: n, ..Quantities::default() };
+        assert_eq!(price.cost(&tokens(1)), NanoUsd(38));
+        assert_eq!(price.cost(&tokens(2)), NanoUsd(75));
+        assert_eq!(price.cost(&tokens(1_000_000)), NanoUsd(37_500_000));
+    }
+
+    #[test]
+    fn absurd_counts_are_dear_not_cheap() {
+        let quantities = Quantities { output_tokens: i64::MAX, ..Quantities::default() };
+        assert_eq!(price().cost(&quantities), NanoUsd(i64::MAX));
+    }
+
+    #[test]
+    fn reported_counts_are_made_plausible() {
+        let reported =
+            Quantities { input_tokens: 5, cached_input_tokens: 9, output_tokens: -3, images: -1 };
+        let plausible =
+            Quantities { input_tokens: 5, cached_input_tokens: 5, ..Default::default() };
+        assert_eq!(reported.clamped(), plausible);
+    }
+}

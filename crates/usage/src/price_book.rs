@@ -1,0 +1,107 @@
+use std::{sync::Arc, time::Duration};
+
+use db::Db;
+use kernel::{Clock, Id, NanoUsd};
+use moka::future::Cache;
+use serde::{Deserialize, Serialize};
+use sqlx::PgExecutor;
+use utoipa::ToSchema;
+
+use crate::{Error, Price, Result};
+
+/// A model that may be called, with the price in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Model {
+    /// Who serves it.
+    pub provider: String,
+    /// Its name there and here.
+    pub name: String,
+    /// What it makes.
+    pub kind: ModelKind,
+    /// The most tokens one answer may have.
+    pub max_output_tokens: i64,
+    /// What it costs now.
+    pub price: Price,
+}
+
+/// What a model makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum ModelKind {
+    /// Chat completions.
+    Chat,
+    /// Embedding vectors.
+    Embedding,
+    /// Images.
+    Image,
+}
+
+/// Which models may be called and what they cost. What is not in it is refused.
+#[derive(Clone, Debug)]
+pub struct PriceBook {
+    db: Db,
+    clock: Clock,
+    /// Read on every call, so kept for a second: a price change takes effect within one.
+    cache: Cache<(), Arc<Vec<Model>>>,
+}
+
+impl PriceBook {
+    /// The price book kept in `db`.
+    pub fn new(db: Db, clock: Clock) -> Self {
+        let cache = Cache::builder().time_to_live(Duration::from_secs(1)).build();
+        Self { db, clock, cache }
+    }
+
+    /// Every model with a price in force.
+    pub async fn models(&self) -> Result<Arc<Vec<Model>>> {
+        let load = async { self.load(self.db.pool()).await.map(Arc::new) };
+        self.cache.try_get_with((), load).await.map_err(Error::PriceBook)
+    }
+
+    /// The model called `name`, to be used for `kind`.
+    pub async fn find(&self, name: &str, kind: ModelKind) -> Result<Model> {
+        let models = self.models().await?;
+        let found = models.iter().find(|model| model.name == name && model.kind == kind);
+        found.cloned().ok_or_else(|| Error::UnknownModel { name: name.to_owned() })
+    }
+
+    async fn load(&self, db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Model>> {
+        let rows = sqlx::query!(
+            r#"select distinct on (m.id)
+                      m.provider, m.name, m.kind as "kind: ModelKind", m.max_output_tokens,
+                      p.id as "price_id: Id<Price>", p.effective_from, p.free, p.credits,
+                      coalesce(p.input_per_million, 0) as "input_per_million!",
+                      coalesce(p.cached_input_per_million, p.input_per_million, 0)
+                          as "cached_input_per_million!",
+                      coalesce(p.output_per_million, 0) as "output_per_million!",
+                      coalesce(p.per_image, 0) as "per_image!",
+                      coalesce(p.per_request, 0) as "per_request!"
+               from models m
+               join prices p on p.model_id = m.id
+               where p.effective_from <= $1
+               order by m.id, p.effective_from desc"#,
+            self.clock.now(),
+        )
+        .fetch_all(db)
+        .await?;
+        let models = rows.into_iter().map(|row| Model {
+            provider: row.provider,
+            name: row.name,
+            kind: row.kind,
+            max_output_tokens: row.max_output_tokens,
+            price: Price {
+                id: row.price_id,
+                effective_from: row.effective_from,
+                free: row.free,
+                input_per_million: NanoUsd(row.input_per_million),
+                cached_input_per_million: NanoUsd(row.cached_input_per_million),
+                output_per_million: NanoUsd(row.output_per_million),
+                per_image: NanoUsd(row.per_image),
+                per_request: NanoUsd(row.per_request),
+                credits: row.credits,
+            },
+        });
+        Ok(models.collect())
+    }
+}

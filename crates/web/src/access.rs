@@ -1,0 +1,96 @@
+use serde::Serialize;
+
+use crate::Role;
+
+/// The right to use an operation: which roles have it, and the scope an API key needs for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Permission {
+    /// `resource:action`, the name of the API key scope.
+    pub name: &'static str,
+    /// Roles of people who have it.
+    pub roles: &'static [Role],
+    /// Whether API keys may have it at all.
+    pub keys: bool,
+}
+
+impl Permission {
+    /// For everyone in the org: looking.
+    pub const fn read(name: &'static str) -> Self {
+        Self { name, roles: &Role::ALL, keys: true }
+    }
+
+    /// For those who work in the org: making and changing things.
+    pub const fn write(name: &'static str) -> Self {
+        Self { name, roles: &[Role::Owner, Role::Admin, Role::Member], keys: true }
+    }
+
+    /// For those who run the org.
+    pub const fn manage(name: &'static str) -> Self {
+        Self { name, roles: &[Role::Owner, Role::Admin], keys: true }
+    }
+
+    /// For those who pay.
+    pub const fn pay(name: &'static str) -> Self {
+        Self { name, roles: &[Role::Owner, Role::Admin, Role::Billing], keys: true }
+    }
+
+    /// Only for a signed-in person: a leaked key must not be able to make further keys.
+    #[must_use]
+    pub const fn people_only(mut self) -> Self {
+        self.keys = false;
+        self
+    }
+}
+
+/// Which rate limit an operation counts against. The figures live in `rate-limit`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RateClass {
+    /// Everything that names no other class.
+    #[default]
+    Api,
+    /// Signing up, signing in, verifying.
+    Auth,
+    /// Asking for a password reset.
+    PasswordReset,
+    /// Chat completions.
+    Chat,
+    /// Images, embeddings and other generations.
+    Generation,
+    /// Long jobs.
+    Render,
+    /// Creating and changing projects.
+    ProjectWrites,
+    /// Receiving files.
+    Uploads,
+    /// Probes and provider webhooks, which must get through and authenticate themselves.
+    Unlimited,
+}
+
+/// Who may call an operation, and how often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// `None`: anybody, without signing in.
+    pub permission: Option<Permission>,
+    /// The limit that applies.
+    pub class: RateClass,
+}
+
+impl Access {
+    /// Only callers with `permission`.
+    pub const fn to(permission: Permission) -> Self {
+        Self { permission: Some(permission), class: RateClass::Api }
+    }
+
+    /// Anybody. The one way to open an operation; a test lists all that use it.
+    pub const fn public() -> Self {
+        Self { permission: None, class: RateClass::Api }
+    }
+
+    /// Counts against `class` instead of [`RateClass::Api`].
+    #[must_use]
+    pub const fn limited_as(mut self, class: RateClass) -> Self {
+        self.class = class;
+        self
+    }
+}

@@ -1,0 +1,183 @@
+use std::{convert::Infallible, str::FromStr, sync::Arc};
+
+use axum::{
+    extract::{FromRequestParts, OptionalFromRequestParts},
+    http::request::Parts,
+};
+use kernel::{ApiKey, Id, Org, User};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::{Permission, Problem, Result};
+
+/// Who makes the request, as established by `auth` and by nothing else.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The person, or the person who made the API key.
+    pub user: Id<User>,
+    /// The org they act in.
+    pub org: Id<Org>,
+    /// Their role in it.
+    pub role: Role,
+    /// The org's plan tier.
+    pub tier: Tier,
+    /// How they proved who they are.
+    pub credential: Credential,
+}
+
+/// How a caller proved who they are.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// An access token of this session.
+    Session(Uuid),
+    /// An API key.
+    Key {
+        /// Which one.
+        id: Id<ApiKey>,
+        /// What it may do.
+        scopes: Scopes,
+    },
+}
+
+/// What an API key may do: names of permissions, or `*` for all that keys may have.
+#[derive(Clone, Debug)]
+pub struct Scopes(pub Arc<[String]>);
+
+impl Scopes {
+    /// Whether `permission` is among them.
+    pub fn contain(&self, permission: &Permission) -> bool {
+        self.0.iter().any(|scope| scope == "*" || scope == permission.name)
+    }
+}
+
+/// What a person is in an org.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Role {
+    /// Answers for the org; there is always one.
+    Owner,
+    /// Runs it.
+    Admin,
+    /// Works in it.
+    Member,
+    /// Pays for it.
+    Billing,
+    /// Looks.
+    Viewer,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 5] =
+        [Self::Owner, Self::Admin, Self::Member, Self::Billing, Self::Viewer];
+}
+
+/// The tier of a plan, which scales rate limits.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    ToSchema,
+    sqlx::Type,
+)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Tier {
+    /// Not paying.
+    #[default]
+    Free,
+    /// The first paid tier.
+    Creator,
+    /// Small teams.
+    Pro,
+    /// Large teams.
+    Agency,
+}
+
+impl FromStr for Tier {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "free" => Ok(Self::Free),
+            "creator" => Ok(Self::Creator),
+            "pro" => Ok(Self::Pro),
+            "agency" => Ok(Self::Agency),
+            _ => Err(format!("{text:?} is not a tier")),
+        }
+    }
+}
+
+impl Caller {
+    /// Refuses callers whose role or API key lacks `permission`.
+    pub fn require(&self, permission: &Permission) -> Result<()> {
+        if !permission.roles.contains(&self.role) {
+            return Err(Problem::forbidden("your role does not allow this")
+                .action("Ask an owner or admin of your organization."));
+        }
+        match &self.credential {
+            Credential::Session(_) => Ok(()),
+            Credential::Key { .. } if !permission.keys => {
+                Err(Problem::forbidden("API keys cannot do this")
+                    .action("Sign in as a person and try again."))
+            }
+            Credential::Key { scopes, .. } if scopes.contain(permission) => Ok(()),
+            Credential::Key { .. } => {
+                Err(Problem::forbidden(format!("this API key lacks the scope {}", permission.name))
+                    .action("Create a key with that scope."))
+            }
+        }
+    }
+
+    /// The API key used, if it was one.
+    pub fn api_key(&self) -> Option<Id<ApiKey>> {
+        match self.credential {
+            Credential::Session(_) => None,
+            Credential::Key { id, .. } => Some(id),
+        }
+    }
+}
+
+/// What the authentication layer found, kept in the request's extensions.
+///
+/// A failed sign-in is carried on rather than answered at once, so that it counts against the
+/// limits of the address it came from.
+#[derive(Clone, Debug)]
+pub enum Identity {
+    /// No credentials were sent.
+    Anonymous,
+    /// They were, and hold.
+    Known(Caller),
+    /// They were, and do not hold, or could not be checked.
+    Refused(Problem),
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        match parts.extensions.get::<Identity>() {
+            Some(Identity::Known(caller)) => Ok(caller.clone()),
+            Some(Identity::Refused(problem)) => Err(problem.clone()),
+            Some(Identity::Anonymous) | None => Err(Problem::unauthenticated()),
+        }
+    }
+}
+
+impl<S: Sync> OptionalFromRequestParts<S> for Caller {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, Infallible> {
+        Ok(<Self as FromRequestParts<S>>::from_request_parts(parts, state).await.ok())
+    }
+}

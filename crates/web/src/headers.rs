@@ -1,0 +1,35 @@
+use axum::{
+    extract::{Request, State},
+    http::{HeaderName, HeaderValue, header},
+    middleware::Next,
+    response::Response,
+};
+use kernel::Environment;
+
+/// The policy of answers that are data: nothing may be loaded or framed.
+pub const CONTENT_SECURITY_POLICY: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+
+/// Middleware that adds the security headers to every answer, errors included. A handler that sets
+/// one of them itself (a page with a form, say) keeps its own.
+pub async fn security_headers(
+    State(environment): State<Environment>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    let mut default = |name: HeaderName, value: HeaderValue| {
+        headers.entry(name).or_insert(value);
+    };
+    default(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY);
+    default(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    default(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    default(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    default(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if environment.is_production() {
+        let two_years = HeaderValue::from_static("max-age=63072000; includeSubDomains");
+        default(header::STRICT_TRANSPORT_SECURITY, two_years);
+    }
+    response
+}

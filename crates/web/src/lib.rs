@@ -1,0 +1,28 @@
+//! How handlers speak HTTP: who calls, what they send, how failure reads.
+
+mod access;
+mod caller;
+mod client_ip;
+mod etag;
+mod extract;
+mod headers;
+mod page;
+mod problem;
+mod problem_layer;
+mod request_id;
+mod routes;
+
+pub use access::{Access, Permission, RateClass};
+pub use caller::{Caller, Credential, Identity, Role, Scopes, Tier};
+pub use client_ip::{ClientIp, TrustedProxies};
+pub use etag::{Etag, IfMatch};
+pub use extract::{Html, Json, Path, Query, RawJson};
+pub use headers::{CONTENT_SECURITY_POLICY, security_headers};
+pub use page::{Page, PageQuery};
+pub use problem::{FieldError, Problem};
+pub use problem_layer::{fallback, method_not_allowed, panicked, render_problems};
+pub use request_id::{MakeRequestId, RequestId};
+pub use routes::{Operation, Routes};
+
+/// What handlers return.
+pub type Result<T, E = Problem> = std::result::Result<T, E>;

@@ -1,0 +1,107 @@
+use axum::http::Method;
+use utoipa::openapi::{
+    ContentBuilder, Ref, ResponseBuilder, SecurityRequirement,
+    extensions::ExtensionsBuilder,
+    path::{Operation as Documented, Paths},
+};
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
+
+use crate::Access;
+
+/// Routes together with their documentation and who may use them.
+///
+/// There is no way to add a route without saying who may call it, so nothing is open by omission.
+pub struct Routes<S = ()> {
+    router: OpenApiRouter<S>,
+    operations: Vec<Operation>,
+}
+
+/// One method of one address.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    /// `GET`, `POST`, …
+    pub method: Method,
+    /// The address with its parameters, as in the OpenAPI document: `/v1/projects/{id}`.
+    pub path: String,
+    /// Who may call it, and how often.
+    pub access: Access,
+}
+
+impl<S: Send + Sync + Clone + 'static> Default for Routes<S> {
+    fn default() -> Self {
+        Self { router: OpenApiRouter::new(), operations: Vec::new() }
+    }
+}
+
+impl<S: Send + Sync + Clone + 'static> Routes<S> {
+    /// No routes.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds the operations of `utoipa_axum::routes!(…)`, all with the same `access`.
+    #[must_use]
+    pub fn route(mut self, access: Access, routes: UtoipaMethodRouter<S>) -> Self {
+        let (schemas, mut paths, methods) = routes;
+        self.operations.extend(declare(access, &mut paths));
+        self.router = self.router.routes((schemas, paths, methods));
+        self
+    }
+
+    /// Both.
+    #[must_use]
+    pub fn merge(mut self, other: Self) -> Self {
+        self.router = self.router.merge(other.router);
+        self.operations.extend(other.operations);
+        self
+    }
+
+    /// Gives the handlers what they need.
+    #[must_use]
+    pub fn with_state<S2: Send + Sync + Clone + 'static>(self, state: S) -> Routes<S2> {
+        Routes { router: self.router.with_state(state), operations: self.operations }
+    }
+
+    /// The router with its document, and every operation.
+    pub fn into_parts(self) -> (OpenApiRouter<S>, Vec<Operation>) {
+        (self.router, self.operations)
+    }
+}
+
+/// Writes `access` into the documentation of every operation of `paths`.
+fn declare(access: Access, paths: &mut Paths) -> Vec<Operation> {
+    let mut operations = Vec::new();
+    for (path, item) in &mut paths.paths {
+        let methods = [
+            (Method::GET, &mut item.get),
+            (Method::PUT, &mut item.put),
+            (Method::POST, &mut item.post),
+            (Method::DELETE, &mut item.delete),
+            (Method::PATCH, &mut item.patch),
+        ];
+        for (method, documented) in methods {
+            let Some(documented) = documented else { continue };
+            document(access, documented);
+            operations.push(Operation { method, path: path.clone(), access });
+        }
+    }
+    operations
+}
+
+fn document(access: Access, operation: &mut Documented) {
+    let mut extensions = ExtensionsBuilder::new()
+        .add("x-rate-limit", serde_json::to_value(access.class).unwrap_or_default());
+    if let Some(permission) = access.permission {
+        extensions = extensions.add("x-permission", permission.name);
+        operation.security = Some(vec![SecurityRequirement::new("bearer", [""; 0])]);
+    } else {
+        operation.security = Some(Vec::new());
+    }
+    operation.extensions.get_or_insert_default().merge(extensions.build());
+    let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    let problem = ResponseBuilder::new()
+        .description("The request failed")
+        .content("application/problem+json", problem)
+        .build();
+    operation.responses.responses.entry("default".to_owned()).or_insert(problem.into());
+}

@@ -1,0 +1,29 @@
+# `just` lists the recipes. None is needed to run or test Slipway: `cargo run` and `cargo test` are.
+
+default:
+    @just --list
+
+# Check every query against the migrated schema and keep the result in .sqlx (after a new query or migration).
+prepare:
+    cargo run -p db --example prepare
+
+# Write the files that are generated from the code: .env.example, docs/limits.md, docs/openapi.json.
+generate:
+    UPDATE_GENERATED=1 cargo test -p server --test server generated
+
+# What CI runs.
+ci:
+    .ci/run
+
+# Format, and fix what can be fixed.
+fix:
+    cargo fmt --all
+    cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
+
+# Race and property tests with many more rounds.
+soak:
+    PROPTEST_CASES=20000 cargo test -p quotas -p usage -p kernel -p rate-limit
+
+# Licences, duplicate bans and sources of every dependency (needs cargo-deny).
+deny:
+    cargo deny check bans licenses sources

@@ -1,0 +1,3 @@
+drop table usage_records;
+drop table prices;
+drop table models;
