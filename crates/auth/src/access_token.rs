@@ -82,3 +82,156 @@ impl AccessTokens {
         (claims.iat <= now + CLOCK_SKEW_SECONDS && now < claims.exp).then_some(claims)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+    use chrono::{DateTime, TimeDelta, Utc};
+    use jsonwebtoken::{EncodingKey, Header};
+    use kernel::Id;
+    use serde_json::{Value, json};
+    use web::Role;
+
+    use super::AccessTokens;
+    use crate::{Config, Keys, Session, lifetimes};
+
+    const ISSUER: &str = "https://app.example.com";
+    const NOW: DateTime<Utc> = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+
+    fn tokens(secret: &str, previous: Option<&str>) -> AccessTokens {
+        let config = Config {
+            auth_secret: Some(secret.into()),
+            auth_secret_previous: previous.map(Into::into),
+            password_min_length: 12,
+        };
+        AccessTokens::new(Keys::new(&config).unwrap(), ISSUER)
+    }
+
+    fn session() -> Session {
+        Session {
+            id: Id::new(),
+            user: Id::new(),
+            org: Id::new(),
+            created_at: NOW,
+            expires_at: NOW + lifetimes::SESSION_IDLE,
+            revoked_at: None,
+        }
+    }
+
+    fn claims() -> Value {
+        json!({
+            "iss": ISSUER, "aud": "slipway", "sub": Id::<()>::new(), "org": Id::<()>::new(),
+            "role": "owner", "sid": Id::<()>::new(),
+            "iat": NOW.timestamp(), "exp": NOW.timestamp() + 900,
+        })
+    }
+
+    /// Signed with the right key, whatever it says.
+    fn signed(tokens: &AccessTokens, header: &Header, claims: &Value) -> String {
+        jsonwebtoken::encode(header, claims, &tokens.keys().current().signing).unwrap()
+    }
+
+    #[test]
+    fn what_we_sign_is_believed_until_it_expires() {
+        let (tokens, session) = (tokens("one", None), session());
+        let token = tokens.sign(&session, Role::Admin, NOW).unwrap();
+        let claims = tokens.verify(&token, NOW + TimeDelta::seconds(899)).unwrap();
+        assert_eq!((claims.sub, claims.org, claims.sid), (session.user, session.org, session.id));
+        assert!(tokens.verify(&token, NOW + TimeDelta::seconds(900)).is_none());
+        assert!(tokens.verify(&token, NOW - TimeDelta::minutes(2)).is_none());
+    }
+
+    #[test]
+    fn the_previous_secret_is_believed_while_it_is_configured() {
+        let token = tokens("one", None).sign(&session(), Role::Owner, NOW).unwrap();
+        assert!(tokens("two", Some("one")).verify(&token, NOW).is_some());
+        assert!(tokens("two", None).verify(&token, NOW).is_none());
+        assert!(tokens("one", None).verify(&token, NOW).is_some());
+    }
+
+    #[test]
+    fn the_same_secret_gives_the_same_key_on_every_machine() {
+        let kid = |tokens: &AccessTokens| tokens.keys().current().header.kid.clone();
+        assert_eq!(kid(&tokens("one", None)), kid(&tokens("one", None)));
+        assert_ne!(kid(&tokens("one", None)), kid(&tokens("two", None)));
+    }
+
+    #[test]
+    fn a_header_that_is_not_exactly_ours_is_refused_even_with_our_signature() {
+        let tokens = tokens("one", None);
+        let ours = tokens.keys().current().header.clone();
+        assert!(tokens.verify(&signed(&tokens, &ours, &claims()), NOW).is_some());
+        let change = |change: fn(&mut Header)| {
+            let mut header = ours.clone();
+            change(&mut header);
+            signed(&tokens, &header, &claims())
+        };
+        for token in [
+            change(|header| header.typ = Some("JWT".into())),
+            change(|header| header.typ = None),
+            change(|header| header.kid = Some("../../dev/null".into())),
+            change(|header| header.kid = None),
+            change(|header| header.jku = Some("http://127.0.0.1/keys".into())),
+            change(|header| header.x5u = Some("http://127.0.0.1/keys".into())),
+            change(|header| header.crit = Some(vec!["exp".into()])),
+            change(|header| header.extras.insert("b64", false)),
+        ] {
+            assert!(tokens.verify(&token, NOW).is_none(), "{token}");
+        }
+    }
+
+    #[test]
+    fn claims_that_are_not_for_us_are_refused_even_with_our_signature() {
+        let tokens = tokens("one", None);
+        let header = tokens.keys().current().header.clone();
+        for (name, value) in [
+            ("aud", json!("other")),
+            ("aud", json!(null)),
+            ("iss", json!("https://evil.example.com")),
+            ("exp", json!(null)),
+            ("exp", json!(NOW.timestamp())),
+            ("exp", json!("never")),
+            ("iat", json!(NOW.timestamp() + 3600)),
+            ("sub", json!("root")),
+            ("sid", json!(null)),
+            ("role", json!("god")),
+        ] {
+            let mut claims = claims();
+            claims[name] = value.clone();
+            let token = signed(&tokens, &header, &claims);
+            assert!(tokens.verify(&token, NOW).is_none(), "{name} = {value}");
+        }
+    }
+
+    #[test]
+    fn forged_signatures_are_refused() {
+        let tokens = tokens("one", None);
+        let token = tokens.sign(&session(), Role::Owner, NOW).unwrap();
+        let [header, claims, signature] = token.split('.').collect::<Vec<_>>()[..] else {
+            panic!()
+        };
+        let none = |alg: &str| {
+            BASE64_URL_SAFE_NO_PAD.encode(json!({ "alg": alg, "typ": "at+jwt" }).to_string())
+        };
+        let public = tokens.keys().current().verifying.try_get_as_bytes().unwrap();
+        let hmac = EncodingKey::from_secret(public);
+        let mut header_hs256 = tokens.keys().current().header.clone();
+        header_hs256.alg = jsonwebtoken::Algorithm::HS256;
+        let hs256 = jsonwebtoken::encode(&header_hs256, &self::claims(), &hmac).unwrap();
+        for forged in [
+            format!("{header}.{claims}."),
+            format!("{}.{claims}.", none("none")),
+            format!("{}.{claims}.", none("NoNe")),
+            format!("{header}.{claims}x.{signature}"),
+            format!("{header}.{claims}.{signature}.{signature}"),
+            format!("{header}.{claims}.{}", "A".repeat(86)),
+            format!("{header}.{claims}.{}", "A".repeat(1_000_000)),
+            hs256,
+            "..".to_owned(),
+            String::new(),
+        ] {
+            let start: String = forged.chars().take(200).collect();
+            assert!(tokens.verify(&forged, NOW).is_none(), "{start}");
+        }
+    }
+}

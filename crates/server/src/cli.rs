@@ -136,7 +136,8 @@ fn variables() -> Vec<(Arg, String)> {
 }
 
 fn without_environment(command: Command) -> Command {
-    let asks_for_help = std::env::args().any(|argument| matches!(&*argument, "--help" | "-h" | "help"));
+    let asks_for_help =
+        std::env::args().any(|argument| matches!(&*argument, "--help" | "-h" | "help"));
     if asks_for_help { command } else { command.mut_args(|argument| argument.env(None::<&str>)) }
 }
 
@@ -186,7 +187,11 @@ pub fn env_example() -> String {
         let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
         let defaults: Vec<_> =
             argument.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
-        text.push_str(&format!("\n# {}\n# {name}={}\n", help.replace('\n', " "), defaults.join(",")));
+        text.push_str(&format!(
+            "\n# {}\n# {name}={}\n",
+            help.replace('\n', " "),
+            defaults.join(",")
+        ));
     }
     text
 }

@@ -79,7 +79,9 @@ impl Development {
             settings.billing.stripe_base_url = stripe.url().parse().ok();
             self.stripe = Some(stripe);
         }
-        if settings.ai.openai_api_key.is_none() && settings.ai.openai_base_url.starts_with("https://api.openai.com") {
+        if settings.ai.openai_api_key.is_none()
+            && settings.ai.openai_base_url.starts_with("https://api.openai.com")
+        {
             let ai = Ai::start(ai).await?;
             settings.ai.openai_api_key = Some("simulator".into());
             settings.ai.openai_base_url = ai.url();

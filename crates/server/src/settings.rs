@@ -149,7 +149,9 @@ impl Settings {
             ("SMTP_URL", self.email.smtp_url.is_some()),
         ];
         let missing = given.into_iter().filter(|(_, given)| !given);
-        missing.map(|(name, _)| format!("{name} is required when APP_ENV is {}", self.app_env)).collect()
+        missing
+            .map(|(name, _)| format!("{name} is required when APP_ENV is {}", self.app_env))
+            .collect()
     }
 
     /// Where customers reach the product.

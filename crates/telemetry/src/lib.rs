@@ -8,6 +8,8 @@ mod json;
 mod logs;
 mod panics;
 
+use std::sync::OnceLock;
+
 use kernel::Environment;
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::ExposeSecret;
@@ -16,6 +18,7 @@ use sentry::{ClientInitGuard, types::Dsn};
 pub use config::{Config, LogFormat, MetricsAddress};
 
 /// Keeps telemetry going; dropping it sends the errors not yet sent.
+#[derive(Default)]
 #[must_use = "dropping it ends error reporting"]
 pub struct Guard {
     /// The metrics of this process, unless they are off.
@@ -31,22 +34,23 @@ pub enum Error {
     SentryDsn(#[from] sentry::types::ParseDsnError),
 }
 
-/// Starts logs, error reports and metrics; call it once, inside the Tokio runtime.
+/// Starts logs, error reports and metrics; call it first, inside the Tokio runtime.
 ///
-/// In a process that has them already, as when two tests start the product, the first stay.
+/// A second call, as when two tests start the product, changes nothing.
 pub fn init(
     config: &Config,
     environment: Environment,
     release: &'static str,
 ) -> Result<Guard, Error> {
+    static STARTED: OnceLock<()> = OnceLock::new();
     let dsn = config.sentry_dsn.as_ref().map(|dsn| dsn.expose_secret().parse::<Dsn>());
     let dsn = dsn.transpose()?;
-    if !logs::install(config, environment, dsn.is_some()) {
-        return Ok(Guard { metrics: None, _errors: None });
+    if STARTED.set(()).is_err() {
+        return Ok(Guard::default());
     }
+    // Sentry's own hook calls the one it finds.
     panics::log();
-    Ok(Guard {
-        _errors: dsn.map(|dsn| errors::connect(dsn, environment, release)),
-        metrics: exporter::install(config.metrics_addr),
-    })
+    let errors = dsn.map(|dsn| errors::connect(dsn, environment, release));
+    logs::install(config, environment, errors.is_some());
+    Ok(Guard { metrics: exporter::install(config.metrics_addr), _errors: errors })
 }

@@ -13,27 +13,25 @@ use tracing_subscriber::{
 use crate::{Config, LogFormat, errors, json::JsonLines};
 
 /// Libraries that have nothing to say below a warning unless `LOG_LEVEL` names them.
-const QUIET: [&str; 8] =
-    ["graphile_worker", "h2", "hyper", "lettre", "reqwest", "rustls", "sqlx", "tower_http"];
+const QUIET: [&str; 7] = ["h2", "hyper", "lettre", "reqwest", "rustls", "sqlx", "tower_http"];
 
 /// Where the job library quotes payloads in its warnings; the `jobs` crate logs the same by id.
 const QUOTES_PAYLOADS: [&str; 2] =
     ["graphile_worker::runner::release", "graphile_worker::runner::task_execution"];
 
-/// Makes the log the process's own; false if it has one already.
-pub(crate) fn install(config: &Config, environment: Environment, report_errors: bool) -> bool {
+/// Starts the log, unless somebody who embeds us has a log already.
+pub(crate) fn install(config: &Config, environment: Environment, report_errors: bool) {
     let json = config.log_format(environment) == LogFormat::Json;
     // A log that cannot be written, as on a full disk, must not stop what is logged.
     let pretty = fmt::layer().with_writer(stderr).log_internal_errors(false);
     let pretty = if stderr().is_terminal() { pretty } else { pretty.with_ansi(false) };
-    registry()
+    let _ = registry()
         .with(wanted(&config.log_level))
         .with(harmless())
         .with(json.then(|| JsonLines::new(stderr)))
         .with((!json).then_some(pretty))
         .with(report_errors.then(errors::layer))
-        .try_init()
-        .is_ok()
+        .try_init();
 }
 
 /// The level of each library, with ours where the setting is silent.

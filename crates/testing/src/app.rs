@@ -2,7 +2,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use auth::Registration;
 use axum::serve::ListenerExt;
-use chrono::TimeDelta;
+use chrono::{NaiveTime, TimeDelta};
 use db::Db;
 use jobs::Registry;
 use kernel::Clock;
@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::{Client, Database, PASSWORD};
 
 const ANYWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+const NOON: NaiveTime = NaiveTime::from_hms_opt(12, 0, 0).expect("a time of day");
 const STRIPE_SECRET_KEY: &str = "sk_test_simulator";
 const STRIPE_WEBHOOK_SECRET: &str = "whsec_simulator";
 
@@ -73,16 +74,18 @@ impl TestApp {
         settings.storage.storage_dir = files.path().to_owned();
         adjust(&mut settings);
 
-        // Stands still, so that no test depends on when a day ends; near the real time, since the
-        // simulators live in it.
-        let clock = Clock::frozen_at(Clock::System.now());
+        // Stands still at noon, so that no test depends on when a day ends.
+        let today = Clock::System.now().date_naive();
+        let clock = Clock::frozen_at(today.and_time(NOON).and_utc());
+        simulators.stripe.set_now(Some(clock.now().timestamp()));
         let product = Product::compose(&settings, database.pool.clone(), clock.clone());
         let product = product.expect("compose the product");
         product.quotas.set_platform_budget(&settings.quotas).await.expect("set the budgets");
         let (db, jobs) = (product.db.clone(), product.jobs.clone());
         let (auth, quotas, ai) = (product.auth.clone(), product.quotas.clone(), product.ai.clone());
         let service = product.into_router().into_make_service_with_connect_info::<SocketAddr>();
-        let listener = listener.tap_io(|connection| connection.set_nodelay(true).expect("no delay"));
+        let listener =
+            listener.tap_io(|connection| connection.set_nodelay(true).expect("no delay"));
         tokio::spawn(async move { axum::serve(listener, service).await });
         Self {
             url: format!("http://{address}"),
@@ -108,18 +111,21 @@ impl TestApp {
     /// A signed-in person with a verified address and an org of their own, on the free plan.
     pub async fn owner(&self) -> Client {
         let email = format!("{}@example.com", Uuid::now_v7().simple());
-        let registered = self.auth.register_verified(&Registration {
+        let registration = Registration {
             email: email.parse().expect("an address"),
             name: auth::Name::new("Ada").expect("a name"),
             password: PASSWORD.into(),
-        });
-        let registered = registered.await.expect("register");
+        };
+        let registered = self.auth.register_verified(&registration).await.expect("register");
         let mut client = self.anonymous();
         let credentials = json!({ "email": email, "password": PASSWORD });
         let session = client.post("/v1/sessions", credentials).await.ok();
         client.token = session["access_token"].as_str().map(str::to_owned);
         client.refresh_token = session["refresh_token"].as_str().map(str::to_owned);
-        Client { email, user: Some(registered.user), org: Some(registered.org), ..client }
+        client.email = email;
+        client.user = Some(registered.user);
+        client.org = Some(registered.org);
+        client
     }
 
     /// Runs every job that is due, and those that they queue, until none is.
@@ -127,9 +133,10 @@ impl TestApp {
         jobs::run_due(&self.database.pool, &self.jobs).await.expect("run jobs");
     }
 
-    /// Moves the product's time. Postgres and the simulators stay where they are.
+    /// Moves the time that the product and Stripe believe in. Postgres stays where it is.
     pub fn advance(&self, by: TimeDelta) {
         self.clock.advance(by);
+        self.simulators.stripe.set_now(Some(self.clock.now().timestamp()));
     }
 
     /// Fails the test if a rule of the books is broken.

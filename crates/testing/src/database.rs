@@ -71,11 +71,12 @@ async fn make_template(server: &PgConnectOptions) -> String {
     let name = format!("template_{}", fingerprint());
     let mut admin = connect(server, "postgres").await;
     execute(&mut admin, "select pg_advisory_lock(1)".into()).await;
-    let exists: bool = sqlx::query_scalar("select exists (select from pg_database where datname = $1)")
-        .bind(&name)
-        .fetch_one(&mut admin)
-        .await
-        .expect("look for the template");
+    let exists: bool =
+        sqlx::query_scalar("select exists (select from pg_database where datname = $1)")
+            .bind(&name)
+            .fetch_one(&mut admin)
+            .await
+            .expect("look for the template");
     if !exists {
         let making = format!("{name}_making");
         execute(&mut admin, format!("drop database if exists {making} with (force)")).await;

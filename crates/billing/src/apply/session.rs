@@ -26,8 +26,8 @@ impl Billing {
         let Some(checkout) = Checkout::lock(&mut tx, session).await? else {
             return Ok(Outcome::Ignored);
         };
-        let customer = Customer::of(&mut *tx, checkout.org).await?.map(|customer| customer.id);
-        if customer != session.customer {
+        let customer = Customer::of(&mut *tx, checkout.org).await?;
+        if customer.is_none_or(|it| session.customer.as_ref() != Some(&it.id)) {
             tracing::error!(
                 checkout = %checkout.id,
                 org = %checkout.org,

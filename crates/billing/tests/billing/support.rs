@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use simulators::stripe::Card;
 use testing::{Client, Reply, TestApp};
+use url::form_urlencoded;
 
 /// The secrets of the simulator that tests run with.
 pub(crate) const WEBHOOK_SECRET: &str = "whsec_simulator";
@@ -55,7 +56,8 @@ pub(crate) async fn at_dashboard(
     form: &[(&str, &str)],
 ) -> Value {
     let url = format!("{}/v1/{path}", app.simulators.stripe.url());
-    let request = reqwest::Client::new().request(method, url).bearer_auth(SECRET_KEY).form(form);
+    let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+    let request = reqwest::Client::new().request(method, url).bearer_auth(SECRET_KEY).body(form);
     let response = request.send().await.expect("the simulator answers");
     let response = response.error_for_status().expect("the simulator does it");
     response.json().await.expect("JSON")

@@ -142,12 +142,11 @@ async fn a_call_that_nobody_settles_ends_at_the_platforms_cost() {
     .await
     .unwrap();
     assert_eq!((outcome.as_str(), payer.as_str(), cost), ("unknown", "platform", 600_000));
-    let platform: i64 = sqlx::query_scalar(
-        "select spent from budgets where scope = 'global' and period = 'day'",
-    )
-    .fetch_one(app.db.pool())
-    .await
-    .unwrap();
+    let platform: i64 =
+        sqlx::query_scalar("select spent from budgets where scope = 'global' and period = 'day'")
+            .fetch_one(app.db.pool())
+            .await
+            .unwrap();
     assert_eq!(platform, 600_000 + 5);
     app.assert_books_balance().await;
 }
@@ -177,7 +176,9 @@ async fn lapsed_credits_are_not_spent_and_those_that_lapse_first_go_first() {
     let owner = app.owner().await;
     use_up_the_plan(&app, &owner).await;
     let now = app.clock.now();
-    for (id, expires_at) in [("late", now + TimeDelta::hours(2)), ("soon", now + TimeDelta::hours(1))] {
+    for (id, expires_at) in
+        [("late", now + TimeDelta::hours(2)), ("soon", now + TimeDelta::hours(1))]
+    {
         let grant = NewGrant {
             org: owner.org(),
             source: GrantSource::Pack,

@@ -37,9 +37,13 @@ pub async fn run(settings: Settings, action: Action, output: &Output) -> anyhow:
         Action::Status => {
             let mut connection = pool.acquire().await?;
             for migration in db::migration_status(&mut connection).await? {
-                let applied = migration.applied_at.map(|at| at.format("%Y-%m-%d %H:%M:%S UTC").to_string());
+                let applied =
+                    migration.applied_at.map(|at| at.format("%Y-%m-%d %H:%M:%S UTC").to_string());
                 let applied = applied.unwrap_or_else(|| "pending".to_owned());
-                output.line(&format!("{:04} {:<12} {applied}", migration.version, migration.description));
+                output.line(&format!(
+                    "{:04} {:<12} {applied}",
+                    migration.version, migration.description
+                ));
             }
         }
     }

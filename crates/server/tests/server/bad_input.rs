@@ -12,7 +12,9 @@ async fn send(app: &TestApp, content_type: &str, body: impl Into<reqwest::Body>)
 #[tokio::test]
 async fn malformed_json_is_a_problem_that_says_where() {
     let app = TestApp::start().await;
-    for body in ["", "{", "{\"name\":", "[1,]", "nonsense", "{\"name\":\"a\"} trailing", "\u{feff}{}"] {
+    for body in
+        ["", "{", "{\"name\":", "[1,]", "nonsense", "{\"name\":\"a\"} trailing", "\u{feff}{}"]
+    {
         let reply = send(&app, "application/json", body).await;
         assert_eq!(reply.problem(), (400, "malformed_json".into()), "{body:?}");
     }
@@ -69,7 +71,9 @@ async fn ids_that_cannot_exist_are_not_found() {
     let app = TestApp::start().await;
     let owner = app.owner().await;
     let long = "a".repeat(10_000);
-    for id in ["1", "..%2f..%2fetc", "%00", "'", "null", "00000000-0000-0000-0000-00000000000g", &long] {
+    for id in
+        ["1", "..%2f..%2fetc", "%00", "'", "null", "00000000-0000-0000-0000-00000000000g", &long]
+    {
         let reply = owner.get(&format!("/v1/projects/{id}")).await;
         let (status, _) = reply.problem();
         assert!((400..500).contains(&status), "{id} gave {status}");
@@ -80,7 +84,9 @@ async fn ids_that_cannot_exist_are_not_found() {
 async fn parameters_out_of_range_are_refused() {
     let app = TestApp::start().await;
     let owner = app.owner().await;
-    for query in ["limit=0", "limit=-1", "limit=101", "limit=1e9", "limit=true", "limit='", "sort=name"] {
+    for query in
+        ["limit=0", "limit=-1", "limit=101", "limit=1e9", "limit=true", "limit='", "sort=name"]
+    {
         let reply = owner.get(&format!("/v1/projects?{query}")).await;
         assert_eq!(reply.problem().0, 422, "{query}");
     }

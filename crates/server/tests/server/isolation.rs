@@ -117,12 +117,11 @@ async fn what_belongs_to_another_org_does_not_exist() {
 async fn the_application_is_neither_superuser_nor_above_row_level_security() {
     let app = TestApp::start().await;
 
-    let (superuser, bypass): (bool, bool) = sqlx::query_as(
-        "select rolsuper, rolbypassrls from pg_roles where rolname = current_user",
-    )
-    .fetch_one(app.db.pool())
-    .await
-    .unwrap();
+    let (superuser, bypass): (bool, bool) =
+        sqlx::query_as("select rolsuper, rolbypassrls from pg_roles where rolname = current_user")
+            .fetch_one(app.db.pool())
+            .await
+            .unwrap();
 
     assert!(!superuser && !bypass);
 }

@@ -89,7 +89,8 @@ async fn the_document_describes_every_operation_and_nothing_else() {
         .unwrap()
         .iter()
         .flat_map(|(path, item)| {
-            let methods = item.as_object().unwrap().keys().filter(|key| key.as_str() != "parameters");
+            let methods =
+                item.as_object().unwrap().keys().filter(|key| key.as_str() != "parameters");
             methods.map(move |method| format!("{} {path}", method.to_uppercase()))
         })
         .collect();
@@ -110,7 +111,10 @@ async fn the_document_is_whole() {
             assert!(ids.insert(id.to_owned()), "{method} {path}: operationId {id:?} is not unique");
             assert!(operation["summary"].is_string(), "{method} {path} has no summary");
             assert!(operation["tags"].is_array(), "{method} {path} has no tag");
-            assert!(operation["x-rate-limit"].is_string(), "{method} {path} has no rate limit class");
+            assert!(
+                operation["x-rate-limit"].is_string(),
+                "{method} {path} has no rate limit class"
+            );
             assert!(operation["responses"]["default"].is_object(), "{method} {path} never fails");
         }
     }

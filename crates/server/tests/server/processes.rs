@@ -146,12 +146,11 @@ async fn a_crash_between_reserving_and_settling_charges_nobody_and_loses_nothing
     .await
     .unwrap();
     assert_eq!((calls, unknown), (5, 5), "every call has one record");
-    let platform: i64 = sqlx::query_scalar(
-        "select spent from budgets where scope = 'global' and period = 'day'",
-    )
-    .fetch_one(app.db.pool())
-    .await
-    .unwrap();
+    let platform: i64 =
+        sqlx::query_scalar("select spent from budgets where scope = 'global' and period = 'day'")
+            .fetch_one(app.db.pool())
+            .await
+            .unwrap();
     assert_eq!(platform, cost, "what it may have cost is counted");
     client.post("/v1/chat/completions", chat(false)).await.ok();
     app.assert_books_balance().await;

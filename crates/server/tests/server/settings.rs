@@ -53,7 +53,9 @@ fn all_errors_are_reported_at_once() {
     ])
     .unwrap_err();
 
-    for name in ["PORT", "DATABASE_POOL_SIZE", "AUTH_SECRET", "CORS_ORIGINS", "SMTP_URL", "OPENAI_API_KEY"] {
+    for name in
+        ["PORT", "DATABASE_POOL_SIZE", "AUTH_SECRET", "CORS_ORIGINS", "SMTP_URL", "OPENAI_API_KEY"]
+    {
         assert!(problems.iter().any(|it| it.contains(name)), "{name} is missing in {problems:#?}");
     }
 }

@@ -142,7 +142,7 @@ async fn a_session_expires_when_its_time_has_passed() {
     );
     assert_eq!(page(&shop, &id(&session)).await.0, 410);
     shop.stripe.settled().await;
-    assert_eq!(shop.inbox.types().last().unwrap(), "checkout.session.expired");
+    assert!(shop.inbox.types().contains(&"checkout.session.expired".to_owned()));
 }
 
 #[tokio::test]

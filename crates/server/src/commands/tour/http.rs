@@ -40,10 +40,11 @@ impl Http {
         Ok(response.text().await?)
     }
 
-    /// Submits a form without fields, as the button of a page does; a redirect is a success.
-    pub(super) async fn press(&self, url: &str) -> anyhow::Result<()> {
-        let form = self.client.post(url).header("content-type", "application/x-www-form-urlencoded");
-        let status = form.send().await?.status();
+    /// Submits a form, as the button of a page does; a redirect is a success.
+    pub(super) async fn press(&self, url: &str, button: &str) -> anyhow::Result<()> {
+        let form =
+            self.client.post(url).header("content-type", "application/x-www-form-urlencoded");
+        let status = form.body(button.to_owned()).send().await?.status();
         ensure!(status.is_success() || status.is_redirection(), "{url} answered {status}");
         Ok(())
     }

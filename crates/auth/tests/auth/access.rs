@@ -1,0 +1,132 @@
+use serde_json::json;
+use testing::TestApp;
+
+use crate::execute;
+
+#[tokio::test]
+async fn without_credentials_nothing_private_is_answered() {
+    let app = TestApp::start().await;
+
+    let reply = app.anonymous().get("/v1/me").await;
+
+    assert_eq!(reply.header("www-authenticate"), Some("Bearer"));
+    assert_eq!(reply.problem(), (401, "unauthenticated".into()));
+}
+
+#[tokio::test]
+async fn credentials_that_are_none_are_refused() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let token = owner.token.as_ref().unwrap();
+    for value in [
+        "Bearer".to_owned(),
+        "Bearer ".to_owned(),
+        format!("Basic {token}"),
+        format!("Bearer {token}x"),
+        format!("Bearer {token}.x"),
+        format!("Bearer {}", token.replace('.', "")),
+        "Bearer slip_000000000000000000000000000000000000".to_owned(),
+        format!("Bearer {}", "9".repeat(30_000)),
+    ] {
+        let reply = app.anonymous().header("authorization", &value).get("/v1/me").await;
+        assert_eq!(reply.problem(), (401, "invalid_token".into()), "{value:.80}");
+    }
+    let twice = owner.request(reqwest::Method::GET, "/v1/me");
+    let twice = twice.header("authorization", format!("Bearer {token}")).send().await.unwrap();
+    assert_eq!(twice.status(), 401);
+}
+
+#[tokio::test]
+async fn the_scheme_may_be_written_in_any_case() {
+    let app = TestApp::start().await;
+    let token = app.owner().await.token.unwrap();
+    let client = app.anonymous().header("authorization", &format!("bearer {token}"));
+
+    client.get("/v1/me").await.ok();
+}
+
+#[tokio::test]
+async fn a_public_address_serves_even_those_whose_token_has_expired() {
+    let app = TestApp::start().await;
+    let client = app.anonymous().header("authorization", "Bearer expired");
+
+    client.get("/.well-known/jwks.json").await.ok();
+}
+
+/// Asks until the answer changes, which it must do on its own.
+async fn eventually(client: &testing::Client, status: u16) {
+    let patience = std::time::Instant::now() + std::time::Duration::from_secs(3);
+    while client.get("/v1/me").await.status != status {
+        assert!(std::time::Instant::now() < patience, "{status} did not come");
+    }
+}
+
+#[tokio::test]
+async fn what_happens_to_an_account_elsewhere_holds_within_a_second() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    owner.get("/v1/me").await.ok();
+
+    execute(&app, "update users set disabled_at = now()").await;
+    eventually(&owner, 401).await;
+    execute(&app, "update users set disabled_at = null").await;
+    eventually(&owner, 200).await;
+    execute(&app, "update memberships set role = 'viewer'").await;
+    let patience = std::time::Instant::now() + std::time::Duration::from_secs(3);
+    while owner.get("/v1/me").await.ok()["role"] != "viewer" {
+        assert!(std::time::Instant::now() < patience);
+    }
+    let write = owner.post("/v1/projects", json!({ "name": "Apollo" })).await;
+    assert_eq!(write.problem(), (403, "forbidden".into()));
+    execute(&app, "delete from memberships").await;
+    eventually(&owner, 401).await;
+}
+
+#[tokio::test]
+async fn a_database_that_does_not_answer_sends_nobody_to_sign_in_again() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+
+    execute(&app, "alter table sessions rename to away").await;
+
+    assert_eq!(owner.get("/v1/me").await.problem(), (503, "unavailable".into()));
+    execute(&app, "alter table away rename to sessions").await;
+    owner.get("/v1/me").await.ok();
+}
+
+#[tokio::test]
+async fn the_published_keys_verify_our_tokens() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+
+    let reply = app.anonymous().get("/.well-known/jwks.json").await;
+    assert_eq!(reply.header("cache-control"), Some("public, max-age=300"));
+    let keys: jsonwebtoken::jwk::JwkSet = serde_json::from_value(reply.ok()).unwrap();
+
+    let token = owner.token.as_ref().unwrap();
+    let header = jsonwebtoken::decode_header(token).unwrap();
+    assert_eq!(header.typ.as_deref(), Some("at+jwt"));
+    let key = keys.find(header.kid.as_ref().unwrap()).expect("the key is published");
+    let mut validation = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::EdDSA);
+    validation.set_audience(&["slipway"]);
+    validation.set_issuer(&[app.url.as_str()]);
+    let key = jsonwebtoken::DecodingKey::from_jwk(key).unwrap();
+    let claims =
+        jsonwebtoken::decode::<serde_json::Value>(token, &key, &validation).unwrap().claims;
+    assert_eq!(claims["sub"], json!(owner.user()));
+    assert_eq!((&claims["org"], &claims["role"]), (&json!(owner.org()), &json!("owner")));
+}
+
+#[tokio::test]
+async fn an_operator_is_made_once_and_is_no_user() {
+    let app = TestApp::start().await;
+    let mut db = app.db.pool().acquire().await.unwrap();
+    let (email, password) = ("root@example.com".parse().unwrap(), testing::PASSWORD.into());
+
+    let first = app.auth.create_operator(&mut db, &email, &password).await.unwrap();
+    let second = app.auth.create_operator(&mut db, &email, &password).await.unwrap();
+
+    assert_eq!(first.id, second.id);
+    let reply = crate::sign_in(&app, "root@example.com", testing::PASSWORD).await;
+    assert_eq!(reply.problem(), (401, "invalid_credentials".into()));
+}

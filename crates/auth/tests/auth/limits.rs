@@ -1,0 +1,121 @@
+use chrono::TimeDelta;
+use rate_limit::Switch;
+use serde_json::json;
+use testing::{Client, PASSWORD, Reply, TestApp};
+
+use crate::{ADA, ask_for_reset, mails};
+
+/// The product with limits on, behind one proxy, so that a test has as many addresses as it likes.
+async fn limited() -> TestApp {
+    TestApp::start_with(|settings| {
+        settings.rate_limit.rate_limits = Switch::On;
+        settings.trusted_proxies = 1;
+    })
+    .await
+}
+
+fn from(app: &TestApp, ip: &str) -> Client {
+    app.anonymous().header("x-forwarded-for", ip)
+}
+
+async fn seed(app: &TestApp) {
+    let new = auth::Registration {
+        email: ADA.parse().unwrap(),
+        name: auth::Name::new("Ada").unwrap(),
+        password: PASSWORD.into(),
+    };
+    app.auth.register_verified(&new).await.unwrap();
+}
+
+async fn attempt(client: &Client, email: &str, password: &str) -> Reply {
+    client.post("/v1/sessions", json!({ "email": email, "password": password })).await
+}
+
+#[tokio::test]
+async fn the_sixth_attempt_at_an_account_from_one_address_waits_right_or_wrong() {
+    let app = limited().await;
+    seed(&app).await;
+    let client = from(&app, "192.0.2.1");
+    for _ in 0..5 {
+        assert_eq!(attempt(&client, ADA, "not the right one").await.status, 401);
+    }
+
+    let wrong = attempt(&client, ADA, "not the right one").await;
+    let right = attempt(&client, ADA, PASSWORD).await;
+    assert_eq!((wrong.status.as_u16(), right.status.as_u16()), (429, 429));
+    assert!(right.header("retry-after").is_some());
+
+    app.advance(TimeDelta::minutes(1));
+    assert_eq!(attempt(&from(&app, "192.0.2.2"), ADA, PASSWORD).await.status, 201);
+}
+
+#[tokio::test]
+async fn many_accounts_from_one_network_are_stuffing() {
+    let app = limited().await;
+    for n in 0..10 {
+        let client = from(&app, &format!("2001:db8::{n}"));
+        assert_eq!(
+            attempt(&client, &format!("u{n}@example.com"), "whatever it was").await.status,
+            401
+        );
+    }
+
+    let client = from(&app, "2001:db8::ffff").header("cf-connecting-ip", "192.0.2.9");
+    let reply = attempt(&client, "u10@example.com", "whatever it was").await;
+    assert_eq!(reply.problem(), (429, "rate_limited".into()));
+}
+
+#[tokio::test]
+async fn guessing_one_account_from_many_networks_stops_and_a_new_password_lets_its_owner_in() {
+    let app = limited().await;
+    seed(&app).await;
+    for n in 0..10 {
+        let client = from(&app, &format!("192.0.2.{n}"));
+        assert_eq!(attempt(&client, ADA, "not the right one").await.status, 401);
+    }
+    let owner = from(&app, "198.51.100.7");
+    assert_eq!(attempt(&owner, ADA, PASSWORD).await.status, 429);
+
+    let link = ask_for_reset(&app, ADA).await;
+    let new = "an entirely different phrase";
+    assert_eq!(owner.post(&link, json!({ "password": new })).await.status, 204);
+
+    assert_eq!(attempt(&owner, ADA, new).await.status, 201);
+}
+
+#[tokio::test]
+async fn guessing_links_stops_at_the_sixth() {
+    let app = limited().await;
+    let client = from(&app, "192.0.2.1");
+    let guess = || client.post("/v1/password-resets/guess", json!({ "password": PASSWORD }));
+    for _ in 0..5 {
+        assert_eq!(guess().await.status, 400);
+    }
+    assert_eq!(guess().await.problem(), (429, "rate_limited".into()));
+}
+
+#[tokio::test]
+async fn a_hundred_requests_for_a_mail_in_an_hour_send_a_few() {
+    let app = limited().await;
+    seed(&app).await;
+    for n in 0..100 {
+        let client = from(&app, &format!("10.0.{n}.1"));
+        let reply = client.post("/v1/password-resets", json!({ "email": ADA })).await;
+        assert_eq!(reply.status, 202);
+        app.run_jobs().await;
+        app.advance(TimeDelta::seconds(30));
+    }
+    let sent = mails(&app, "password_reset").await;
+    assert!((5..=10).contains(&sent), "{sent}");
+}
+
+#[tokio::test]
+async fn the_limits_know_no_address_by_name() {
+    let app = limited().await;
+    attempt(&from(&app, "192.0.2.1"), ADA, "not the right one").await;
+
+    let keys: Vec<String> =
+        sqlx::query_scalar("select key from rate_limits").fetch_all(app.db.pool()).await.unwrap();
+    assert!(!keys.is_empty());
+    assert!(keys.iter().all(|key| !key.contains("ada") && !key.contains("example")), "{keys:?}");
+}

@@ -1,0 +1,72 @@
+//! Identity, seen from outside: through the API, the mails and what is left in the database.
+
+mod access;
+mod api_keys;
+mod limits;
+mod passwords;
+mod registration;
+mod sessions;
+
+use serde_json::{Value, json};
+use testing::{Client, PASSWORD, Reply, TestApp};
+
+const ADA: &str = "ada@example.com";
+
+fn registration(email: &str) -> Value {
+    json!({ "email": email, "password": PASSWORD, "name": "Ada Lovelace" })
+}
+
+/// Registers, and reads the link from the mail.
+async fn register(app: &TestApp, email: &str) -> String {
+    let reply = app.anonymous().post("/v1/users", registration(email)).await;
+    assert_eq!(reply.status, 202, "{reply:?}");
+    app.run_jobs().await;
+    last_link(app, email)
+}
+
+/// A person who has confirmed their address, but has not signed in.
+async fn verified(app: &TestApp, email: &str) -> Client {
+    let link = register(app, email).await;
+    app.anonymous().post(&link, json!({})).await.ok();
+    app.anonymous()
+}
+
+/// Asks for a new password, and reads the link from the mail.
+async fn ask_for_reset(app: &TestApp, email: &str) -> String {
+    let reply = app.anonymous().post("/v1/password-resets", json!({ "email": email })).await;
+    assert_eq!(reply.status, 202, "{reply:?}");
+    app.run_jobs().await;
+    last_link(app, email)
+}
+
+/// The path of the first link in the newest mail.
+fn last_link(app: &TestApp, email: &str) -> String {
+    let mails = app.simulators.mailbox.messages_to(email);
+    let link = &mails.last().expect("a mail").links[0];
+    link.strip_prefix(&app.url).expect("a link to us").to_owned()
+}
+
+async fn sign_in(app: &TestApp, email: &str, password: &str) -> Reply {
+    app.anonymous().post("/v1/sessions", json!({ "email": email, "password": password })).await
+}
+
+async fn refresh(app: &TestApp, token: &str) -> Reply {
+    app.anonymous().post("/v1/tokens", json!({ "refresh_token": token })).await
+}
+
+async fn count(app: &TestApp, query: &'static str) -> i64 {
+    sqlx::query_scalar(query).fetch_one(app.db.pool()).await.expect("count")
+}
+
+async fn execute(app: &TestApp, statement: &'static str) {
+    sqlx::query(statement).execute(app.db.pool()).await.expect("execute");
+}
+
+/// How often this kind of mail was written.
+async fn mails(app: &TestApp, template: &str) -> i64 {
+    sqlx::query_scalar("select count(*) from emails where template = $1")
+        .bind(template)
+        .fetch_one(app.db.pool())
+        .await
+        .expect("count the mails")
+}

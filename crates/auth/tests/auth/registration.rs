@@ -1,0 +1,210 @@
+use futures::future::join_all;
+use serde_json::json;
+use testing::{PASSWORD, TestApp};
+
+use crate::{ADA, count, last_link, mails, register, registration, sign_in, verified};
+
+#[tokio::test]
+async fn registering_leads_to_a_mail_whose_link_leads_in() {
+    let app = TestApp::start().await;
+
+    let link = register(&app, ADA).await;
+    assert_eq!(sign_in(&app, ADA, PASSWORD).await.problem(), (403, "email_not_verified".into()));
+    let verified = app.anonymous().post(&link, json!({})).await.ok();
+    assert_eq!(verified, json!({ "email": ADA }));
+    app.run_jobs().await;
+
+    let session = sign_in(&app, ADA, PASSWORD).await.ok();
+    let client = app.anonymous().with_key(session["access_token"].as_str().unwrap());
+    let me = client.get("/v1/me").await.ok();
+    assert_eq!(me["user"]["email"], ADA);
+    assert_eq!((&me["user"]["name"], &me["role"]), (&json!("Ada Lovelace"), &json!("owner")));
+    assert_eq!(
+        (&me["org"]["name"], &me["tier"]),
+        (&json!("Ada Lovelace's organization"), &json!("free"))
+    );
+    assert_eq!(mails(&app, "welcome").await, 1);
+}
+
+#[tokio::test]
+async fn a_mail_scanner_that_opens_the_link_does_not_use_it_up() {
+    let app = TestApp::start().await;
+    let link = register(&app, ADA).await;
+
+    for _ in 0..3 {
+        let page = app.anonymous().get(&link).await;
+        assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+        assert!(page.ok_text().contains("<form method=\"post\">"));
+    }
+    assert_eq!(
+        count(&app, "select count(*) from users where email_verified_at is not null").await,
+        0
+    );
+
+    app.anonymous().post(&link, json!({})).await.ok();
+    let again = app.anonymous().post(&link, json!({})).await;
+    assert_eq!(again.problem(), (400, "invalid_link".into()));
+}
+
+#[tokio::test]
+async fn browsers_are_answered_with_pages() {
+    let app = TestApp::start().await;
+    let link = register(&app, ADA).await;
+    let browser = app.anonymous().header("accept", "text/html,application/xhtml+xml");
+
+    let confirmed = browser.post(&link, json!({})).await;
+    assert!(confirmed.ok_text().contains("Address confirmed"));
+    let again = browser.post(&link, json!({})).await;
+    assert_eq!(again.status, 400);
+    assert!(again.text.contains("This link does not work"));
+}
+
+#[tokio::test]
+async fn a_verification_link_dies_after_a_day() {
+    let app = TestApp::start().await;
+    let link = register(&app, ADA).await;
+
+    app.advance(chrono::TimeDelta::hours(24));
+
+    let late = app.anonymous().post(&link, json!({})).await;
+    assert_eq!(late.problem(), (400, "invalid_link".into()));
+}
+
+#[tokio::test]
+async fn asking_for_another_link_kills_the_first() {
+    let app = TestApp::start().await;
+    let first = register(&app, ADA).await;
+
+    let asked = app.anonymous().post("/v1/email-verifications", json!({ "email": ADA })).await;
+    assert_eq!(asked.status, 202);
+    app.run_jobs().await;
+    let second = last_link(&app, ADA);
+
+    let dead = app.anonymous().post(&first, json!({})).await;
+    assert_eq!(dead.problem(), (400, "invalid_link".into()));
+    app.anonymous().post(&second, json!({})).await.ok();
+}
+
+#[tokio::test]
+async fn a_taken_address_answers_like_a_new_one_and_its_owner_is_told() {
+    let app = TestApp::start().await;
+    verified(&app, ADA).await;
+
+    let taken = app.anonymous().post("/v1/users", registration(ADA)).await;
+    let new = app.anonymous().post("/v1/users", registration("new@example.com")).await;
+
+    assert_eq!((taken.status, &taken.text), (new.status, &new.text));
+    let names =
+        |reply: &testing::Reply| reply.headers.keys().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(names(&taken), names(&new));
+    assert_eq!(mails(&app, "already_registered").await, 1);
+    assert_eq!(count(&app, "select count(*) from users").await, 2);
+    assert_eq!(sign_in(&app, ADA, PASSWORD).await.status, 201);
+}
+
+#[tokio::test]
+async fn spellings_of_an_address_are_one_account() {
+    let app = TestApp::start().await;
+    verified(&app, "Ada@X.example").await;
+
+    assert_eq!(sign_in(&app, " aDA@x.EXAMPLE ", PASSWORD).await.status, 201);
+    app.anonymous().post("/v1/users", registration("ADA@x.example")).await.ok();
+    assert_eq!(count(&app, "select count(*) from users").await, 1);
+}
+
+#[tokio::test]
+async fn look_alikes_and_header_tricks_are_not_addresses() {
+    let app = TestApp::start().await;
+    let long = format!("{}@x.example", "a".repeat(300));
+    for address in ["a@x.example\r\nBcc: b@y.example", "\"a,b\"@x", "\u{212A}@x.example", &long] {
+        let reply = app.anonymous().post("/v1/users", registration(address)).await;
+        assert_eq!(reply.problem().0, 422, "{address:?}");
+    }
+    assert_eq!(count(&app, "select count(*) from emails").await, 0);
+}
+
+#[tokio::test]
+async fn fifty_registrations_at_once_make_one_account_and_one_mail() {
+    let app = TestApp::start().await;
+    let client = app.anonymous();
+
+    let replies = join_all((0..50).map(|_| client.post("/v1/users", registration(ADA)))).await;
+
+    assert!(replies.iter().all(|reply| reply.status == 202), "{replies:?}");
+    for rows in [
+        "select count(*) from users",
+        "select count(*) from orgs",
+        "select count(*) from memberships",
+        "select count(*) from entitlements",
+        "select count(*) from emails",
+        "select count(*) from email_tokens",
+    ] {
+        assert_eq!(count(&app, rows).await, 1, "{rows}");
+    }
+    app.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn the_last_registration_of_an_unconfirmed_address_counts() {
+    let app = TestApp::start().await;
+    let attacker = json!({ "email": ADA, "password": "waiting for a victim", "name": "Mallory" });
+    app.anonymous().post("/v1/users", attacker).await.ok();
+    app.run_jobs().await;
+    let laid = last_link(&app, ADA);
+
+    app.advance(chrono::TimeDelta::minutes(2));
+    let link = register(&app, ADA).await;
+
+    let dead = app.anonymous().post(&laid, json!({})).await;
+    assert_eq!(dead.problem(), (400, "invalid_link".into()));
+    app.anonymous().post(&link, json!({})).await.ok();
+    let laid = sign_in(&app, ADA, "waiting for a victim").await;
+    assert_eq!(laid.problem(), (401, "invalid_credentials".into()));
+    assert_eq!(sign_in(&app, ADA, PASSWORD).await.status, 201);
+}
+
+#[tokio::test]
+async fn nobody_registers_with_more_than_they_may() {
+    let app = TestApp::start().await;
+    for extra in ["role", "is_admin", "email_verified", "email_verified_at", "credits", "org_id"] {
+        let mut body = registration(ADA);
+        body[extra] = json!(true);
+        let reply = app.anonymous().post("/v1/users", body).await;
+        assert_eq!(reply.problem(), (422, "invalid_body".into()), "{extra}");
+    }
+    for name in ["", " ", &"x".repeat(101), "a\nb"] {
+        let body = json!({ "email": ADA, "password": PASSWORD, "name": name });
+        assert_eq!(app.anonymous().post("/v1/users", body).await.problem().0, 422, "{name:?}");
+    }
+    assert_eq!(count(&app, "select count(*) from users").await, 0);
+}
+
+#[tokio::test]
+async fn links_lead_to_our_own_address_whatever_the_request_claims() {
+    let app = TestApp::start().await;
+    let client = app
+        .anonymous()
+        .header("x-forwarded-host", "evil.example")
+        .header("forwarded", "host=evil.example");
+
+    client.post("/v1/users", registration(ADA)).await.ok();
+    app.run_jobs().await;
+
+    assert!(last_link(&app, ADA).starts_with("/v1/email-verifications/"));
+}
+
+#[tokio::test]
+async fn a_seeded_account_is_made_once() {
+    let app = TestApp::start().await;
+    let new = auth::Registration {
+        email: ADA.parse().unwrap(),
+        name: auth::Name::new("Ada").unwrap(),
+        password: PASSWORD.into(),
+    };
+
+    let first = app.auth.register_verified(&new).await.unwrap();
+    let second = app.auth.register_verified(&new).await.unwrap();
+
+    assert_eq!((first.user, first.org), (second.user, second.org));
+    assert_eq!(sign_in(&app, ADA, PASSWORD).await.status, 201);
+}

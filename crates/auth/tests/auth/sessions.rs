@@ -1,0 +1,180 @@
+use chrono::TimeDelta;
+use futures::future::join_all;
+use serde_json::Value;
+use testing::TestApp;
+
+use crate::{count, execute, refresh};
+
+fn text<'a>(tokens: &'a Value, name: &str) -> &'a str {
+    tokens[name].as_str().expect("a token")
+}
+
+#[tokio::test]
+async fn a_refresh_token_gives_the_next_pair_of_the_same_session() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+
+    let first = refresh(&app, owner.refresh_token.as_ref().unwrap()).await.ok();
+    let second = refresh(&app, text(&first, "refresh_token")).await.ok();
+
+    assert_eq!(first["session_id"], second["session_id"]);
+    assert_eq!((&first["token_type"], &first["expires_in"]), (&"Bearer".into(), &900.into()));
+    assert_ne!(first["refresh_token"], second["refresh_token"]);
+    owner.with_key(text(&second, "access_token")).get("/v1/me").await.ok();
+}
+
+#[tokio::test]
+async fn eight_tabs_that_refresh_at_once_get_the_same_successor() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let token = owner.refresh_token.as_ref().unwrap();
+
+    let replies = join_all((0..8).map(|_| refresh(&app, token))).await;
+
+    let pairs: Vec<Value> = replies.into_iter().map(testing::Reply::ok).collect();
+    assert!(pairs.iter().all(|pair| pair["refresh_token"] == pairs[0]["refresh_token"]));
+    refresh(&app, text(&pairs[0], "refresh_token")).await.ok();
+    assert_eq!(count(&app, "select count(*) from refresh_tokens").await, 3);
+}
+
+#[tokio::test]
+async fn an_answer_that_got_lost_can_be_had_again_as_long_as_it_was_not_used() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let token = owner.refresh_token.as_ref().unwrap();
+
+    let lost = refresh(&app, token).await.ok();
+    app.advance(TimeDelta::days(1));
+    let repeated = refresh(&app, token).await.ok();
+
+    assert_eq!(lost["refresh_token"], repeated["refresh_token"]);
+}
+
+#[tokio::test]
+async fn a_token_gives_its_successor_again_for_ten_seconds_even_when_that_was_used() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let token = owner.refresh_token.as_ref().unwrap();
+    let first = refresh(&app, token).await.ok();
+    refresh(&app, text(&first, "refresh_token")).await.ok();
+
+    app.advance(TimeDelta::seconds(10));
+
+    let repeated = refresh(&app, token).await.ok();
+    assert_eq!(repeated["refresh_token"], first["refresh_token"]);
+}
+
+#[tokio::test]
+async fn a_token_used_again_after_its_successor_ends_the_session() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let token = owner.refresh_token.as_ref().unwrap();
+    let first = refresh(&app, token).await.ok();
+    let second = refresh(&app, text(&first, "refresh_token")).await.ok();
+
+    app.advance(TimeDelta::seconds(11));
+
+    assert_eq!(refresh(&app, token).await.problem(), (401, "refresh_token_reused".into()));
+    let newest = refresh(&app, text(&second, "refresh_token")).await;
+    assert_eq!(newest.problem(), (401, "invalid_refresh_token".into()));
+    let access = owner.with_key(text(&second, "access_token")).get("/v1/me").await;
+    assert_eq!(access.problem(), (401, "invalid_token".into()));
+}
+
+#[tokio::test]
+async fn one_persons_reuse_leaves_other_sessions_alone() {
+    let app = TestApp::start().await;
+    let (owner, other) = (app.owner().await, app.owner().await);
+    let token = owner.refresh_token.as_ref().unwrap();
+    let first = refresh(&app, token).await.ok();
+    refresh(&app, text(&first, "refresh_token")).await.ok();
+    app.advance(TimeDelta::seconds(11));
+    refresh(&app, token).await.problem();
+
+    other.get("/v1/me").await.ok();
+    refresh(&app, other.refresh_token.as_ref().unwrap()).await.ok();
+}
+
+#[tokio::test]
+async fn signing_out_ends_all_tokens_of_the_session_at_once() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    owner.get("/v1/me").await.ok();
+
+    assert_eq!(owner.delete("/v1/sessions/current").await.status, 204);
+
+    assert_eq!(owner.get("/v1/me").await.problem(), (401, "invalid_token".into()));
+    let refreshed = refresh(&app, owner.refresh_token.as_ref().unwrap()).await;
+    assert_eq!(refreshed.problem(), (401, "invalid_refresh_token".into()));
+}
+
+#[tokio::test]
+async fn an_access_token_lives_a_quarter_of_an_hour() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+
+    app.advance(TimeDelta::minutes(15) - TimeDelta::seconds(1));
+    owner.get("/v1/me").await.ok();
+    app.advance(TimeDelta::seconds(1));
+
+    assert_eq!(owner.get("/v1/me").await.problem(), (401, "invalid_token".into()));
+}
+
+#[tokio::test]
+async fn a_session_ends_when_idle_for_a_month() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+
+    app.advance(TimeDelta::days(29));
+    let pair = refresh(&app, owner.refresh_token.as_ref().unwrap()).await.ok();
+    app.advance(TimeDelta::days(30));
+
+    let late = refresh(&app, text(&pair, "refresh_token")).await;
+    assert_eq!(late.problem(), (401, "invalid_refresh_token".into()));
+}
+
+#[tokio::test]
+async fn a_session_ends_after_ninety_days_however_busy_it_is() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let mut token = owner.refresh_token.clone().unwrap();
+    for _ in 0..4 {
+        app.advance(TimeDelta::days(22));
+        token = text(&refresh(&app, &token).await.ok(), "refresh_token").to_owned();
+    }
+
+    app.advance(TimeDelta::days(2));
+
+    assert_eq!(refresh(&app, &token).await.problem(), (401, "invalid_refresh_token".into()));
+}
+
+#[tokio::test]
+async fn a_disabled_account_cannot_refresh() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+
+    execute(&app, "update users set disabled_at = now()").await;
+
+    let refreshed = refresh(&app, owner.refresh_token.as_ref().unwrap()).await;
+    assert_eq!(refreshed.problem(), (401, "invalid_refresh_token".into()));
+}
+
+#[tokio::test]
+async fn what_is_dead_for_a_month_is_deleted_and_what_lives_stays() {
+    let app = TestApp::start().await;
+    let (gone, active) = (app.owner().await, app.owner().await);
+    gone.delete("/v1/sessions/current").await.ok();
+    let mut token = active.refresh_token.clone().unwrap();
+    for _ in 0..2 {
+        app.advance(TimeDelta::days(20));
+        token = text(&refresh(&app, &token).await.ok(), "refresh_token").to_owned();
+    }
+
+    let purge = "select from graphile_worker.add_job(
+                     'auth.purge_sessions', json_build_object('job', json_build_object()))";
+    execute(&app, purge).await;
+    app.run_jobs().await;
+
+    assert_eq!(count(&app, "select count(*) from sessions").await, 1);
+    refresh(&app, &token).await.ok();
+}

@@ -1,0 +1,288 @@
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex},
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use jobs::{Enqueue, Job, Registry, enqueue, failed, run_due, stats};
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+use testing::Database;
+
+use crate::{Fail, enqueue_now};
+
+/// What ran, in order.
+#[derive(Clone, Default)]
+struct Ran(Arc<Mutex<Vec<u32>>>);
+
+impl Ran {
+    fn take(&self) -> Vec<u32> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Note(u32);
+
+impl Job for Note {
+    const NAME: &'static str = "test/note";
+    type Context = Ran;
+
+    async fn run(self, ran: Ran) -> anyhow::Result<()> {
+        ran.0.lock().unwrap().push(self.0);
+        Ok(())
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Panic;
+
+impl Job for Panic {
+    const NAME: &'static str = "test/panic";
+    type Context = ();
+
+    async fn run(self, (): ()) -> anyhow::Result<()> {
+        panic!("boom")
+    }
+}
+
+/// Queues its successor under its own key while it runs.
+#[derive(Serialize, Deserialize)]
+struct Countdown(u32);
+
+impl Job for Countdown {
+    const NAME: &'static str = "test/countdown";
+    type Context = (PgPool, Ran);
+
+    async fn run(self, (db, ran): (PgPool, Ran)) -> anyhow::Result<()> {
+        ran.0.lock().unwrap().push(self.0);
+        if self.0 > 0 {
+            let mut db = db.acquire().await?;
+            Enqueue::new(&Countdown(self.0 - 1)).key("test/countdown").send(&mut db).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Moves every retry to now.
+async fn skip_pauses(db: &PgPool) {
+    sqlx::query("update graphile_worker._private_jobs set run_at = now()")
+        .execute(db)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_job_is_visible_when_its_transaction_commits_and_not_before() {
+    let db = Database::new().await.pool;
+    let ran = Ran::default();
+    let registry = Registry::default().with::<Note>(ran.clone());
+    // The first use of a job's name is a row, on which others would wait for the transaction.
+    run_due(&db, &registry).await.unwrap();
+
+    let mut tx = db.begin().await.unwrap();
+    enqueue(&mut tx, &Note(1)).await.unwrap();
+    run_due(&db, &registry).await.unwrap();
+    assert!(ran.take().is_empty());
+
+    tx.commit().await.unwrap();
+    run_due(&db, &registry).await.unwrap();
+    run_due(&db, &registry).await.unwrap();
+    assert_eq!(ran.take(), [1]);
+}
+
+#[tokio::test]
+async fn a_job_of_a_rolled_back_transaction_never_runs() {
+    let db = Database::new().await.pool;
+    let ran = Ran::default();
+
+    let mut tx = db.begin().await.unwrap();
+    enqueue(&mut tx, &Note(1)).await.unwrap();
+    tx.rollback().await.unwrap();
+
+    run_due(&db, &Registry::default().with::<Note>(ran.clone())).await.unwrap();
+    assert!(ran.take().is_empty());
+}
+
+#[tokio::test]
+async fn a_failing_job_is_retried_and_becomes_a_dead_letter_at_its_ceiling() {
+    let db = Database::new().await.pool;
+    let registry = Registry::default().with::<Fail>(());
+    enqueue_now(&db, &Fail).await;
+
+    for attempt in 1..=Fail::MAX_ATTEMPTS {
+        assert_eq!(failed(&db).await.unwrap(), []);
+        let failures = run_due(&db, &registry).await.unwrap();
+        assert_eq!((failures.len(), failures[0].attempts), (1, attempt));
+        skip_pauses(&db).await;
+    }
+
+    assert!(run_due(&db, &registry).await.unwrap().is_empty());
+    let dead = failed(&db).await.unwrap();
+    assert_eq!((dead.len(), dead[0].attempts), (1, Fail::MAX_ATTEMPTS));
+    assert_eq!(dead[0].name, Fail::NAME);
+    assert!(dead[0].last_error.contains("cannot send: no route"), "{:?}", dead[0]);
+    assert_eq!(stats(&db).await.unwrap().failed, 1);
+}
+
+#[tokio::test]
+async fn a_retry_waits_and_no_two_wait_equally_long() {
+    let db = Database::new().await.pool;
+    for _ in 0..20 {
+        enqueue_now(&db, &Fail).await;
+    }
+    run_due(&db, &Registry::default().with::<Fail>(())).await.unwrap();
+
+    let pauses: Vec<i64> = sqlx::query_scalar(
+        "select extract(milliseconds from run_at - updated_at)::bigint from graphile_worker.jobs",
+    )
+    .fetch_all(&db)
+    .await
+    .unwrap();
+    // The library waits e seconds after the first attempt; we add up to a half.
+    assert!(pauses.iter().all(|pause| (2700..4200).contains(pause)), "{pauses:?}");
+    assert!(pauses.iter().collect::<HashSet<_>>().len() > 10, "{pauses:?}");
+}
+
+#[tokio::test]
+async fn a_panic_is_retried_like_an_error() {
+    let db = Database::new().await.pool;
+    let ran = Ran::default();
+    let registry = Registry::default().with::<Panic>(()).with::<Note>(ran.clone());
+    enqueue_now(&db, &Panic).await;
+    enqueue_now(&db, &Note(1)).await;
+
+    let failures = run_due(&db, &registry).await.unwrap();
+    assert_eq!((failures.len(), ran.take()), (1, vec![1]));
+    assert!(failures[0].last_error.contains("boom"), "{failures:?}");
+
+    skip_pauses(&db).await;
+    assert_eq!(run_due(&db, &registry).await.unwrap()[0].attempts, 2);
+}
+
+#[tokio::test]
+async fn an_unknown_job_waits_and_stops_nobody() {
+    let db = Database::new().await.pool;
+    let ran = Ran::default();
+    enqueue_now(&db, &Fail).await;
+    enqueue_now(&db, &Note(1)).await;
+
+    run_due(&db, &Registry::default().with::<Note>(ran.clone())).await.unwrap();
+    assert_eq!(ran.take(), [1]);
+    let stats = stats(&db).await.unwrap();
+    assert_eq!((stats.ready, stats.running, stats.failed), (1, 0, 0));
+}
+
+#[tokio::test]
+async fn an_unreadable_payload_fails_without_being_quoted_and_stops_nobody() {
+    let db = Database::new().await.pool;
+    let ran = Ran::default();
+    sqlx::query("select graphile_worker.add_job($1, '{\"job\": \"canary\"}')")
+        .bind(Note::NAME)
+        .execute(&db)
+        .await
+        .unwrap();
+    enqueue_now(&db, &Note(1)).await;
+
+    let failures = run_due(&db, &Registry::default().with::<Note>(ran.clone())).await.unwrap();
+    assert_eq!((failures.len(), ran.take()), (1, vec![1]));
+    assert!(!failures[0].last_error.contains("canary"), "{failures:?}");
+}
+
+#[tokio::test]
+async fn waiting_jobs_with_one_key_are_one_job() {
+    let db = Database::new().await.pool;
+    let ran = Ran::default();
+    let mut connection = db.acquire().await.unwrap();
+    for number in 1..=3 {
+        Enqueue::new(&Note(number)).key("test/note:x").send(&mut connection).await.unwrap();
+    }
+    Enqueue::new(&Note(4)).key("test/note:y").send(&mut connection).await.unwrap();
+
+    run_due(&db, &Registry::default().with::<Note>(ran.clone())).await.unwrap();
+    assert_eq!(ran.take(), [3, 4]);
+}
+
+#[tokio::test]
+async fn a_job_queued_while_its_namesake_runs_follows_it() {
+    let db = Database::new().await.pool;
+    let ran = Ran::default();
+    let registry = Registry::default().with::<Countdown>((db.clone(), ran.clone()));
+    let mut connection = db.acquire().await.unwrap();
+    Enqueue::new(&Countdown(2)).key("test/countdown").send(&mut connection).await.unwrap();
+
+    run_due(&db, &registry).await.unwrap();
+    assert_eq!(ran.take(), [2, 1, 0]);
+    assert_eq!(failed(&db).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_dead_letter_whose_key_is_queued_again_is_no_longer_one() {
+    let db = Database::new().await.pool;
+    let registry = Registry::default().with::<Fail>(());
+    let mut connection = db.acquire().await.unwrap();
+    Enqueue::new(&Fail).key("test/fail").send(&mut connection).await.unwrap();
+    for _ in 0..Fail::MAX_ATTEMPTS {
+        run_due(&db, &registry).await.unwrap();
+        skip_pauses(&db).await;
+    }
+    assert_eq!(failed(&db).await.unwrap().len(), 1);
+
+    Enqueue::new(&Fail).key("test/fail").send(&mut connection).await.unwrap();
+    assert_eq!(failed(&db).await.unwrap(), []);
+    assert_eq!(stats(&db).await.unwrap().failed, 0);
+}
+
+#[tokio::test]
+async fn urgent_jobs_come_first_and_future_ones_not_at_all() {
+    let db = Database::new().await.pool;
+    let ran = Ran::default();
+    let now: DateTime<Utc> = sqlx::query_scalar("select now()").fetch_one(&db).await.unwrap();
+    let mut connection = db.acquire().await.unwrap();
+    let db_time = |minutes| now + TimeDelta::minutes(minutes);
+    Enqueue::new(&Note(1)).at(db_time(60)).send(&mut connection).await.unwrap();
+    Enqueue::new(&Note(2)).send(&mut connection).await.unwrap();
+    Enqueue::new(&Note(3)).at(db_time(-60)).send(&mut connection).await.unwrap();
+    Enqueue::new(&Note(4)).priority(-1).send(&mut connection).await.unwrap();
+
+    run_due(&db, &Registry::default().with::<Note>(ran.clone())).await.unwrap();
+    assert_eq!(ran.take(), [4, 3, 2]);
+}
+
+#[tokio::test]
+async fn statistics_tell_how_long_work_has_been_waiting() {
+    let db = Database::new().await.pool;
+    let empty = stats(&db).await.unwrap();
+    assert_eq!((empty.ready, empty.oldest_ready_seconds), (0, 0));
+
+    let now: DateTime<Utc> = sqlx::query_scalar("select now()").fetch_one(&db).await.unwrap();
+    let mut connection = db.acquire().await.unwrap();
+    Enqueue::new(&Note(1)).at(now - TimeDelta::hours(1)).send(&mut connection).await.unwrap();
+    Enqueue::new(&Note(2)).at(now + TimeDelta::hours(1)).send(&mut connection).await.unwrap();
+    let stats = stats(&db).await.unwrap();
+    assert_eq!((stats.ready, stats.running, stats.failed), (1, 0, 0));
+    assert!((3600..3660).contains(&stats.oldest_ready_seconds), "{stats:?}");
+}
+
+#[tokio::test]
+async fn instances_that_start_together_install_the_schema_once() {
+    let db = Database::new().await.pool;
+    sqlx::query("drop schema graphile_worker cascade").execute(&db).await.unwrap();
+
+    let migrations = (0..5).map(|_| {
+        let db = db.clone();
+        tokio::spawn(async move { jobs::migrate(&db).await })
+    });
+    for migration in migrations.collect::<Vec<_>>() {
+        migration.await.unwrap().unwrap();
+    }
+    jobs::migrate(&db).await.unwrap();
+    enqueue_now(&db, &Fail).await;
+    assert_eq!(stats(&db).await.unwrap().ready, 1);
+}
+
+#[test]
+#[should_panic(expected = "two jobs are named test/fail")]
+fn two_jobs_cannot_share_a_name() {
+    let _ = Registry::default().with::<Fail>(()).merge(Registry::default().with::<Fail>(()));
+}

@@ -1,0 +1,262 @@
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use clap::Parser;
+use jobs::{Job, Registry, Schedule, Worker, failed, stats};
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+use testing::Database;
+use tokio::{
+    sync::{Notify, mpsc},
+    task::JoinHandle,
+    time::timeout,
+};
+
+use crate::{Fail, enqueue_now};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Says that it started, then waits to be let go.
+#[derive(Serialize, Deserialize)]
+struct Wait(u32);
+
+impl Job for Wait {
+    const NAME: &'static str = "test/wait";
+    type Context = (mpsc::UnboundedSender<u32>, Arc<Notify>);
+
+    async fn run(self, (started, go): Self::Context) -> anyhow::Result<()> {
+        started.send(self.0)?;
+        go.notified().await;
+        Ok(())
+    }
+}
+
+/// Says that it ran.
+#[derive(Serialize, Deserialize)]
+struct Tell(u32);
+
+impl Job for Tell {
+    const NAME: &'static str = "test/tell";
+    type Context = mpsc::UnboundedSender<u32>;
+
+    async fn run(self, told: Self::Context) -> anyhow::Result<()> {
+        Ok(told.send(self.0)?)
+    }
+}
+
+#[derive(Parser)]
+struct Settings {
+    #[command(flatten)]
+    jobs: jobs::Config,
+}
+
+fn config(flags: &[&str]) -> jobs::Config {
+    Settings::parse_from([&["test"], flags].concat()).jobs
+}
+
+/// A worker of its own, stopped through the handle.
+struct Running {
+    stop: Arc<Notify>,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    fn start(
+        db: &PgPool,
+        registry: &Registry,
+        schedules: &[Schedule],
+        config: jobs::Config,
+    ) -> Self {
+        let worker = Worker::new(db.clone(), registry.clone(), schedules.to_vec(), config);
+        let stop = Arc::new(Notify::new());
+        let stopped = stop.clone();
+        let task = tokio::spawn(worker.run(async move { stopped.notified().await }));
+        Self { stop, task }
+    }
+
+    async fn stop(self) {
+        self.stop.notify_one();
+        timeout(PATIENCE, self.task).await.expect("the worker stops").unwrap();
+    }
+}
+
+async fn next(told: &mut mpsc::UnboundedReceiver<u32>) -> u32 {
+    timeout(PATIENCE, told.recv()).await.expect("the job runs").unwrap()
+}
+
+#[tokio::test]
+async fn two_workers_run_each_job_once() {
+    let db = Database::new().await.pool;
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let registry = Registry::default().with::<Tell>(tell);
+    for number in 0..200 {
+        enqueue_now(&db, &Tell(number)).await;
+    }
+
+    let workers = [(); 2].map(|()| Running::start(&db, &registry, &[], config(&[])));
+    let mut seen = HashSet::new();
+    for _ in 0..200 {
+        assert!(seen.insert(next(&mut told).await), "a job ran twice");
+    }
+    for worker in workers {
+        worker.stop().await;
+    }
+    assert!(told.try_recv().is_err(), "a job ran twice");
+    let stats = stats(&db).await.unwrap();
+    assert_eq!((stats.ready, stats.running, stats.failed), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn a_worker_is_woken_by_a_new_job_long_before_it_would_look() {
+    let db = Database::new().await.pool;
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let registry = Registry::default().with::<Tell>(tell);
+    let worker = Running::start(&db, &registry, &[], config(&["--jobs-poll-interval-ms=3600000"]));
+    enqueue_now(&db, &Tell(0)).await;
+    assert_eq!(next(&mut told).await, 0);
+
+    // Now it is certainly running and idle.
+    enqueue_now(&db, &Tell(1)).await;
+    assert_eq!(next(&mut told).await, 1);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn the_job_of_a_killed_worker_runs_again_as_another_attempt() {
+    let db = Database::new().await.pool;
+    let (start, mut started) = mpsc::unbounded_channel();
+    let go = Arc::new(Notify::new());
+    let registry = Registry::default().with::<Wait>((start, go.clone()));
+    enqueue_now(&db, &Wait(7)).await;
+    run_every_job_in_a_worker_that_is_killed(&db).await;
+
+    let worker = Running::start(&db, &registry, &[], config(&["--jobs-rescue-after-seconds=1"]));
+    assert_eq!(next(&mut started).await, 7);
+    let attempts: i16 = sqlx::query_scalar("select attempts from graphile_worker.jobs")
+        .fetch_one(&db)
+        .await
+        .unwrap();
+    assert_eq!(attempts, 2);
+    go.notify_one();
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_that_kills_every_worker_becomes_a_dead_letter() {
+    let db = Database::new().await.pool;
+    let registry = Registry::default().with::<Fail>(());
+    enqueue_now(&db, &Fail).await;
+    run_every_job_in_a_worker_that_is_killed(&db).await;
+    sqlx::query("update graphile_worker._private_jobs set attempts = max_attempts")
+        .execute(&db)
+        .await
+        .unwrap();
+
+    let worker = Running::start(&db, &registry, &[], config(&["--jobs-rescue-after-seconds=1"]));
+    let dead = timeout(PATIENCE, async {
+        loop {
+            if let Some(dead) = failed(&db).await.unwrap().pop() {
+                return dead;
+            }
+        }
+    });
+    assert_eq!(dead.await.expect("the job is given up").name, Fail::NAME);
+    worker.stop().await;
+}
+
+/// Leaves behind what a worker does that was killed an hour ago, in the middle of every job.
+async fn run_every_job_in_a_worker_that_is_killed(db: &PgPool) {
+    sqlx::raw_sql(
+        "insert into graphile_worker._private_workers (id, last_heartbeat_at)
+             values ('dead', now() - interval '1 hour');
+         update graphile_worker._private_jobs
+             set attempts = 1, locked_by = 'dead', locked_at = now() - interval '1 hour'",
+    )
+    .execute(db)
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn a_running_job_may_finish_after_shutdown() {
+    let db = Database::new().await.pool;
+    let (start, mut started) = mpsc::unbounded_channel();
+    let go = Arc::new(Notify::new());
+    let registry = Registry::default().with::<Wait>((start, go.clone()));
+    let worker = Running::start(&db, &registry, &[], config(&[]));
+    enqueue_now(&db, &Wait(1)).await;
+    next(&mut started).await;
+
+    worker.stop.notify_one();
+    go.notify_one();
+    worker.stop().await;
+    let rows: i64 = sqlx::query_scalar("select count(*) from graphile_worker.jobs")
+        .fetch_one(&db)
+        .await
+        .unwrap();
+    assert_eq!(rows, 0);
+}
+
+#[tokio::test]
+async fn a_job_that_outlives_the_grace_period_goes_back_to_the_queue_unharmed() {
+    let db = Database::new().await.pool;
+    let (start, mut started) = mpsc::unbounded_channel();
+    let registry = Registry::default().with::<Wait>((start, Arc::default()));
+    let config = config(&["--jobs-concurrency=1", "--jobs-grace-seconds=0"]);
+    let worker = Running::start(&db, &registry, &[], config);
+    for number in 1..=2 {
+        enqueue_now(&db, &Wait(number)).await;
+    }
+    next(&mut started).await;
+    worker.stop().await;
+
+    let attempts: Vec<(i16, bool)> = sqlx::query_as(
+        "select attempts, locked_at is null and run_at <= now() from graphile_worker.jobs",
+    )
+    .fetch_all(&db)
+    .await
+    .unwrap();
+    assert_eq!(attempts, [(0, true), (0, true)]);
+}
+
+#[tokio::test]
+async fn a_slot_is_queued_once_by_two_schedulers_and_missed_slots_are_made_up() {
+    let db = Database::new().await.pool;
+    let (tell, _told) = mpsc::unbounded_channel();
+    let registry = Registry::default().with::<Tell>(tell);
+    let schedules = [Schedule::cron("* * * * *", &Tell(0))];
+    sqlx::raw_sql(
+        "insert into graphile_worker._private_known_crontabs (identifier, known_since)
+             values ('test/tell: * * * * *', now() - interval '10 minutes');
+         create table slots (slot timestamptz);
+         create function note_slot() returns trigger language plpgsql as
+             'begin insert into slots values (new.run_at); return null; end';
+         create trigger note_slot after insert or update of revision on graphile_worker._private_jobs
+             for each row execute function note_slot()",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+
+    let workers = [(); 2].map(|()| Running::start(&db, &registry, &schedules, config(&[])));
+    let count = || async {
+        sqlx::query_as::<_, (i64, i64)>("select count(*), count(distinct slot) from slots")
+            .fetch_one(&db)
+            .await
+            .unwrap()
+    };
+    let made_up = timeout(PATIENCE, async { while count().await.1 < 10 {} });
+    made_up.await.expect("the missed slots are queued");
+    for worker in workers {
+        worker.stop().await;
+    }
+    let (queued, slots) = count().await;
+    assert_eq!(queued, slots);
+}
+
+#[tokio::test]
+#[should_panic(expected = "test/fail: * * * * * is scheduled twice")]
+async fn a_schedule_is_given_once() {
+    let db = PgPool::connect_lazy("postgres://127.0.0.1/none").unwrap();
+    let schedule = Schedule::cron("* * * * *", &Fail);
+    Worker::new(db, Registry::default(), vec![schedule.clone(), schedule], config(&[]));
+}
