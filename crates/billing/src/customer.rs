@@ -74,3 +74,39 @@ impl Customer {
         Ok(claimed.rows_affected() == 1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kernel::{Clock, Id, Org};
+    use testing::Database;
+
+    use super::Customer;
+
+    #[tokio::test]
+    async fn of_two_who_fetched_the_same_state_one_must_fetch_it_again() {
+        let database = Database::new().await;
+        let (org, now) = (Id::<Org>::new(), Clock::System.now());
+        let mut tx = database.pool.begin().await.unwrap();
+        sqlx::query!("insert into orgs (id, name, created_at) values ($1, 'x', $2)", org as _, now)
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        Customer::note(&mut tx, org, "cus_1", now).await.unwrap();
+        Customer::note(&mut tx, org, "cus_2", now).await.unwrap();
+        tx.commit().await.unwrap();
+
+        let one = Customer::find(&database.pool, "cus_1").await.unwrap().unwrap();
+        let other = Customer::of(&database.pool, org).await.unwrap().unwrap();
+        let claim = async |customer: Customer| {
+            let mut tx = database.pool.begin().await.unwrap();
+            let claimed = customer.claim(&mut tx).await.unwrap();
+            tx.commit().await.unwrap();
+            claimed
+        };
+        let (first, second) = tokio::join!(claim(one), claim(other));
+        assert!(first != second, "both took their state for the newest");
+
+        let again = Customer::find(&database.pool, "cus_1").await.unwrap().unwrap();
+        assert!(claim(again).await);
+    }
+}

@@ -26,7 +26,7 @@ impl Subject {
             }
             _ => {
                 let ip = request.get::<ClientIp>();
-                let ip = ip.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ip| ip.0);
+                let ip = ip.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ip| ip.subscriber());
                 (Self::Network(ip), Tier::Free)
             }
         }

@@ -76,7 +76,12 @@ async fn a_missing_usage_is_estimated_and_flagged() {
 async fn an_absurd_usage_never_charges_the_customer_more_than_was_reserved() {
     let app = TestApp::start().await;
     let owner = app.owner().await;
-    let absurd = Usage { prompt_tokens: -5, completion_tokens: 900_000_000, ..Usage::default() };
+    let absurd = Usage {
+        prompt_tokens: -5,
+        completion_tokens: 900_000_000,
+        cached_tokens: 7,
+        reasoning_tokens: 0,
+    };
     app.simulators.ai.next(Fault::Usage(absurd));
 
     owner.post("/v1/chat/completions", chat()).await.ok();

@@ -111,10 +111,18 @@ async fn a_worker_is_woken_by_a_new_job_long_before_it_would_look() {
     let (tell, mut told) = mpsc::unbounded_channel();
     let registry = Registry::default().with::<Tell>(tell);
     let worker = Running::start(&db, &registry, &[], config(&["--jobs-poll-interval-ms=3600000"]));
-    enqueue_now(&db, &Tell(0)).await;
-    assert_eq!(next(&mut told).await, 0);
+    let listening = || async {
+        sqlx::query_scalar::<_, bool>(
+            "select exists (select from pg_stat_activity where datname = current_database()
+                                and state = 'idle' and query like 'LISTEN%')",
+        )
+        .fetch_one(&db)
+        .await
+        .unwrap()
+    };
+    let ready = timeout(PATIENCE, async { while !listening().await {} });
+    ready.await.expect("the worker listens");
 
-    // Now it is certainly running and idle.
     enqueue_now(&db, &Tell(1)).await;
     assert_eq!(next(&mut told).await, 1);
     worker.stop().await;
