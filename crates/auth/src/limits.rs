@@ -1,3 +1,6 @@
+use std::time::Duration;
+
+use axum::http::StatusCode;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use kernel::EmailAddress;
 use rate_limit::{ATTEMPTS_PER_ACCOUNT, Quota};
@@ -7,7 +10,7 @@ use crate::{Auth, secret, user::User};
 
 const PER_NETWORK: Quota = Quota::per_minute(10);
 /// From everywhere together, so that guessing does not become cheap with many addresses.
-const ATTEMPTS_ON_ACCOUNT: Quota = Quota { count: 10, per: std::time::Duration::from_mins(10) };
+const ATTEMPTS_ON_ACCOUNT: Quota = Quota { count: 10, per: Duration::from_mins(10) };
 const REQUESTS_PER_ADDRESS: Quota = Quota::per_minute(3);
 const LINKS_PER_NETWORK: Quota = Quota::per_minute(5);
 const MAILS_PER_ADDRESS: Quota = Quota::per_hour(5);
@@ -56,7 +59,7 @@ impl Auth {
     pub(crate) async fn may_mail(&self, email: &EmailAddress) -> web::Result<bool> {
         match self.limits.check("mails", &blind(email.as_str()), MAILS_PER_ADDRESS).await {
             Ok(()) => Ok(true),
-            Err(Problem { status, .. }) if status.as_u16() == 429 => Ok(false),
+            Err(Problem { status: StatusCode::TOO_MANY_REQUESTS, .. }) => Ok(false),
             Err(problem) => Err(problem),
         }
     }

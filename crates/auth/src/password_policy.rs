@@ -54,8 +54,12 @@ pub(crate) fn check(
 }
 
 fn is_made_of(password: &str, words: &[&str]) -> bool {
-    let words = words.iter().map(|word| word.to_lowercase());
-    let words = words.filter(|word| word.chars().count() >= 3).chain(["password".to_owned()]);
+    let pieces = |words: &str| -> Vec<String> {
+        let pieces = words.split(|c: char| !c.is_alphanumeric());
+        std::iter::once(words).chain(pieces).map(str::to_lowercase).collect()
+    };
+    let words = words.iter().chain(&["password"]).flat_map(|words| pieces(words));
+    let words = words.filter(|word| word.chars().count() >= 3);
     let rest = words.fold(password.to_owned(), |rest, word| rest.replace(&word, ""));
     rest.chars().count() < BESIDES_WORDS
 }
@@ -104,6 +108,7 @@ mod tests {
             "ada.lovelace",
             "Ada.Lovelace2026",
             "Ada Lovelace!",
+            "lovelace1815",
             "slipwayslipway",
             "Slipway12345",
             "aaaaaaaaaaaa",

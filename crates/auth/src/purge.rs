@@ -3,6 +3,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Auth, lifetimes};
 
+/// Rows per statement: long statements are cancelled, and hold up others.
+const BATCH: i64 = 1000;
+
 /// Deletes sessions and tokens that have been dead for a while.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct PurgeSessions {}
@@ -13,13 +16,33 @@ impl Job for PurgeSessions {
 
     async fn run(self, auth: Auth) -> anyhow::Result<()> {
         let (db, until) = (auth.db.pool(), auth.clock.now() - lifetimes::REMAINS);
-        sqlx::query!("delete from email_tokens where expires_at < $1", until).execute(db).await?;
-        sqlx::query!("delete from refresh_tokens where replaced_at < $1", until)
-            .execute(db)
-            .await?;
-        sqlx::query!("delete from sessions where expires_at < $1 or revoked_at < $1", until)
-            .execute(db)
-            .await?;
+        let email_tokens = || {
+            sqlx::query!(
+                "delete from email_tokens where hash in
+                     (select hash from email_tokens where expires_at < $1 limit $2)",
+                until,
+                BATCH,
+            )
+        };
+        while email_tokens().execute(db).await?.rows_affected() > 0 {}
+        let refresh_tokens = || {
+            sqlx::query!(
+                "delete from refresh_tokens where hash in
+                     (select hash from refresh_tokens where replaced_at < $1 limit $2)",
+                until,
+                BATCH,
+            )
+        };
+        while refresh_tokens().execute(db).await?.rows_affected() > 0 {}
+        let sessions = || {
+            sqlx::query!(
+                "delete from sessions where id in
+                     (select id from sessions where expires_at < $1 or revoked_at < $1 limit $2)",
+                until,
+                BATCH,
+            )
+        };
+        while sessions().execute(db).await?.rows_affected() > 0 {}
         Ok(())
     }
 }

@@ -9,7 +9,6 @@ use crate::{Keys, Session, lifetimes, secret};
 ///
 /// The successor is derived from it. So a client whose answer was lost, or that has several tabs
 /// open, gets the same successor again, without us storing anything that could be stolen.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RefreshToken(String);
 
 /// What presenting a token came to.

@@ -54,8 +54,8 @@ impl Auth {
         Ok(())
     }
 
-    /// Makes an account that needs no confirmation: for seeds, tests and operators. An account that
-    /// is there already stays as it is.
+    /// Makes an account that needs no confirmation: for seeds and tests. An account that is there
+    /// already counts as confirmed from now on, and otherwise stays as it is.
     pub async fn register_verified(&self, new: &Registration) -> Result<Registered> {
         self.check_password(&new.password, &new.email, new.name.as_str())?;
         let hash = self.passwords.hash(&new.password).await?;

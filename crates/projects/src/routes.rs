@@ -84,7 +84,7 @@ async fn rename_project(
 ) -> web::Result<(Etag, Json<Project>)> {
     let mut tx = projects.db.tenant(caller.org).await?;
     let project = Project::lock(&mut tx, id).await?;
-    
+    if_match.check(project.version)?;
     let project = project.rename(&mut tx, &input.name, projects.clock.now()).await?;
     tx.commit().await?;
     Ok((Etag(project.version), Json(project)))

@@ -103,6 +103,20 @@ async fn a_refused_attempt_is_told_when_the_next_one_passes_and_costs_nothing() 
 }
 
 #[tokio::test]
+async fn time_without_attempts_saves_up_no_more_than_one_quota() {
+    let app = TestApp::start().await;
+    let clock = clock();
+    let durable = durable(&app, &clock);
+    wait(&durable, "ip:203.0.113.7", FIVE).await;
+    clock.advance(TimeDelta::hours(1));
+    let mut waits = Vec::new();
+    for _ in 0..6 {
+        waits.push(wait(&durable, "ip:203.0.113.7", FIVE).await);
+    }
+    assert_eq!(waits, [0, 0, 0, 0, 0, 12]);
+}
+
+#[tokio::test]
 async fn a_quota_that_does_not_divide_its_period_is_met_exactly() {
     let app = TestApp::start().await;
     let clock = clock();

@@ -27,7 +27,7 @@ impl Billing {
             return Ok(Outcome::Ignored);
         };
         let customer = Customer::of(&mut *tx, checkout.org).await?;
-        if customer.is_none() {
+        if customer.is_none_or(|it| session.customer.as_ref() != Some(&it.id)) {
             tracing::error!(
                 checkout = %checkout.id,
                 org = %checkout.org,
