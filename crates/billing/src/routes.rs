@@ -68,7 +68,7 @@ async fn buy(
     get,
     path = "/v1/billing/checkout-sessions/{id}",
     tag = "billing",
-    params(("id" = Id<Checkout>, Path)),
+    params(("id" = String, Path, format = Uuid)),
     responses((status = 200, body = Checkout))
 )]
 async fn checkout(

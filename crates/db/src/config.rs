@@ -46,8 +46,10 @@ impl Config {
         [("DATABASE_URL", &self.database_url), ("DATABASE_DIRECT_URL", &self.database_direct_url)]
             .into_iter()
             .filter_map(|(name, url)| {
-                let error = PgConnectOptions::from_str(url.as_ref()?.expose_secret()).err()?;
-                Some(format!("{name} is not a postgres:// URL: {error}"))
+                let url = url.as_ref()?.expose_secret();
+                let known = ["postgres://", "postgresql://"].iter().any(|it| url.starts_with(it));
+                let valid = known && PgConnectOptions::from_str(url).is_ok();
+                (!valid).then(|| format!("{name} is not a valid postgres:// URL"))
             })
             .collect()
     }

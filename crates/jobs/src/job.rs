@@ -10,7 +10,7 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
 
     /// How often a failing job is tried before it is left in the table as a dead letter.
     ///
-    /// The pauses grow from 3 seconds to 2 hours, so ten attempts take about four hours.
+    /// The pauses grow from 3 seconds to 2 or 3 hours; ten attempts take about four and a half hours.
     const MAX_ATTEMPTS: i16 = 10;
 
     /// What the job needs to run, usually the service of its crate.

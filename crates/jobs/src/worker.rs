@@ -19,7 +19,8 @@ pub async fn migrate(db: &PgPool) -> anyhow::Result<()> {
 /// Runs queued jobs until told to stop.
 ///
 /// It needs a direct connection to Postgres (it listens for new jobs), and a pool with room for
-/// the connections of [`Config::jobs_concurrency`] jobs and three of its own.
+/// the connections of [`Config::jobs_concurrency`] jobs and three of its own. Where the listening
+/// connection breaks, new jobs wait for the next look at the queue until the worker is restarted.
 #[derive(Debug)]
 pub struct Worker {
     db: PgPool,

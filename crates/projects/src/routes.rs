@@ -59,7 +59,7 @@ async fn create_project(
 }
 
 /// Show a project.
-#[utoipa::path(get, path = "/v1/projects/{id}", tag = "projects", params(("id" = Id<Project>, Path)),
+#[utoipa::path(get, path = "/v1/projects/{id}", tag = "projects", params(("id" = String, Path, format = Uuid)),
     responses((status = 200, body = Project)))]
 async fn show_project(
     State(projects): State<Projects>,
@@ -73,7 +73,7 @@ async fn show_project(
 
 /// Rename a project, if it is still the version named by `If-Match`.
 #[utoipa::path(patch, path = "/v1/projects/{id}", tag = "projects", request_body = ProjectInput,
-    params(("id" = Id<Project>, Path), ("If-Match" = Option<String>, Header)),
+    params(("id" = String, Path, format = Uuid), ("If-Match" = Option<String>, Header)),
     responses((status = 200, body = Project)))]
 async fn rename_project(
     State(projects): State<Projects>,
@@ -91,7 +91,7 @@ async fn rename_project(
 }
 
 /// Delete a project.
-#[utoipa::path(delete, path = "/v1/projects/{id}", tag = "projects", params(("id" = Id<Project>, Path)),
+#[utoipa::path(delete, path = "/v1/projects/{id}", tag = "projects", params(("id" = String, Path, format = Uuid)),
     responses((status = 204)))]
 async fn delete_project(
     State(projects): State<Projects>,

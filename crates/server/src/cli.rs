@@ -76,7 +76,7 @@ async fn execute(cli: Cli, output: &Output) -> anyhow::Result<()> {
         Action::Migrate(action) => migrate::run(settings, action, output).await,
         Action::Seed(options) => seed::run(settings, options, output).await,
         Action::Tour(options) => tour::run(settings, options, output).await,
-        Action::Openapi => openapi::run(&settings, output).await,
+        Action::Openapi => openapi::run(settings, output).await,
         Action::EnvExample => {
             output.line(&env_example());
             Ok(())

@@ -34,23 +34,21 @@ pub struct Development {
 impl Development {
     /// Starts what is missing and points `settings` at it. Does nothing outside of development.
     pub async fn start(settings: &mut Settings) -> anyhow::Result<Self> {
-        let mut started = Self::without_simulators(settings).await?;
+        let mut started = Self::database_only(settings).await?;
         if settings.app_env == Environment::Development {
+            if settings.auth.auth_secret.is_none() {
+                let secret = generated_secret().context("keep a secret in .data")?;
+                settings.auth.auth_secret = Some(secret);
+            }
             started.start_simulators(settings).await.context("start the simulators")?;
         }
         Ok(started)
     }
 
-    /// The same for commands that call nobody: a secret and a database.
-    pub async fn without_simulators(settings: &mut Settings) -> anyhow::Result<Self> {
+    /// Starts the database alone, if one is missing, for commands that need nothing else.
+    pub async fn database_only(settings: &Settings) -> anyhow::Result<Self> {
         let mut started = Self::default();
-        if settings.app_env != Environment::Development {
-            return Ok(started);
-        }
-        if settings.auth.auth_secret.is_none() {
-            settings.auth.auth_secret = Some(generated_secret().context("keep a secret in .data")?);
-        }
-        if settings.db.database_url.is_none() {
+        if settings.app_env == Environment::Development && settings.db.database_url.is_none() {
             let config = embedded_postgres::Config::new(Path::new(DIRECTORY).join("postgres"));
             started.postgres = Some(Postgres::start(config).await?);
         }

@@ -20,7 +20,7 @@ pub struct Config {
     #[arg(long, env, default_value = "info")]
     pub log_level: Targets,
 
-    /// Where errors and panics are reported, in the form Sentry gives. Unset, they are only logged.
+    /// DSN of the Sentry project that hears of errors and panics. Unset, they are only logged.
     #[arg(long, env, hide_env_values = true)]
     pub sentry_dsn: Option<SecretString>,
 

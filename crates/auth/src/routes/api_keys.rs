@@ -72,7 +72,7 @@ async fn create_api_key(
 
 /// Revoke an API key: it stops working within a second.
 #[utoipa::path(delete, path = "/v1/api-keys/{id}", tag = "API keys",
-    params(("id" = Id<ApiKey>, Path)),
+    params(("id" = String, Path, format = Uuid)),
     responses((status = 204, description = "The key has stopped working")))]
 async fn revoke_api_key(
     State(auth): State<Auth>,

@@ -21,9 +21,7 @@ pub enum Action {
 /// Changes or shows the schema.
 pub async fn run(settings: Settings, action: Action, output: &Output) -> anyhow::Result<()> {
     #[cfg(feature = "simulators")]
-    let mut settings = settings;
-    #[cfg(feature = "simulators")]
-    let development = crate::Development::without_simulators(&mut settings).await?;
+    let development = crate::Development::database_only(&settings).await?;
     #[cfg(feature = "simulators")]
     let embedded = development.database();
     #[cfg(not(feature = "simulators"))]

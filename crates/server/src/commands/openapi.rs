@@ -1,19 +1,22 @@
 //! `slipway openapi`.
 
 use kernel::Clock;
+use utoipa::openapi::OpenApi;
+use web::Operation;
 
 use crate::{Product, Settings, output::Output};
 
 /// Prints the API's description. Needs no database.
-pub async fn run(settings: &Settings, output: &Output) -> anyhow::Result<()> {
-    let mut settings = settings.clone();
-    settings
-        .auth
-        .auth_secret
-        .get_or_insert("a description signs nothing, so this is no secret".into());
-    let nowhere = sqlx::postgres::PgConnectOptions::new_without_pgpass();
-    let product = Product::compose(&settings, settings.db.pool(nowhere), Clock::System)?;
-    let (document, _) = product.describe();
+pub async fn run(settings: Settings, output: &Output) -> anyhow::Result<()> {
+    let (document, _) = describe(settings)?;
     output.line(&document.to_pretty_json()?);
     Ok(())
+}
+
+/// The API's description and every operation in it. Must be called within the async runtime.
+pub fn describe(settings: Settings) -> anyhow::Result<(OpenApi, Vec<Operation>)> {
+    let settings = settings.for_nobody();
+    let nowhere = sqlx::postgres::PgConnectOptions::new_without_pgpass();
+    let pool = settings.db.pool(nowhere);
+    Ok(Product::compose(&settings, pool, Clock::System)?.describe())
 }

@@ -34,15 +34,14 @@ struct Seeded {
 pub async fn run(settings: Settings, options: Options, output: &Output) -> anyhow::Result<()> {
     ensure!(!settings.app_env.is_production(), "demo data has no place in production");
     #[cfg(feature = "simulators")]
-    let mut settings = settings;
-    #[cfg(feature = "simulators")]
-    let development = crate::Development::without_simulators(&mut settings).await?;
+    let development = crate::Development::database_only(&settings).await?;
     #[cfg(feature = "simulators")]
     let embedded = development.database();
     #[cfg(not(feature = "simulators"))]
     let embedded = None;
     let pool = open_database(&settings, embedded)?;
     prepare_database(&pool, Clock::System.now()).await?;
+    let settings = settings.for_nobody();
     let product = Product::compose(&settings, pool.clone(), Clock::System)?;
 
     let mut orgs = serde_json::Map::new();

@@ -1,8 +1,6 @@
 use std::collections::BTreeSet;
 
-use kernel::Clock;
 use serde_json::Value;
-use server::{Product, Settings};
 use testing::TestApp;
 use web::Operation;
 
@@ -10,7 +8,7 @@ use web::Operation;
 const PUBLIC: &[&str] = &[
     "GET /.well-known/jwks.json",
     "GET /api/health",
-    "GET /billing/canceled",
+    "GET /billing/cancelled",
     "GET /billing/return",
     "GET /health",
     "GET /health/live",
@@ -29,19 +27,12 @@ const PUBLIC: &[&str] = &[
     "POST /v1/webhooks/stripe",
 ];
 
-fn settings() -> Settings {
-    let cli = server::cli::read(vec!["slipway".into()], &|_| None).expect("valid defaults");
-    let mut settings = cli.settings;
-    settings.auth.auth_secret = Some("a secret that is only used by tests, 48 bytes".into());
-    settings.storage.storage_dir = std::env::temp_dir().join("slipway-openapi-test");
-    settings
-}
-
 fn describe() -> (Value, Vec<Operation>) {
-    let settings = settings();
-    let nowhere = sqlx::postgres::PgConnectOptions::new_without_pgpass();
-    let product = Product::compose(&settings, settings.db.pool(nowhere), Clock::System).unwrap();
-    let (document, operations) = product.describe();
+    let cli = server::cli::read(vec!["slipway".into()], &|_| None).expect("valid defaults");
+    let files = tempfile::tempdir().unwrap();
+    let mut settings = cli.settings;
+    settings.storage.storage_dir = files.path().to_owned();
+    let (document, operations) = server::commands::openapi::describe(settings).unwrap();
     (serde_json::to_value(document).unwrap(), operations)
 }
 
