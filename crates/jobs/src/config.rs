@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use graphile_worker::{
-    LocalQueueConfig, WorkerOptions, WorkerRecoveryConfig, WorkerShutdownConfig,
+    LocalQueueConfig, RefetchDelayConfig, WorkerOptions, WorkerRecoveryConfig, WorkerShutdownConfig,
 };
 
 /// How a process works through the queue.
@@ -32,11 +32,17 @@ impl Config {
     pub(crate) fn apply(&self, options: WorkerOptions) -> WorkerOptions {
         let concurrency = usize::from(self.jobs_concurrency);
         let dead_after = Duration::from_secs(self.jobs_rescue_after_seconds);
+        let poll_interval = Duration::from_millis(self.jobs_poll_interval_ms);
+        // The library wakes itself after every fetch, so without a delay an idle worker never
+        // sleeps. The first notification of a new job ends the delay.
+        let idle =
+            RefetchDelayConfig::default().with_duration(poll_interval).with_max_abort_threshold(1);
+        // Without a queue of its own a backlog is worked off at one job per slot and poll.
+        let queue = LocalQueueConfig::default().with_size(concurrency).with_ttl(FETCHED_AHEAD);
         options
             .concurrency(concurrency)
-            .poll_interval(Duration::from_millis(self.jobs_poll_interval_ms))
-            // Without it a backlog is worked off at one job per slot and poll.
-            .local_queue(LocalQueueConfig::default().with_size(concurrency).with_ttl(FETCHED_AHEAD))
+            .poll_interval(poll_interval)
+            .local_queue(queue.with_refetch_delay(idle))
             .worker_recovery(
                 WorkerRecoveryConfig::default()
                     .heartbeat_interval(dead_after / 4)

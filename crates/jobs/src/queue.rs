@@ -22,7 +22,7 @@ pub struct Enqueue<'a, J> {
 }
 
 impl<'a, J: Job> Enqueue<'a, J> {
-    /// Starts with the defaults: now, any number of times, priority 0.
+    /// Starts with the defaults: as soon as possible, without a key, priority 0.
     pub fn new(job: &'a J) -> Self {
         Self { job, key: None, at: None, priority: 0 }
     }

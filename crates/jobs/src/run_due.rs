@@ -9,6 +9,8 @@ use sqlx::PgPool;
 use crate::{Failed, Registry, observe::observe};
 
 /// Runs jobs one after the other until none is due, for tests. Returns the attempts that failed.
+///
+/// End the transactions that queued them first: a job's very first use is a row others wait for.
 pub async fn run_due(db: &PgPool, registry: &Registry) -> anyhow::Result<Vec<Failed>> {
     let failures = Arc::new(Mutex::new(Vec::new()));
     let sink = failures.clone();

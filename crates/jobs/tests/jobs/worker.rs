@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::{Fail, enqueue_now};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Says that it started, then waits to be let go.
 #[derive(Serialize, Deserialize)]
