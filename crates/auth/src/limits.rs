@@ -15,6 +15,15 @@ const REQUESTS_PER_ADDRESS: Quota = Quota::per_minute(3);
 const LINKS_PER_NETWORK: Quota = Quota::per_minute(5);
 const MAILS_PER_ADDRESS: Quota = Quota::per_hour(5);
 
+/// Why a mail is asked for. Each is counted on its own: a stranger who registers an address over
+/// and over must not keep its owner from choosing a new password.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum MailRequest {
+    Registration,
+    Verification,
+    PasswordReset,
+}
+
 /// Every attempt counts, right or wrong, and before any password is hashed: so reaching a limit
 /// tells nothing about the password, and costs an attacker more than it costs us.
 impl Auth {
@@ -40,28 +49,33 @@ impl Auth {
     }
 
     /// Counts a request that leads to a mail.
-    pub(crate) async fn limit_mail_requests(
+    pub(crate) async fn limit_mail_request(
         &self,
         ip: ClientIp,
         email: &EmailAddress,
+        request: MailRequest,
     ) -> web::Result<()> {
         self.limit_network(ip).await?;
-        self.limits.check("address", &blind(email.as_str()), REQUESTS_PER_ADDRESS).await
+        self.limits.check("address", &address(email, request), REQUESTS_PER_ADDRESS).await
+    }
+
+    /// Whether one more mail may go to `email` now. Not told to anybody: it would tell a stranger
+    /// how often others asked.
+    pub(crate) async fn may_mail(
+        &self,
+        email: &EmailAddress,
+        request: MailRequest,
+    ) -> web::Result<bool> {
+        match self.limits.check("mails", &address(email, request), MAILS_PER_ADDRESS).await {
+            Ok(()) => Ok(true),
+            Err(Problem { status: StatusCode::TOO_MANY_REQUESTS, .. }) => Ok(false),
+            Err(problem) => Err(problem),
+        }
     }
 
     /// Counts an attempt to guess a link.
     pub(crate) async fn limit_links(&self, ip: ClientIp) -> web::Result<()> {
         self.limits.check("link", &network(ip), LINKS_PER_NETWORK).await
-    }
-
-    /// Whether one more mail may go to `email` now. Not told to anybody: it would tell a stranger
-    /// how often others asked.
-    pub(crate) async fn may_mail(&self, email: &EmailAddress) -> web::Result<bool> {
-        match self.limits.check("mails", &blind(email.as_str()), MAILS_PER_ADDRESS).await {
-            Ok(()) => Ok(true),
-            Err(Problem { status: StatusCode::TOO_MANY_REQUESTS, .. }) => Ok(false),
-            Err(problem) => Err(problem),
-        }
     }
 }
 
@@ -69,7 +83,11 @@ fn network(ip: ClientIp) -> String {
     ip.subscriber().to_string()
 }
 
-/// A name for `text` that does not show it, for a table that needs no addresses.
-fn blind(text: &str) -> String {
+fn address(email: &EmailAddress, request: MailRequest) -> String {
+    format!("{request:?}:{}", blind(email.as_str()))
+}
+
+/// A name for `text` that does not show it, for logs and limits, which need no addresses.
+pub(crate) fn blind(text: &str) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(secret::hash(text))
 }

@@ -9,6 +9,7 @@ use crate::{
     Auth, Error, Result, Session,
     email_token::{EmailToken, Purpose},
     lifetimes,
+    limits::MailRequest,
     user::User,
 };
 
@@ -27,7 +28,7 @@ impl Job for SendPasswordReset {
     async fn run(self, auth: Auth) -> anyhow::Result<()> {
         let found = User::by_email(auth.db.pool(), &self.email).await?;
         let Some(found) = found.filter(|user| user.disabled_at.is_none()) else { return Ok(()) };
-        if !auth.may_mail(&self.email).await? {
+        if !auth.may_mail(&self.email, MailRequest::PasswordReset).await? {
             return Ok(());
         }
         let mut tx = auth.db.begin().await?;
@@ -47,7 +48,7 @@ impl Job for SendPasswordReset {
 impl Auth {
     /// Asks for a link.
     pub async fn request_password_reset(&self, email: EmailAddress, ip: ClientIp) -> Result<()> {
-        self.limit_mail_requests(ip, &email).await?;
+        self.limit_mail_request(ip, &email, MailRequest::PasswordReset).await?;
         let mut db = self.db.pool().acquire().await?;
         Ok(enqueue(&mut db, &SendPasswordReset { email }).await?)
     }

@@ -9,6 +9,7 @@ use crate::{
     Auth, Result,
     email_token::{EmailToken, Purpose},
     lifetimes,
+    limits::MailRequest,
     org::Membership,
     user::{Name, User},
 };
@@ -38,8 +39,8 @@ impl Auth {
     /// its owner gets a mail instead, and the caller the same answer.
     pub async fn register(&self, new: &Registration, ip: ClientIp) -> Result<()> {
         self.check_password(&new.password, &new.email, new.name.as_str())?;
-        self.limit_mail_requests(ip, &new.email).await?;
-        let may_mail = self.may_mail(&new.email).await?;
+        self.limit_mail_request(ip, &new.email, MailRequest::Registration).await?;
+        let may_mail = self.may_mail(&new.email, MailRequest::Registration).await?;
         let hash = self.passwords.hash(&new.password).await?;
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;

@@ -1,10 +1,12 @@
 use kernel::{EmailAddress, Id};
 use secrecy::SecretString;
 use serde::Serialize;
+use sqlx::PgConnection;
 use utoipa::ToSchema;
 
 use crate::{
     Auth, Device, Error, Result, Session, lifetimes,
+    limits::blind,
     org::Membership,
     password::Verdict,
     refresh_token::{RefreshToken, Rotation},
@@ -43,7 +45,7 @@ impl Auth {
         let hash = user.as_ref().map(|user| user.password_hash.as_str());
         let verdict = self.passwords.verify(password, hash).await?;
         let Some(user) = user.filter(|_| verdict != Verdict::Wrong) else {
-            tracing::info!(ip = %device.ip, "a sign-in was refused");
+            tracing::info!(ip = %device.ip, account = blind(email.as_str()), "a sign-in was refused");
             return Err(Error::InvalidCredentials);
         };
         if user.disabled_at.is_some() {
@@ -74,7 +76,7 @@ impl Auth {
     /// Starts a session of somebody who has proved who they are.
     pub async fn start_session(
         &self,
-        db: &mut sqlx::PgConnection,
+        db: &mut PgConnection,
         user: Id<kernel::User>,
         device: &Device,
     ) -> Result<Tokens> {

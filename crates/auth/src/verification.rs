@@ -10,6 +10,7 @@ use crate::{
     Auth, Error, Result,
     email_token::{EmailToken, Purpose},
     lifetimes,
+    limits::MailRequest,
     user::User,
 };
 
@@ -30,7 +31,7 @@ impl Job for SendVerification {
         let Some(found) = found.filter(|user| user.email_verified_at.is_none()) else {
             return Ok(());
         };
-        if !auth.may_mail(&self.email).await? {
+        if !auth.may_mail(&self.email, MailRequest::Verification).await? {
             return Ok(());
         }
         let mut tx = auth.db.begin().await?;
@@ -45,7 +46,7 @@ impl Job for SendVerification {
 impl Auth {
     /// Asks for another link.
     pub async fn request_verification(&self, email: EmailAddress, ip: ClientIp) -> Result<()> {
-        self.limit_mail_requests(ip, &email).await?;
+        self.limit_mail_request(ip, &email, MailRequest::Verification).await?;
         let mut db = self.db.pool().acquire().await?;
         Ok(enqueue(&mut db, &SendVerification { email }).await?)
     }

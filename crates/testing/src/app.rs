@@ -64,6 +64,17 @@ impl TestApp {
 
     /// The product with settings of the test's own.
     pub async fn start_with(adjust: impl FnOnce(&mut Settings)) -> Self {
+        // Stands still at noon, so that no test depends on when a day ends.
+        let today = Clock::System.now().date_naive();
+        Self::compose(Clock::frozen_at(today.and_time(NOON).and_utc()), adjust).await
+    }
+
+    /// The product at the real time, for tests that start processes, which know no other.
+    pub async fn live() -> Self {
+        Self::compose(Clock::System, |_| {}).await
+    }
+
+    async fn compose(clock: Clock, adjust: impl FnOnce(&mut Settings)) -> Self {
         let database = Database::new().await;
         let listener = TcpListener::bind(ANYWHERE).await.expect("listen");
         let address = listener.local_addr().expect("an address");
@@ -74,10 +85,9 @@ impl TestApp {
         settings.storage.storage_dir = files.path().to_owned();
         adjust(&mut settings);
 
-        // Stands still at noon, so that no test depends on when a day ends.
-        let today = Clock::System.now().date_naive();
-        let clock = Clock::frozen_at(today.and_time(NOON).and_utc());
-        simulators.stripe.set_now(Some(clock.now().timestamp()));
+        if let Clock::Frozen(_) = clock {
+            simulators.stripe.set_now(Some(clock.now().timestamp()));
+        }
         let product = Product::compose(&settings, database.pool.clone(), clock.clone());
         let product = product.expect("compose the product");
         product.quotas.set_platform_budget(&settings.quotas).await.expect("set the budgets");

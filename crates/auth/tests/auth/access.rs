@@ -1,5 +1,7 @@
+use std::time::{Duration, Instant};
+
 use serde_json::json;
-use testing::TestApp;
+use testing::{Client, Reply, TestApp};
 
 use crate::execute;
 
@@ -53,11 +55,15 @@ async fn a_public_address_serves_even_those_whose_token_has_expired() {
     client.get("/.well-known/jwks.json").await.ok();
 }
 
-/// Asks until the answer changes, which it must do on its own.
-async fn eventually(client: &testing::Client, status: u16) {
-    let patience = std::time::Instant::now() + std::time::Duration::from_secs(3);
-    while client.get("/v1/me").await.status != status {
-        assert!(std::time::Instant::now() < patience, "{status} did not come");
+/// Asks until the answer is as expected, which it must become on its own.
+async fn eventually(client: &Client, expected: impl Fn(&Reply) -> bool) {
+    let patience = Instant::now() + Duration::from_secs(3);
+    loop {
+        let reply = client.get("/v1/me").await;
+        if expected(&reply) {
+            return;
+        }
+        assert!(Instant::now() < patience, "still {reply:?}");
     }
 }
 
@@ -68,18 +74,17 @@ async fn what_happens_to_an_account_elsewhere_holds_within_a_second() {
     owner.get("/v1/me").await.ok();
 
     execute(&app, "update users set disabled_at = now()").await;
-    eventually(&owner, 401).await;
+    eventually(&owner, |reply| reply.status == 401).await;
     execute(&app, "update users set disabled_at = null").await;
-    eventually(&owner, 200).await;
+    eventually(&owner, |reply| reply.status == 200).await;
+    execute(&app, "update entitlements set tier = 'pro'").await;
+    eventually(&owner, |reply| reply.body["tier"] == "pro").await;
     execute(&app, "update memberships set role = 'viewer'").await;
-    let patience = std::time::Instant::now() + std::time::Duration::from_secs(3);
-    while owner.get("/v1/me").await.ok()["role"] != "viewer" {
-        assert!(std::time::Instant::now() < patience);
-    }
+    eventually(&owner, |reply| reply.body["role"] == "viewer").await;
     let write = owner.post("/v1/projects", json!({ "name": "Apollo" })).await;
     assert_eq!(write.problem(), (403, "forbidden".into()));
     execute(&app, "delete from memberships").await;
-    eventually(&owner, 401).await;
+    eventually(&owner, |reply| reply.status == 401).await;
 }
 
 #[tokio::test]

@@ -110,6 +110,21 @@ async fn a_hundred_requests_for_a_mail_in_an_hour_send_a_few() {
 }
 
 #[tokio::test]
+async fn registering_a_taken_address_over_and_over_keeps_nobody_from_a_new_password() {
+    let app = limited().await;
+    seed(&app).await;
+    let body = json!({ "email": ADA, "password": PASSWORD, "name": "Mallory" });
+    for n in 0..20 {
+        from(&app, &format!("10.0.{n}.1")).post("/v1/users", body.clone()).await;
+    }
+    app.run_jobs().await;
+    assert_eq!(mails(&app, "already_registered").await, 3);
+
+    let link = ask_for_reset(&app, ADA).await;
+    assert!(link.starts_with("/v1/password-resets/"), "{link}");
+}
+
+#[tokio::test]
 async fn the_limits_know_no_address_by_name() {
     let app = limited().await;
     attempt(&from(&app, "192.0.2.1"), ADA, "not the right one").await;

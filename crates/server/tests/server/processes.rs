@@ -95,6 +95,11 @@ async fn left_today(client: &Client) -> i64 {
     day.unwrap()["remaining"].as_i64().unwrap()
 }
 
+async fn calls_arrive(app: &TestApp, count: usize) {
+    let arrived = tokio::time::timeout(PATIENCE, app.simulators.ai.wait_for_calls(count)).await;
+    arrived.expect("the calls reach the provider");
+}
+
 /// Asks until it is so.
 async fn eventually(what: &str, so: impl AsyncFn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
@@ -106,7 +111,7 @@ async fn eventually(what: &str, so: impl AsyncFn() -> bool) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crash_between_reserving_and_settling_charges_nobody_and_loses_nothing() {
-    let app = TestApp::start().await;
+    let app = TestApp::live().await;
     let owner = app.owner().await;
     let directory = tempfile::tempdir().unwrap();
     let mut process = Process::beside(&app, directory.path()).await;
@@ -119,7 +124,7 @@ async fn a_crash_between_reserving_and_settling_charges_nobody_and_loses_nothing
             call.json(&chat(n % 2 == 0)).send().await.ok();
         });
     }
-    app.simulators.ai.wait_for_calls(5).await;
+    calls_arrive(&app, 5).await;
 
     process.signal("-KILL");
     process.child.wait().await.unwrap();
@@ -158,7 +163,7 @@ async fn a_crash_between_reserving_and_settling_charges_nobody_and_loses_nothing
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_answered_is_there_after_a_crash() {
-    let app = TestApp::start().await;
+    let app = TestApp::live().await;
     let owner = app.owner().await;
     let directory = tempfile::tempdir().unwrap();
     let mut process = Process::beside(&app, directory.path()).await;
@@ -176,14 +181,14 @@ async fn what_was_answered_is_there_after_a_crash() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_terminated_server_finishes_the_calls_in_flight() {
-    let app = TestApp::start().await;
+    let app = TestApp::live().await;
     let owner = app.owner().await;
     let directory = tempfile::tempdir().unwrap();
     let mut process = Process::beside(&app, directory.path()).await;
     app.simulators.ai.hold();
     let client = owner.at(&process.url);
     let call = tokio::spawn(async move { client.post("/v1/chat/completions", chat(true)).await });
-    app.simulators.ai.wait_for_calls(1).await;
+    calls_arrive(&app, 1).await;
 
     process.signal("-TERM");
     app.simulators.ai.release();
