@@ -71,7 +71,8 @@ async fn skip_pauses(db: &PgPool) {
 
 #[tokio::test]
 async fn a_job_is_visible_when_its_transaction_commits_and_not_before() {
-    let db = Database::new().await.pool;
+    let database = Database::new().await;
+    let db = database.pool.clone();
     let ran = Ran::default();
     let registry = Registry::default().with::<Note>(ran.clone());
     // The first use of a job's name is a row, on which others would wait for the transaction.
@@ -90,7 +91,8 @@ async fn a_job_is_visible_when_its_transaction_commits_and_not_before() {
 
 #[tokio::test]
 async fn a_job_of_a_rolled_back_transaction_never_runs() {
-    let db = Database::new().await.pool;
+    let database = Database::new().await;
+    let db = database.pool.clone();
     let ran = Ran::default();
 
     let mut tx = db.begin().await.unwrap();
@@ -103,7 +105,8 @@ async fn a_job_of_a_rolled_back_transaction_never_runs() {
 
 #[tokio::test]
 async fn a_failing_job_is_retried_and_becomes_a_dead_letter_at_its_ceiling() {
-    let db = Database::new().await.pool;
+    let database = Database::new().await;
+    let db = database.pool.clone();
     let registry = Registry::default().with::<Fail>(());
     enqueue_now(&db, &Fail).await;
 
@@ -124,7 +127,8 @@ async fn a_failing_job_is_retried_and_becomes_a_dead_letter_at_its_ceiling() {
 
 #[tokio::test]
 async fn a_retry_waits_and_retries_spread_out() {
-    let db = Database::new().await.pool;
+    let database = Database::new().await;
+    let db = database.pool.clone();
     for _ in 0..20 {
         enqueue_now(&db, &Fail).await;
     }
@@ -144,7 +148,8 @@ async fn a_retry_waits_and_retries_spread_out() {
 
 #[tokio::test]
 async fn a_panic_is_retried_like_an_error() {
-    let db = Database::new().await.pool;
+    let database = Database::new().await;
+    let db = database.pool.clone();
     let ran = Ran::default();
     let registry = Registry::default().with::<Panic>(()).with::<Note>(ran.clone());
     enqueue_now(&db, &Panic).await;
@@ -160,7 +165,8 @@ async fn a_panic_is_retried_like_an_error() {
 
 #[tokio::test]
 async fn an_unknown_job_waits_and_stops_nobody() {
-    let db = Database::new().await.pool;
+    let database = Database::new().await;
+    let db = database.pool.clone();
     let ran = Ran::default();
     enqueue_now(&db, &Fail).await;
     enqueue_now(&db, &Note(1)).await;
@@ -173,7 +179,8 @@ async fn an_unknown_job_waits_and_stops_nobody() {
 
 #[tokio::test]
 async fn an_unreadable_payload_fails_without_being_quoted_and_stops_nobody() {
-    let db = Database::new().await.pool;
+    let database = Database::new().await;
+    let db = database.pool.clone();
     let ran = Ran::default();
     sqlx::query("select graphile_worker.add_job($1, '{\"job\": \"canary\"}')")
         .bind(Note::NAME)
@@ -189,7 +196,8 @@ async fn an_unreadable_payload_fails_without_being_quoted_and_stops_nobody() {
 
 #[tokio::test]
 async fn waiting_jobs_with_one_key_are_one_job() {
-    let db = Database::new().await.pool;
+    let database = Database::new().await;
+    let db = database.pool.clone();
     let ran = Ran::default();
     let mut connection = db.acquire().await.unwrap();
     for number in 1..=3 {
@@ -203,7 +211,8 @@ async fn waiting_jobs_with_one_key_are_one_job() {
 
 #[tokio::test]
 async fn a_job_queued_while_its_namesake_runs_follows_it() {
-    let db = Database::new().await.pool;
+    let database = Database::new().await;
+    let db = database.pool.clone();
     let ran = Ran::default();
     let registry = Registry::default().with::<Countdown>((db.clone(), ran.clone()));
     let mut connection = db.acquire().await.unwrap();
@@ -216,7 +225,8 @@ async fn a_job_queued_while_its_namesake_runs_follows_it() {
 
 #[tokio::test]
 async fn a_dead_letter_whose_key_is_queued_again_is_no_longer_one() {
-    let db = Database::new().await.pool;
+    let database = Database::new().await;
+    let db = database.pool.clone();
     let registry = Registry::default().with::<Fail>(());
     let mut connection = db.acquire().await.unwrap();
     Enqueue::new(&Fail).key("test/fail").send(&mut connection).await.unwrap();
@@ -233,7 +243,8 @@ async fn a_dead_letter_whose_key_is_queued_again_is_no_longer_one() {
 
 #[tokio::test]
 async fn urgent_jobs_come_first_and_future_ones_not_at_all() {
-    let db = Database::new().await.pool;
+    let database = Database::new().await;
+    let db = database.pool.clone();
     let ran = Ran::default();
     let now: DateTime<Utc> = sqlx::query_scalar("select now()").fetch_one(&db).await.unwrap();
     let mut connection = db.acquire().await.unwrap();
@@ -249,7 +260,8 @@ async fn urgent_jobs_come_first_and_future_ones_not_at_all() {
 
 #[tokio::test]
 async fn statistics_tell_how_long_work_has_been_waiting() {
-    let db = Database::new().await.pool;
+    let database = Database::new().await;
+    let db = database.pool.clone();
     let empty = stats(&db).await.unwrap();
     assert_eq!((empty.ready, empty.oldest_ready_seconds), (0, 0));
 
@@ -264,7 +276,8 @@ async fn statistics_tell_how_long_work_has_been_waiting() {
 
 #[tokio::test]
 async fn instances_that_start_together_install_the_schema_once() {
-    let db = Database::new().await.pool;
+    let database = Database::new().await;
+    let db = database.pool.clone();
     sqlx::query("drop schema graphile_worker cascade").execute(&db).await.unwrap();
 
     let migrations = (0..5).map(|_| {

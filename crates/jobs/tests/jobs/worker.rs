@@ -85,7 +85,8 @@ async fn next(told: &mut mpsc::UnboundedReceiver<u32>) -> u32 {
 
 #[tokio::test]
 async fn two_workers_run_each_job_once() {
-    let db = Database::new().await.pool;
+    let database = Database::new().await;
+    let db = database.pool.clone();
     let (tell, mut told) = mpsc::unbounded_channel();
     let registry = Registry::default().with::<Tell>(tell);
     for number in 0..200 {
@@ -107,7 +108,8 @@ async fn two_workers_run_each_job_once() {
 
 #[tokio::test]
 async fn a_worker_is_woken_by_a_new_job_long_before_it_would_look() {
-    let db = Database::new().await.pool;
+    let database = Database::new().await;
+    let db = database.pool.clone();
     let (tell, mut told) = mpsc::unbounded_channel();
     let registry = Registry::default().with::<Tell>(tell);
     let worker = Running::start(&db, &registry, &[], config(&["--jobs-poll-interval-ms=3600000"]));
@@ -130,7 +132,8 @@ async fn a_worker_is_woken_by_a_new_job_long_before_it_would_look() {
 
 #[tokio::test]
 async fn the_job_of_a_killed_worker_runs_again_as_another_attempt() {
-    let db = Database::new().await.pool;
+    let database = Database::new().await;
+    let db = database.pool.clone();
     let (start, mut started) = mpsc::unbounded_channel();
     let go = Arc::new(Notify::new());
     let registry = Registry::default().with::<Wait>((start, go.clone()));
@@ -150,7 +153,8 @@ async fn the_job_of_a_killed_worker_runs_again_as_another_attempt() {
 
 #[tokio::test]
 async fn a_job_that_kills_every_worker_becomes_a_dead_letter() {
-    let db = Database::new().await.pool;
+    let database = Database::new().await;
+    let db = database.pool.clone();
     let registry = Registry::default().with::<Fail>(());
     enqueue_now(&db, &Fail).await;
     run_every_job_in_a_worker_that_is_killed(&db).await;
@@ -186,7 +190,8 @@ async fn run_every_job_in_a_worker_that_is_killed(db: &PgPool) {
 
 #[tokio::test]
 async fn a_running_job_may_finish_after_shutdown() {
-    let db = Database::new().await.pool;
+    let database = Database::new().await;
+    let db = database.pool.clone();
     let (start, mut started) = mpsc::unbounded_channel();
     let go = Arc::new(Notify::new());
     let registry = Registry::default().with::<Wait>((start, go.clone()));
@@ -206,7 +211,8 @@ async fn a_running_job_may_finish_after_shutdown() {
 
 #[tokio::test]
 async fn a_job_that_outlives_the_grace_period_goes_back_to_the_queue_unharmed() {
-    let db = Database::new().await.pool;
+    let database = Database::new().await;
+    let db = database.pool.clone();
     let (start, mut started) = mpsc::unbounded_channel();
     let registry = Registry::default().with::<Wait>((start, Arc::default()));
     let config = config(&["--jobs-concurrency=1", "--jobs-grace-seconds=0"]);
@@ -228,7 +234,8 @@ async fn a_job_that_outlives_the_grace_period_goes_back_to_the_queue_unharmed() 
 
 #[tokio::test]
 async fn a_slot_is_queued_once_by_two_schedulers_and_missed_slots_are_made_up() {
-    let db = Database::new().await.pool;
+    let database = Database::new().await;
+    let db = database.pool.clone();
     let (tell, _told) = mpsc::unbounded_channel();
     let registry = Registry::default().with::<Tell>(tell);
     let schedules = [Schedule::cron("* * * * *", &Tell(0))];
