@@ -1,13 +1,13 @@
 //! The command line: reads settings, reports everything wrong with them at once, runs a command.
 
-use std::{collections::HashMap, ffi::OsString, fs, process::ExitCode};
+use std::{ffi::OsString, fs, process::ExitCode};
 
 use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
     Settings,
     commands::{migrate, openapi, seed, serve, tour},
-    output::Output,
+    output,
 };
 
 /// The backend of an AI product: accounts, AI calls that cannot overspend, payments, mail.
@@ -47,38 +47,39 @@ pub enum Action {
 
 /// Runs the program.
 pub fn run() -> ExitCode {
-    let output = Output::default();
     let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let cli = match read(std::env::args_os().collect(), &environment) {
         Ok(cli) => cli,
         Err(Refused::Clap(error)) => error.exit(),
         Err(Refused::Problems(problems)) => {
-            output.error("The settings have errors:");
-            problems.iter().for_each(|problem| output.error(&format!("  - {problem}")));
+            output::error("The settings have errors:");
+            for problem in problems {
+                output::error(&format!("  - {problem}"));
+            }
             return ExitCode::from(2);
         }
     };
     let runtime = tokio::runtime::Runtime::new().expect("start the async runtime");
-    match runtime.block_on(execute(cli, &output)) {
+    match runtime.block_on(execute(cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            output.error(&format!("{error:#}"));
+            output::error(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     }
 }
 
-async fn execute(cli: Cli, output: &Output) -> anyhow::Result<()> {
+async fn execute(cli: Cli) -> anyhow::Result<()> {
     let Cli { command, settings } = cli;
     match command.unwrap_or(Action::Serve) {
-        Action::Serve => serve::run(settings, output).await,
-        Action::Worker => serve::worker(settings, output).await,
-        Action::Migrate(action) => migrate::run(settings, action, output).await,
-        Action::Seed(options) => seed::run(settings, options, output).await,
-        Action::Tour(options) => tour::run(settings, options, output).await,
-        Action::Openapi => openapi::run(settings, output).await,
+        Action::Serve => serve::run(settings).await,
+        Action::Worker => serve::worker(settings).await,
+        Action::Migrate(action) => migrate::run(settings, action).await,
+        Action::Seed(options) => seed::run(settings, options).await,
+        Action::Tour(options) => tour::run(settings, options).await,
+        Action::Openapi => openapi::run(settings),
         Action::EnvExample => {
-            output.line(&env_example());
+            output::line(&env_example());
             Ok(())
         }
     }
@@ -179,19 +180,12 @@ pub fn env_example() -> String {
         "# Every setting, generated from the code (`slipway env-example`). Uncomment what you need.\n\
          # Each NAME can also be given as NAME_FILE, naming a file that holds the value.\n",
     );
-    let mut seen = HashMap::new();
     for (argument, name) in variables() {
-        if seen.insert(name.clone(), ()).is_some() {
-            continue;
-        }
         let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
         let defaults: Vec<_> =
             argument.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
-        text.push_str(&format!(
-            "\n# {}\n# {name}={}\n",
-            help.replace('\n', " "),
-            defaults.join(",")
-        ));
+        let help = help.replace('\n', " ");
+        text.extend(["\n# ", &help, "\n# ", &name, "=", &defaults.join(","), "\n"]);
     }
     text
 }

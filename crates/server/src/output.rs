@@ -1,17 +1,13 @@
+//! What people read on their terminal. Unlike `println!` it survives a closed pipe or a full disk.
+
 use std::io::{self, Write};
 
-/// What people read on their terminal. Unlike `println!` it survives a closed pipe or a full disk.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Output;
+/// Writes to the standard output.
+pub(crate) fn line(text: &str) {
+    let _ = writeln!(io::stdout(), "{text}");
+}
 
-impl Output {
-    /// Writes to the standard output.
-    pub fn line(self, text: &str) {
-        let _ = writeln!(io::stdout(), "{text}");
-    }
-
-    /// Writes to the standard error.
-    pub fn error(self, text: &str) {
-        let _ = writeln!(io::stderr(), "{text}");
-    }
+/// Writes to the standard error.
+pub(crate) fn error(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
 }

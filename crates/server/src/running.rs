@@ -103,9 +103,10 @@ impl Running {
             self.ai.drain().await;
             anyhow::Ok(())
         });
-        match ended.await {
-            Ok(result) => result?,
-            Err(_) => tracing::warn!("stopped with calls still in flight; their holds will expire"),
+        if let Ok(ended) = ended.await {
+            ended?;
+        } else {
+            tracing::warn!("stopped with calls still in flight; their holds will expire");
         }
         self.pool.close().await;
         #[cfg(feature = "simulators")]

@@ -138,9 +138,13 @@ impl TestApp {
         client
     }
 
-    /// Runs every job that is due, and those that they queue, until none is.
+    /// Runs every job that is due, and those that they queue, until none is. Failures are shown if
+    /// the test fails; their jobs wait for another attempt.
     pub async fn run_jobs(&self) {
-        jobs::run_due(&self.database.pool, &self.jobs).await.expect("run jobs");
+        let failed = jobs::run_due(&self.database.pool, &self.jobs).await.expect("run jobs");
+        for job in failed {
+            eprintln!("job {} failed: {}", job.name, job.last_error);
+        }
     }
 
     /// Moves the time that the product and Stripe believe in. Postgres stays where it is.

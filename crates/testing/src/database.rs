@@ -100,7 +100,7 @@ fn fingerprint() -> String {
     for file in ["crates/usage/price_book.toml", "Cargo.lock"] {
         hash.update(fs::read(root.join(file)).unwrap_or_default());
     }
-    hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&hash.finalize()[..8])
 }
 
 async fn connect(server: &PgConnectOptions, database: &str) -> PgConnection {

@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use crate::{Settings, open_database, output::Output, prepare_database};
+use crate::{Settings, open_database, output, prepare_database};
 
 /// What to do with the schema.
 #[derive(Clone, Copy, Debug, Subcommand)]
@@ -19,7 +19,7 @@ pub enum Action {
 }
 
 /// Changes or shows the schema.
-pub async fn run(settings: Settings, action: Action, output: &Output) -> anyhow::Result<()> {
+pub async fn run(settings: Settings, action: Action) -> anyhow::Result<()> {
     #[cfg(feature = "simulators")]
     let development = crate::Development::database_only(&settings).await?;
     #[cfg(feature = "simulators")]
@@ -38,7 +38,7 @@ pub async fn run(settings: Settings, action: Action, output: &Output) -> anyhow:
                 let applied =
                     migration.applied_at.map(|at| at.format("%Y-%m-%d %H:%M:%S UTC").to_string());
                 let applied = applied.unwrap_or_else(|| "pending".to_owned());
-                output.line(&format!(
+                output::line(&format!(
                     "{:04} {:<12} {applied}",
                     migration.version, migration.description
                 ));

@@ -4,12 +4,12 @@ use kernel::Clock;
 use utoipa::openapi::OpenApi;
 use web::Operation;
 
-use crate::{Product, Settings, output::Output};
+use crate::{Product, Settings, output};
 
-/// Prints the API's description. Needs no database.
-pub async fn run(settings: Settings, output: &Output) -> anyhow::Result<()> {
+/// Prints the API's description. Needs no database, but must be called within the async runtime.
+pub fn run(settings: Settings) -> anyhow::Result<()> {
     let (document, _) = describe(settings)?;
-    output.line(&document.to_pretty_json()?);
+    output::line(&document.to_pretty_json()?);
     Ok(())
 }
 

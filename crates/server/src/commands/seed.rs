@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::{Product, Settings, open_database, output::Output, prepare_database};
+use crate::{Product, Settings, open_database, output, prepare_database};
 
 const PASSWORD: &str = "a long and winding passphrase";
 const OPERATOR: &str = "operator@slipway.example";
@@ -31,7 +31,7 @@ struct Seeded {
 
 /// Fills in demo data. Running it again finds the same people and orgs, and makes further API keys,
 /// since the secret of a key is only ever shown once.
-pub async fn run(settings: Settings, options: Options, output: &Output) -> anyhow::Result<()> {
+pub async fn run(settings: Settings, options: Options) -> anyhow::Result<()> {
     ensure!(!settings.app_env.is_production(), "demo data has no place in production");
     #[cfg(feature = "simulators")]
     let development = crate::Development::database_only(&settings).await?;
@@ -63,9 +63,9 @@ pub async fn run(settings: Settings, options: Options, output: &Output) -> anyho
         "simulators": { "stripe": beside(10), "ai": beside(20), "mailbox": beside(30) },
     });
     if options.json {
-        output.line(&report.to_string());
+        output::line(&report.to_string());
     } else {
-        output.line(&serde_json::to_string_pretty(&report)?);
+        output::line(&serde_json::to_string_pretty(&report)?);
     }
     pool.close().await;
     #[cfg(feature = "simulators")]

@@ -5,7 +5,7 @@ mod story;
 
 use anyhow::Context;
 
-use crate::{Running, Settings, output::Output};
+use crate::{Running, Settings, output};
 
 use http::Http;
 
@@ -22,7 +22,7 @@ pub struct Options {
 }
 
 /// Plays the story; the error names the step that failed.
-pub async fn run(settings: Settings, options: Options, output: &Output) -> anyhow::Result<()> {
+pub async fn run(settings: Settings, options: Options) -> anyhow::Result<()> {
     let local = format!("http://127.0.0.1:{}", settings.port);
     let beside = |port: u16| format!("http://127.0.0.1:{}", port.saturating_add(30));
     let running_at = match options.url {
@@ -32,16 +32,16 @@ pub async fn run(settings: Settings, options: Options, output: &Output) -> anyho
     };
     if let Some(url) = running_at {
         let mailbox = options.mailbox.unwrap_or_else(|| beside(settings.port));
-        return story::tell(&Http::new(&url)?, &Http::new(&mailbox)?, output).await;
+        return story::tell(&Http::new(&url)?, &Http::new(&mailbox)?).await;
     }
 
-    output.line("Nothing is running here yet, so the tour starts the product for itself.\n");
+    output::line("Nothing is running here yet, so the tour starts the product for itself.\n");
     let running = Running::start(Settings { port: 0, ..settings }).await?;
     let url = format!("http://{}", running.address);
     let companions = running.companions();
     let mailbox = companions.into_iter().find(|(name, _)| *name == "Mailbox");
     let (_, mailbox) = mailbox.context("the tour needs the development mailbox; unset SMTP_URL")?;
-    let told = story::tell(&Http::new(&url)?, &Http::new(&mailbox)?, output).await;
+    let told = story::tell(&Http::new(&url)?, &Http::new(&mailbox)?).await;
     running.stop().await?;
     told
 }

@@ -31,7 +31,7 @@ fn describe() -> (Value, Vec<Operation>) {
     let cli = server::cli::read(vec!["slipway".into()], &|_| None).expect("valid defaults");
     let files = tempfile::tempdir().unwrap();
     let mut settings = cli.settings;
-    settings.storage.storage_dir = files.path().to_owned();
+    files.path().clone_into(&mut settings.storage.storage_dir);
     let (document, operations) = server::commands::openapi::describe(settings).unwrap();
     (serde_json::to_value(document).unwrap(), operations)
 }

@@ -14,7 +14,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// `slipway serve`, killed when dropped.
 struct Process {

@@ -5,20 +5,20 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::http::Http;
-use crate::output::Output;
+use crate::output;
 
 const PASSWORD: &str = "a long and winding passphrase";
 /// How long things that happen in the background may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Plays the whole story. Each step says what it does before it does it.
-pub(super) async fn tell(api: &Http, mailbox: &Http, output: &Output) -> anyhow::Result<()> {
+pub(super) async fn tell(api: &Http, mailbox: &Http) -> anyhow::Result<()> {
     let mut step = 0;
     let mut say = |text: &str| {
         step += 1;
-        output.line(&format!("{step:>2}. {text}"));
+        output::line(&format!("{step:>2}. {text}"));
     };
-    let note = |text: &str| output.line(&format!("      {text}"));
+    let note = |text: &str| output::line(&format!("      {text}"));
     let email = format!("ada-{}@example.com", Uuid::now_v7().simple());
 
     say("Sign up            POST /v1/users");
@@ -91,7 +91,7 @@ pub(super) async fn tell(api: &Http, mailbox: &Http, output: &Output) -> anyhow:
     say("Audit the books    GET /health, the check \"ledger\"");
     let health = api.get("/health").await.context("audit the books")?;
     ensure!(ledger_is_right(&health), "the books are wrong: {health}");
-    output.line("\nThe whole story holds.");
+    output::line("\nThe whole story holds.");
     Ok(())
 }
 
