@@ -87,15 +87,20 @@ pub(crate) async fn settle_in(
     settlements: &[Settlement],
 ) -> sqlx::Result<Vec<bool>> {
     let ids: Vec<Uuid> = settlements.iter().map(|it| it.hold.uuid()).collect();
-    let used: HashMap<Id<Hold>, Option<&Used>> =
-        settlements.iter().map(|it| (it.hold, it.used.as_ref())).collect();
-    let ended = delete(db, &ids).await?;
-    let mut booking = Booking::lock(db, &ended).await?;
-    for hold in &ended {
-        booking.book(hold, used.get(&hold.id).copied().flatten(), now);
+    let mut ended: HashMap<Id<Hold>, Ended> =
+        delete(db, &ids).await?.into_iter().map(|hold| (hold.id, hold)).collect();
+    let mut booking = Booking::lock(db, ended.values()).await?;
+    let mut open = Vec::with_capacity(settlements.len());
+    for settlement in settlements {
+        // The first of several settlements of one call counts.
+        let hold = ended.remove(&settlement.hold);
+        if let Some(hold) = &hold {
+            booking.book(hold, settlement.used.as_ref(), now);
+        }
+        open.push(hold.is_some());
     }
     booking.save(db, now).await?;
-    Ok(settlements.iter().map(|it| ended.iter().any(|hold| hold.id == it.hold)).collect())
+    Ok(open)
 }
 
 /// Deleting the hold is what makes a call count once.
@@ -123,9 +128,12 @@ struct Booking {
 }
 
 impl Booking {
-    async fn lock(db: &mut PgConnection, ended: &[Ended]) -> sqlx::Result<Self> {
+    async fn lock(
+        db: &mut PgConnection,
+        ended: impl Iterator<Item = &Ended>,
+    ) -> sqlx::Result<Self> {
         let (mut budgets, mut grants) = (Vec::new(), Vec::new());
-        for draw in ended.iter().flat_map(|hold| &*hold.draws) {
+        for draw in ended.flat_map(|hold| &*hold.draws) {
             match draw {
                 Draw::Budget { budget, .. } => budgets.push(budget.uuid()),
                 Draw::Grant { grant, .. } => grants.push(grant.uuid()),
