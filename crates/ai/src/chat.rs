@@ -10,7 +10,13 @@ use usage::ModelKind;
 use utoipa_axum::{router::UtoipaMethodRouterExt, routes};
 use web::{Access, Caller, Permission, Problem, RateClass, RawJson, RequestId, Routes};
 
-use crate::{Ai, error::ApiResult, gateway::Operation, request::ChatRequest, stream};
+use crate::{
+    Ai,
+    error::ApiResult,
+    gateway::{Asked, Operation},
+    request::ChatRequest,
+    stream,
+};
 
 pub(crate) const INVOKE: Permission = Permission::write("ai:invoke");
 
@@ -40,13 +46,12 @@ async fn create_chat_completion(
     let request: ChatRequest = body.parse()?;
     let model = ai.model(&request.model, CHAT).await?;
     let at_most = request.at_most(body.0.len(), &model)?;
-    let request_id = request_id.map(|Extension(id)| id);
     let body = if request.stream { with_usage(&body.0)? } else { body.0 };
-    let hold = ai.reserve(&caller, CHAT, model, at_most, request_id).await?;
+    let asked = Asked::new(&caller, CHAT, model, at_most, request_id, body);
     if request.stream {
-        Ok(stream::answer(&ai, CHAT, hold, body, request.wants_usage()).await?)
+        Ok(stream::answer(&ai, asked, request.wants_usage()).await?)
     } else {
-        Ok(json_answer(ai.complete(CHAT, hold, body, 0).await?))
+        Ok(json_answer(ai.complete(asked).await?))
     }
 }
 

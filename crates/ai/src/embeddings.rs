@@ -12,7 +12,7 @@ use crate::{
     Ai,
     chat::{BODY_LIMIT, INVOKE, json_answer},
     error::ApiResult,
-    gateway::Operation,
+    gateway::{Asked, Operation},
 };
 
 const EMBED: Operation =
@@ -51,7 +51,6 @@ async fn create_embedding(
     // No text has more tokens than bytes.
     let input_tokens = i64::try_from(body.0.len()).unwrap_or(i64::MAX);
     let at_most = Quantities { input_tokens, ..Quantities::default() };
-    let request_id = request_id.map(|Extension(id)| id);
-    let hold = ai.reserve(&caller, EMBED, model, at_most, request_id).await?;
-    Ok(json_answer(ai.complete(EMBED, hold, body.0, 0).await?))
+    let asked = Asked::new(&caller, EMBED, model, at_most, request_id, body.0);
+    Ok(json_answer(ai.complete(asked).await?))
 }

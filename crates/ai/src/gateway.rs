@@ -1,5 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
+use axum::Extension;
 use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
 use kernel::NanoUsd;
@@ -36,6 +37,44 @@ pub(crate) struct Operation {
     pub(crate) path: &'static str,
     /// The models that can do it.
     pub(crate) kind: ModelKind,
+}
+
+/// A call that wants to be made.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) operation: Operation,
+    /// For what it reserves.
+    pub(crate) call: Call,
+    /// The most that it can use.
+    pub(crate) at_most: Quantities,
+    /// What the provider is sent.
+    pub(crate) body: Bytes,
+}
+
+impl Asked {
+    pub(crate) fn new(
+        caller: &Caller,
+        operation: Operation,
+        model: Model,
+        at_most: Quantities,
+        request_id: Option<Extension<RequestId>>,
+        body: Bytes,
+    ) -> Self {
+        let call = Call {
+            org: caller.org,
+            user: caller.user,
+            api_key: caller.api_key(),
+            project: None,
+            operation: operation.name,
+            provider: model.provider,
+            model: model.name,
+            max_tokens: at_most.tokens(),
+            max_cost: model.price.cost(&at_most),
+            price: model.price,
+            request_id: request_id.map(|Extension(id)| id.as_str().to_owned()),
+        };
+        Self { operation, call, at_most, body }
+    }
 }
 
 /// What is known of a finished answer.
@@ -83,45 +122,20 @@ impl Ai {
     }
 
     /// Reserves the most that the call can cost. Only then may the provider be asked.
-    pub(crate) async fn reserve(
-        &self,
-        caller: &Caller,
-        operation: Operation,
-        model: Model,
-        at_most: Quantities,
-        request_id: Option<RequestId>,
-    ) -> Result<Hold, Problem> {
-        let call = Call {
-            org: caller.org,
-            user: caller.user,
-            api_key: caller.api_key(),
-            project: None,
-            operation: operation.name,
-            provider: model.provider,
-            model: model.name,
-            max_tokens: at_most.tokens(),
-            max_cost: model.price.cost(&at_most),
-            price: model.price,
-            request_id: request_id.map(|id| id.as_str().to_owned()),
-        };
+    pub(crate) async fn reserve(&self, call: Call) -> Result<Hold, Problem> {
         Ok(self.quotas.reserve(call).await?)
     }
 
-    /// Asks the provider for a whole answer and books what it used. Runs to its end even if the
-    /// client has gone.
-    pub(crate) async fn complete(
-        &self,
-        operation: Operation,
-        hold: Hold,
-        body: Bytes,
-        images: i64,
-    ) -> Result<Bytes, Problem> {
+    /// Asks the provider for a whole answer and books what it used. All of it, the reservation too,
+    /// is a task of its own: a client that leaves can leave nothing behind half-done.
+    pub(crate) async fn complete(&self, asked: Asked) -> Result<Bytes, Problem> {
         let ai = self.clone();
         let task = self.spawn(async move {
-            let sent = body.len();
-            match ai.fetch(operation, body).await {
+            let hold = ai.reserve(asked.call).await?;
+            let sent = asked.body.len();
+            match ai.fetch(asked.operation, asked.body).await {
                 Ok(answer) => {
-                    ai.book_answer(&hold, &answer, sent, images).await;
+                    ai.book_answer(&hold, &answer, sent, asked.at_most.images).await;
                     Ok(answer)
                 }
                 Err(error) => {

@@ -9,7 +9,7 @@ use crate::{
     Ai,
     chat::{INVOKE, json_answer},
     error::ApiResult,
-    gateway::Operation,
+    gateway::{Asked, Operation},
     request::within,
 };
 
@@ -50,7 +50,6 @@ async fn create_image(
     let images = within("/n", request.n.unwrap_or(1), 10)?;
     let model = ai.model(&request.model, IMAGE).await?;
     let at_most = Quantities { images, ..Quantities::default() };
-    let request_id = request_id.map(|Extension(id)| id);
-    let hold = ai.reserve(&caller, IMAGE, model, at_most, request_id).await?;
-    Ok(json_answer(ai.complete(IMAGE, hold, body.0, images).await?))
+    let asked = Asked::new(&caller, IMAGE, model, at_most, request_id, body.0);
+    Ok(json_answer(ai.complete(asked).await?))
 }

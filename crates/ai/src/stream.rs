@@ -10,14 +10,14 @@ use futures::{Stream, StreamExt};
 use quotas::Hold;
 use serde::Deserialize;
 use serde_json::json;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use usage::{Outcome, Quantities};
 use web::Problem;
 
 use crate::{
     Ai,
-    gateway::Operation,
+    gateway::Asked,
     usage_report::{UsageReport, estimate_tokens},
 };
 
@@ -42,35 +42,39 @@ struct Choice {
 
 /// Asks the provider for a stream and passes it on. The answer is only begun once the provider's
 /// has, so that until then failures have a status of their own.
-pub(crate) async fn answer(
-    ai: &Ai,
-    operation: Operation,
-    hold: Hold,
-    body: Bytes,
-    wants_usage: bool,
-) -> Result<Response, Problem> {
+pub(crate) async fn answer(ai: &Ai, asked: Asked, wants_usage: bool) -> Result<Response, Problem> {
     let (events, client) = mpsc::channel(WAITING);
-    let sent = body.len();
+    let (begun, begins) = oneshot::channel();
     let owner = ai.clone();
-    let task = ai.spawn(async move {
-        match owner.provider().post(operation.path, body).await {
-            Ok(response) => {
+    ai.spawn(async move {
+        let sent = asked.body.len();
+        match begin(&owner, asked).await {
+            Ok((hold, response)) => {
+                // Whoever waited for the beginning may have gone; the pump notices.
+                let _ = begun.send(Ok(()));
                 let upstream = response.bytes_stream().eventsource();
                 let pump = Pump { wants_usage, client: Some(events), delivered: 0, report: None };
-                let idle = owner.idle;
-                let pumping = owner.clone();
-                pumping.spawn(async move { pump.run(&owner, &hold, sent, upstream, idle).await });
-                Ok(())
+                pump.run(&owner, &hold, sent, upstream).await;
             }
-            Err(error) => {
-                owner.book_failure(&hold, &error).await;
-                Err(Problem::from(error))
+            Err(problem) => {
+                let _ = begun.send(Err(problem));
             }
         }
     });
-    task.await.unwrap_or_else(|error| Err(Problem::internal(error)))?;
+    begins.await.unwrap_or_else(|error| Err(Problem::internal(error)))?;
     let body = Body::from_stream(ReceiverStream::new(client).map(Ok::<_, Infallible>));
     Ok(([(header::CONTENT_TYPE, "text/event-stream; charset=utf-8")], body).into_response())
+}
+
+async fn begin(ai: &Ai, asked: Asked) -> Result<(Hold, reqwest::Response), Problem> {
+    let hold = ai.reserve(asked.call).await?;
+    match ai.provider().post(asked.operation.path, asked.body).await {
+        Ok(response) => Ok((hold, response)),
+        Err(error) => {
+            ai.book_failure(&hold, &error).await;
+            Err(error.into())
+        }
+    }
 }
 
 /// Moves events from the provider to the client, and remembers what they cost.
@@ -84,18 +88,12 @@ struct Pump {
 }
 
 impl Pump {
-    async fn run<S, E>(
-        mut self,
-        ai: &Ai,
-        hold: &Hold,
-        sent: usize,
-        mut upstream: EventStream<S>,
-        idle: Duration,
-    ) where
+    async fn run<S, E>(mut self, ai: &Ai, hold: &Hold, sent: usize, mut upstream: EventStream<S>)
+    where
         S: Stream<Item = Result<Bytes, E>> + Unpin,
     {
         let end = loop {
-            match tokio::time::timeout(idle, upstream.next()).await {
+            match tokio::time::timeout(ai.idle, upstream.next()).await {
                 Ok(Some(Ok(event))) if event.data == "[DONE]" => break Ok(()),
                 Ok(Some(Ok(event))) => {
                     if let Err(reason) = self.pass_on(event).await {

@@ -106,7 +106,13 @@ fn cors(settings: &HttpSettings) -> CorsLayer {
             header::IF_MATCH,
             HeaderName::from_static("idempotency-key"),
         ])
-        .expose_headers([header::ETAG, header::RETRY_AFTER, REQUEST_ID])
+        .expose_headers([
+            header::ETAG,
+            header::RETRY_AFTER,
+            HeaderName::from_static("ratelimit"),
+            HeaderName::from_static("ratelimit-policy"),
+            REQUEST_ID,
+        ])
 }
 
 /// The documentation page, which alone may run scripts, and only our own.

@@ -1,10 +1,10 @@
 use chrono::{DateTime, Datelike, Months, NaiveDate, Utc};
-use sqlx::{AssertSqlSafe, PgConnection, raw_sql};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, error::ErrorKind, raw_sql};
 
 /// Makes the monthly partitions of `table` from the month of `now` to `ahead` months later.
 ///
 /// A default partition, made by the table's migration, takes rows outside of them, so that a late
-/// run of this never refuses a row.
+/// run of this never refuses a row. A month that has rows there keeps them there.
 pub async fn create_partitions(
     db: &mut PgConnection,
     table: &'static str,
@@ -23,7 +23,18 @@ pub async fn create_partitions(
             "create table if not exists {name} partition of {table}
              for values from ('{start}') to ('{end}')"
         );
-        raw_sql(AssertSqlSafe(statement)).execute(&mut *db).await?;
+        let mut made = db.begin().await?;
+        match raw_sql(AssertSqlSafe(statement)).execute(&mut *made).await {
+            Ok(_) => made.commit().await?,
+            Err(error) if violates_check(&error) => {
+                tracing::warn!(name, "rows of this month are in the default partition");
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(())
+}
+
+fn violates_check(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|it| it.kind() == ErrorKind::CheckViolation)
 }

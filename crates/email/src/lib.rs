@@ -4,13 +4,12 @@ mod config;
 mod email;
 mod mails;
 mod message;
-mod partitions;
 mod send;
 mod smtp;
 mod template;
 
 use app::{Check, Module};
-use jobs::{Registry, Schedule, enqueue};
+use jobs::{Registry, enqueue};
 use kernel::{Clock, EmailAddress, Id, User};
 use sqlx::PgConnection;
 use url::Url;
@@ -20,7 +19,6 @@ pub use email::Email;
 pub use mails::{AlreadyRegistered, PasswordReset, VerifyEmail, Welcome};
 pub use template::{Brand, Template, greeting};
 
-use partitions::CreatePartitions;
 use send::SendEmail;
 use smtp::Smtp;
 
@@ -74,10 +72,7 @@ pub fn module(mailer: Mailer) -> Module {
     };
     Module {
         checks: vec![Check::degrading("email", probe)],
-        schedules: vec![Schedule::cron("0 2 * * *", &CreatePartitions {})],
-        jobs: Registry::default()
-            .with::<CreatePartitions>((mailer.db.clone(), mailer.clock.clone()))
-            .with::<SendEmail>(mailer),
+        jobs: Registry::default().with::<SendEmail>(mailer),
         ..Module::default()
     }
 }

@@ -181,18 +181,3 @@ async fn the_last_attempt_that_fails_gives_the_mail_up() {
     assert_eq!((row.status.as_str(), row.attempts, row.has_body), ("dead", 10, false));
     assert_eq!(app.simulators.mailbox.counters().attempts, 10);
 }
-
-#[tokio::test]
-async fn room_for_the_coming_months_is_made_by_the_clock() {
-    let app = TestApp::start().await;
-    let run = "select from graphile_worker.add_job(
-                   'email.create_partitions', json_build_object('job', json_build_object()))";
-    for _ in 0..2 {
-        sqlx::query(run).execute(app.db.pool()).await.unwrap();
-        app.run_jobs().await;
-    }
-
-    let count = "select count(*) from pg_inherits where inhparent = 'emails'::regclass";
-    let partitions: i64 = sqlx::query_scalar(count).fetch_one(app.db.pool()).await.unwrap();
-    assert_eq!(partitions, 4, "this month, the next two, and the default");
-}

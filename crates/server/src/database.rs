@@ -2,7 +2,7 @@ use anyhow::Context;
 use chrono::{DateTime, Utc};
 use sqlx::{PgPool, postgres::PgConnectOptions};
 
-use crate::Settings;
+use crate::{Settings, partitions};
 
 /// A pool to the configured database; `embedded` is used where none is configured.
 pub fn open_database(
@@ -23,9 +23,7 @@ pub async fn prepare_database(pool: &PgPool, now: DateTime<Utc>) -> anyhow::Resu
     jobs::migrate(pool).await.context("migrate the job queue")?;
     let mut tx = pool.begin().await?;
     sqlx::query("select pg_advisory_xact_lock(20261121)").execute(&mut *tx).await?;
-    for table in ["usage_records", "emails"] {
-        db::create_partitions(&mut tx, table, now, 2).await?;
-    }
+    partitions::create_all(&mut tx, now).await.context("make partitions")?;
     usage::seed_price_book(&mut tx).await.context("seed the price book")?;
     tx.commit().await?;
     Ok(())

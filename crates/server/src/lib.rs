@@ -6,6 +6,7 @@ mod database;
 #[cfg(feature = "simulators")]
 mod development;
 mod output;
+mod partitions;
 mod product;
 mod running;
 mod settings;

@@ -100,3 +100,27 @@ async fn calls_in_flight_count_against_a_spend_limit_at_the_most_they_can_cost()
     assert!(served >= 1 && spent <= 120_000, "{served} calls cost {spent}");
     app.assert_books_balance().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_leaves_while_its_call_is_being_reserved_leaves_nothing_half_done() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let mut blocking = app.db.begin().await.unwrap();
+    sqlx::query("select from budgets for update").execute(&mut *blocking).await.unwrap();
+
+    for body in [chat(), streamed()] {
+        let call = owner.request(reqwest::Method::POST, "/v1/chat/completions").json(&body);
+        let gone = call.timeout(std::time::Duration::from_millis(100)).send().await;
+        assert!(gone.unwrap_err().is_timeout());
+    }
+    blocking.rollback().await.unwrap();
+    app.ai.drain().await;
+
+    let holds: i64 = sqlx::query_scalar("select count(*) from holds")
+        .fetch_one(app.db.pool())
+        .await
+        .unwrap();
+    assert_eq!(holds, 0);
+    assert_eq!(usage(&owner).await["calls"], provider_calls(&app));
+    app.assert_books_balance().await;
+}

@@ -69,3 +69,40 @@ async fn instances_that_start_together_migrate_once() {
         started.unwrap();
     }
 }
+
+#[tokio::test]
+async fn room_for_the_coming_months_is_made_in_time_and_never_refused() {
+    let app = testing::TestApp::start().await;
+    let in_a_year = app.clock.now() + chrono::TimeDelta::days(365);
+    // Somebody wrote a row for which there is no partition yet.
+    sqlx::query(
+        "insert into emails (id, recipient, template, subject, status, created_at)
+         values (gen_random_uuid(), 'a@example.com', 'x', 'x', 'dead', $1)",
+    )
+    .bind(in_a_year)
+    .execute(app.db.pool())
+    .await
+    .unwrap();
+
+    app.advance(chrono::TimeDelta::days(365));
+    let run = "select from graphile_worker.add_job(
+                   'server.create_partitions', json_build_object('job', json_build_object()))";
+    for _ in 0..2 {
+        sqlx::query(run).execute(app.db.pool()).await.unwrap();
+        app.run_jobs().await;
+    }
+
+    let names: Vec<String> = sqlx::query_scalar(
+        "select inhrelid::regclass::text from pg_inherits
+         where inhparent in ('emails'::regclass, 'usage_records'::regclass)",
+    )
+    .fetch_all(app.db.pool())
+    .await
+    .unwrap();
+    let this_month = in_a_year.format("%Y_%m").to_string();
+    let next_month = chrono::Months::new(1);
+    let next_month = (in_a_year.date_naive() + next_month).format("%Y_%m").to_string();
+    assert!(names.contains(&format!("usage_records_{this_month}")), "{names:?}");
+    assert!(names.contains(&format!("emails_{next_month}")), "{names:?}");
+    assert!(!names.contains(&format!("emails_{this_month}")), "its row stays in the default");
+}
