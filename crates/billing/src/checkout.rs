@@ -197,9 +197,10 @@ impl Checkout {
 #[cfg(test)]
 mod tests {
     use chrono::{DateTime, TimeDelta};
-    use kernel::Id;
+    use kernel::{Id, Org, User};
+    use testing::Database;
 
-    use super::Checkout;
+    use super::{Checkout, CheckoutStatus};
 
     #[test]
     fn a_second_click_is_sent_to_the_same_page_while_there_is_time_to_pay() {
@@ -212,5 +213,34 @@ mod tests {
         assert!(checkout.serves("pack-10", after(23 * 60)));
         assert!(!checkout.serves("pack-10", after(24 * 60 - 30)));
         assert!(!checkout.serves("pack-50", start));
+    }
+
+    #[tokio::test]
+    async fn what_was_paid_stays_paid() {
+        let database = Database::new().await;
+        let mut tx = database.pool.begin().await.unwrap();
+        let (org, user) = (Id::<Org>::new(), Id::<User>::new());
+        let now = DateTime::from_timestamp(1_790_000_000, 0).unwrap();
+        sqlx::query(
+            "with org as (insert into orgs (id, name, created_at) values ($1, 'x', $3))
+             insert into users (id, email, name, password_hash, created_at)
+             values ($2, 'a@x.example', 'x', 'x', $3)",
+        )
+        .bind(org)
+        .bind(user)
+        .bind(now)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+
+        let checkout = Checkout::new(org, "pack-10", now);
+        assert!(checkout.insert(&mut tx, user).await.unwrap());
+        assert!(!Checkout::new(org, "pack-10", now).insert(&mut tx, user).await.unwrap());
+        for status in [CheckoutStatus::Paid, CheckoutStatus::Expired] {
+            checkout.close(&mut tx, status).await.unwrap();
+            let stored = Checkout::get(&mut *tx, org, checkout.id).await.unwrap().unwrap();
+            assert_eq!(stored.status, CheckoutStatus::Paid);
+        }
+        assert!(Checkout::new(org, "pack-10", now).insert(&mut tx, user).await.unwrap());
     }
 }

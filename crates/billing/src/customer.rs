@@ -87,7 +87,9 @@ mod tests {
         let database = Database::new().await;
         let (org, now) = (Id::<Org>::new(), Clock::System.now());
         let mut tx = database.pool.begin().await.unwrap();
-        sqlx::query!("insert into orgs (id, name, created_at) values ($1, 'x', $2)", org as _, now)
+        sqlx::query("insert into orgs (id, name, created_at) values ($1, 'x', $2)")
+            .bind(org)
+            .bind(now)
             .execute(&mut *tx)
             .await
             .unwrap();

@@ -3,7 +3,7 @@ use rate_limit::Switch;
 use serde_json::json;
 use testing::{Client, PASSWORD, Reply, TestApp};
 
-use crate::{ADA, ask_for_reset, mails};
+use crate::{ADA, ask_for_reset, execute, mails};
 
 /// The product with limits on, behind one proxy, so that a test has as many addresses as it likes.
 async fn limited() -> TestApp {
@@ -62,6 +62,22 @@ async fn many_accounts_from_one_network_are_stuffing() {
 
     let client = from(&app, "2001:db8::ffff").header("cf-connecting-ip", "192.0.2.9");
     let reply = attempt(&client, "u10@example.com", "whatever it was").await;
+    assert_eq!(reply.problem(), (429, "rate_limited".into()));
+}
+
+#[tokio::test]
+async fn attempts_at_other_instances_count_here() {
+    let app = limited().await;
+    let client = from(&app, "192.0.2.1");
+    assert_eq!(attempt(&client, ADA, "not the right one").await.status, 401);
+
+    // What nine more attempts elsewhere leave behind.
+    let elsewhere = "update rate_limits
+                     set theoretical_arrival_time = theoretical_arrival_time + interval '54 s'
+                     where key = 'auth:192.0.2.1'";
+    execute(&app, elsewhere).await;
+
+    let reply = attempt(&client, "other@example.com", "not the right one").await;
     assert_eq!(reply.problem(), (429, "rate_limited".into()));
 }
 
