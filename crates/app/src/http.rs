@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request},
+    extract::{DefaultBodyLimit, MatchedPath, Request},
     middleware::{from_fn, from_fn_with_state},
 };
 use http::{HeaderName, HeaderValue, Method, header};
@@ -83,14 +83,16 @@ fn outer_layers(router: Router, settings: &HttpSettings) -> Router {
     router.layer(layers)
 }
 
-/// Log lines inside it carry the request's id, and, once known, who called.
+/// Log lines inside it carry the request's id, and, once known, who called. They name the route and
+/// not the path, which may be a link from a mail and then is a secret.
 fn span(request: &Request) -> tracing::Span {
     let id = request.extensions().get::<RequestId>().map_or("", RequestId::as_str);
+    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str);
     tracing::info_span!(
         "request",
         request_id = id,
         method = %request.method(),
-        path = request.uri().path(),
+        route,
         org = tracing::field::Empty,
         user = tracing::field::Empty,
     )

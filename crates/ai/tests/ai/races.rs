@@ -116,10 +116,8 @@ async fn a_client_that_leaves_while_its_call_is_being_reserved_leaves_nothing_ha
     blocking.rollback().await.unwrap();
     app.ai.drain().await;
 
-    let holds: i64 = sqlx::query_scalar("select count(*) from holds")
-        .fetch_one(app.db.pool())
-        .await
-        .unwrap();
+    let holds: i64 =
+        sqlx::query_scalar("select count(*) from holds").fetch_one(app.db.pool()).await.unwrap();
     assert_eq!(holds, 0);
     assert_eq!(usage(&owner).await["calls"], provider_calls(&app));
     app.assert_books_balance().await;
