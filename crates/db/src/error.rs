@@ -25,3 +25,9 @@ pub fn is_outage(error: &Error) -> bool {
         _ => false,
     }
 }
+
+/// Whether the transaction lost against another one and may simply be repeated.
+pub fn is_conflict(error: &Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    matches!(code.as_deref(), Some("40001" | "40P01"))
+}

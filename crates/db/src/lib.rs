@@ -10,7 +10,7 @@ use kernel::{Id, Org};
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
 
 pub use config::Config;
-pub use error::{is_outage, violated_constraint};
+pub use error::{is_conflict, is_outage, violated_constraint};
 pub use migrations::{MIGRATOR, MigrationStatus, migrate_down, migrate_up, migration_status};
 pub use partitions::create_partitions;
 pub use roles::{RoleError, create_tenant_role};

@@ -1,5 +1,6 @@
-use std::{future::Future, sync::Arc};
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
+use futures::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{Error, Result};
@@ -61,14 +62,15 @@ where
     F: Future<Output = sqlx::Result<Vec<O>>>,
 {
     let (items, answers): (Vec<I>, Vec<_>) = batch.into_iter().unzip();
-    match work(items.clone()).await {
+    let alone = items.len() == 1;
+    match attempt(work, items.clone()).await {
         Ok(results) => {
             for (answer, result) in answers.into_iter().zip(results) {
-                // The caller may have gone away; what was reserved for it then expires.
+                // Nobody waits for it any more: the task was ended with its process.
                 let _ = answer.send(Ok(result));
             }
         }
-        Err(error) if items.len() == 1 || db::is_outage(&error) => {
+        Err(error) if alone || db::is_outage(&error) => {
             let error = Arc::new(error);
             for answer in answers {
                 let _ = answer.send(Err(Error::Database(error.clone())));
@@ -76,10 +78,27 @@ where
         }
         Err(_) => {
             for (item, answer) in items.into_iter().zip(answers) {
-                let alone = work(vec![item]).await.map_err(Error::from);
-                let _ = answer
-                    .send(alone.and_then(|mut results| results.pop().ok_or(Error::ShuttingDown)));
+                let result = attempt(work, vec![item]).await.map_err(Error::from);
+                let result = result.and_then(|mut all| all.pop().ok_or(Error::ShuttingDown));
+                let _ = answer.send(result);
             }
         }
+    }
+}
+
+/// Tries once more where Postgres asks for that, and turns a panic into an error: it must not take
+/// the batcher, and with it every later call, down.
+async fn attempt<I, O, F>(work: &impl Fn(Vec<I>) -> F, items: Vec<I>) -> sqlx::Result<Vec<O>>
+where
+    I: Clone,
+    F: Future<Output = sqlx::Result<Vec<O>>>,
+{
+    let once = async |items| {
+        let worked = AssertUnwindSafe(work(items)).catch_unwind().await;
+        worked.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+    };
+    match once(items.clone()).await {
+        Err(error) if db::is_conflict(&error) => once(items).await,
+        result => result,
     }
 }

@@ -211,6 +211,57 @@ async fn lapsed_credits_are_not_spent_and_those_that_lapse_first_go_first() {
 }
 
 #[tokio::test]
+async fn a_deadlock_is_tried_again_and_reserves_once() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    // Fails the first insert of a hold, as a lost deadlock does; a sequence survives the rollback.
+    sqlx::raw_sql(
+        "create sequence attempts;
+         create function lose_once() returns trigger language plpgsql as $$
+         begin
+             if nextval('attempts') = 1 then raise exception 'deadlock' using errcode = '40P01'; end if;
+             return new;
+         end $$;
+         create trigger lose_once before insert on holds for each row execute function lose_once();",
+    )
+    .execute(app.db.pool())
+    .await
+    .unwrap();
+
+    app.quotas.reserve(call(&app, &owner).await).await.unwrap();
+
+    let holds: i64 =
+        sqlx::query_scalar("select count(*) from holds").fetch_one(app.db.pool()).await.unwrap();
+    assert_eq!(holds, 1);
+    app.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn the_failure_of_one_call_is_not_the_failure_of_those_beside_it() {
+    let app = TestApp::start().await;
+    let (ours, theirs) = (app.owner().await, app.owner().await);
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
+        "alter table holds add constraint poison check (org_id <> '{}')",
+        theirs.org()
+    )))
+    .execute(app.db.pool())
+    .await
+    .unwrap();
+    let mut calls = Vec::new();
+    for _ in 0..5 {
+        calls.push(call(&app, &ours).await);
+        calls.push(call(&app, &theirs).await);
+    }
+
+    let results =
+        futures::future::join_all(calls.into_iter().map(|it| app.quotas.reserve(it))).await;
+
+    assert_eq!(results.iter().filter(|it| it.is_ok()).count(), 5);
+    assert!(results.iter().all(|it| matches!(it, Ok(_) | Err(Error::Database(_)))));
+    app.assert_books_balance().await;
+}
+
+#[tokio::test]
 async fn the_ledger_cannot_be_rewritten_even_by_its_owner() {
     let app = TestApp::start().await;
     let owner = app.owner().await;
