@@ -1,4 +1,5 @@
-use anyhow::Context;
+use anyhow::{Context, ensure};
+use app::{Check, Module};
 use chrono::{DateTime, Utc};
 use sqlx::{PgPool, postgres::PgConnectOptions};
 
@@ -27,4 +28,29 @@ pub async fn prepare_database(pool: &PgPool, now: DateTime<Utc>) -> anyhow::Resu
     usage::seed_price_book(&mut tx).await.context("seed the price book")?;
     tx.commit().await?;
     Ok(())
+}
+
+/// How long a job may be ready before somebody should look why nobody runs it.
+const PATIENCE_SECONDS: i64 = 300;
+
+/// Whether the database and the queue in it work.
+pub(crate) fn module(pool: PgPool) -> Module {
+    let queue = pool.clone();
+    let database = move || {
+        let pool = pool.clone();
+        async move {
+            sqlx::query("select 1").execute(&pool).await?;
+            Ok(())
+        }
+    };
+    let jobs = move || {
+        let pool = queue.clone();
+        async move {
+            let waiting = jobs::stats(&pool).await?.oldest_ready_seconds;
+            ensure!(waiting < PATIENCE_SECONDS, "a job has been waiting for {waiting} s");
+            Ok(())
+        }
+    };
+    let checks = vec![Check::critical("database", database), Check::degrading("jobs", jobs)];
+    Module { checks, ..Module::default() }
 }

@@ -20,7 +20,7 @@ use sqlx::PgPool;
 use storage::Storage;
 use usage::{PriceBook, Usage};
 
-use crate::{Settings, partitions};
+use crate::{Settings, database, partitions};
 
 /// Every feature, composed: what the program serves and runs.
 pub struct Product {
@@ -80,6 +80,7 @@ impl Product {
             ai::module(ai.clone()),
             billing::module(billing),
             projects::module(projects),
+            database::module(db.pool().clone()),
             partitions::module(db.clone(), clock.clone()),
         ]);
         let health = Health::new(app.checks.clone(), clock);

@@ -88,7 +88,8 @@ impl TestApp {
         if let Clock::Frozen(_) = clock {
             simulators.stripe.set_now(Some(clock.now().timestamp()));
         }
-        let product = Product::compose(&settings, database.pool.clone(), clock.clone());
+        let pool = settings.db.pool(database.options.clone());
+        let product = Product::compose(&settings, pool, clock.clone());
         let product = product.expect("compose the product");
         product.quotas.set_platform_budget(&settings.quotas).await.expect("set the budgets");
         let (db, jobs) = (product.db.clone(), product.jobs.clone());
@@ -141,7 +142,7 @@ impl TestApp {
     /// Runs every job that is due, and those that they queue, until none is. Failures are shown if
     /// the test fails; their jobs wait for another attempt.
     pub async fn run_jobs(&self) {
-        let failed = jobs::run_due(&self.database.pool, &self.jobs).await.expect("run jobs");
+        let failed = jobs::run_due(self.db.pool(), &self.jobs).await.expect("run jobs");
         for job in failed {
             eprintln!("job {} failed: {}", job.name, job.last_error);
         }

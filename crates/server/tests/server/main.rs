@@ -6,6 +6,7 @@ mod generated;
 mod isolation;
 mod migrations;
 mod openapi;
+mod outages;
 mod plans;
 mod processes;
 mod settings;

@@ -1,0 +1,40 @@
+use sqlx::{ConnectOptions, Connection};
+use testing::TestApp;
+
+/// Every endpoint that needs the database answers 503 while it is away, and recovers by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_database_is_503_and_not_ready_never_401_and_heals_by_itself() {
+    let app = TestApp::start_with(|settings| settings.db.database_acquire_timeout_ms = 200).await;
+    let owner = app.owner().await;
+    assert!(owner.get("/health/ready").await.status.is_success());
+    let options = app.database_options();
+    let name = options.get_database().unwrap().to_owned();
+    let mut admin = options.database("postgres").connect().await.unwrap();
+    let allow = |connections: i32| {
+        sqlx::AssertSqlSafe(format!("alter database {name} connection limit {connections}"))
+    };
+
+    sqlx::query(allow(0)).execute(&mut admin).await.unwrap();
+    sqlx::query("select pg_terminate_backend(pid) from pg_stat_activity where datname = $1")
+        .bind(&name)
+        .execute(&mut admin)
+        .await
+        .unwrap();
+    // What was found out before the outage counts for two seconds.
+    app.advance(chrono::TimeDelta::seconds(3));
+    for _ in 0..3 {
+        for path in ["/v1/me", "/v1/projects", "/v1/usage", "/v1/quotas"] {
+            let reply = owner.get(path).await;
+            assert!(reply.header("retry-after").is_some(), "{path}: {reply:?}");
+            assert_eq!(reply.problem(), (503, "unavailable".into()), "{path}");
+        }
+    }
+    assert_eq!(owner.get("/health/ready").await.status, 503);
+    assert!(owner.get("/health/live").await.status.is_success());
+
+    sqlx::query(allow(-1)).execute(&mut admin).await.unwrap();
+    admin.close().await.unwrap();
+    app.advance(chrono::TimeDelta::seconds(3));
+    owner.get("/v1/projects").await.ok();
+    assert!(owner.get("/health/ready").await.status.is_success());
+}
