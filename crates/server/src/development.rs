@@ -1,6 +1,6 @@
 use std::{
     fs, io,
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     os::unix::fs::OpenOptionsExt,
     path::Path,
 };
@@ -13,10 +13,16 @@ use secrecy::SecretString;
 use simulators::{ai::Ai, mailbox::Mailbox, stripe, stripe::Stripe};
 use sqlx::postgres::PgConnectOptions;
 
-use crate::Settings;
+use crate::{Role, Settings};
 
 /// Everything a development machine writes, so that deleting one directory starts afresh.
 const DIRECTORY: &str = ".data";
+
+/// How far the simulators' ports are from the API's.
+const STRIPE: u16 = 10;
+const AI: u16 = 20;
+const SMTP: u16 = 25;
+const MAILBOX: u16 = 30;
 
 const STRIPE_SECRET_KEY: &str = "sk_test_simulator";
 const STRIPE_WEBHOOK_SECRET: &str = "whsec_simulator";
@@ -33,14 +39,22 @@ pub struct Development {
 
 impl Development {
     /// Starts what is missing and points `settings` at it. Does nothing outside of development.
-    pub async fn start(settings: &mut Settings) -> anyhow::Result<Self> {
+    ///
+    /// The simulators belong to the process with the API: a worker uses those beside it. Unless they
+    /// are `lasting`, they forget everything when they stop.
+    pub async fn start(settings: &mut Settings, lasting: bool) -> anyhow::Result<Self> {
         let mut started = Self::database_only(settings).await?;
         if settings.app_env == Environment::Development {
             if settings.auth.auth_secret.is_none() {
                 let secret = generated_secret().context("keep a secret in .data")?;
                 settings.auth.auth_secret = Some(secret);
             }
-            started.start_simulators(settings).await.context("start the simulators")?;
+            if settings.does(Role::Api) {
+                let simulators = started.start_simulators(settings, lasting).await;
+                simulators.context("start the simulators")?;
+            } else {
+                use_simulators_beside(settings);
+            }
         }
         Ok(started)
     }
@@ -55,38 +69,31 @@ impl Development {
         Ok(started)
     }
 
-    async fn start_simulators(&mut self, settings: &mut Settings) -> io::Result<()> {
-        let beside = |offset: u16| {
-            let wanted = settings.port.checked_add(offset).unwrap_or(0);
-            let wanted = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), wanted);
-            let free = TcpListener::bind(wanted).is_ok();
-            if free { wanted } else { SocketAddr::new(wanted.ip(), 0) }
-        };
-        let (stripe, ai, smtp, mailbox) = (beside(10), beside(20), beside(25), beside(30));
+    async fn start_simulators(&mut self, settings: &mut Settings, lasting: bool) -> io::Result<()> {
+        let port = settings.port;
         if settings.billing.stripe_secret_key.is_none() {
+            let addr = free_or_any(port, STRIPE);
+            // One file a port, so that two instances over one database do not overwrite each other.
+            let state_file = Path::new(DIRECTORY).join(format!("stripe-{}.json", addr.port()));
             let stripe = Stripe::start(stripe::Config {
-                addr: stripe,
-                webhook_url: Some(format!("http://127.0.0.1:{}/v1/webhooks/stripe", settings.port)),
+                addr,
+                webhook_url: Some(format!("http://127.0.0.1:{port}/v1/webhooks/stripe")),
                 webhook_secret: STRIPE_WEBHOOK_SECRET.to_owned(),
                 secret_key: STRIPE_SECRET_KEY.to_owned(),
-                state_file: Some(Path::new(DIRECTORY).join("stripe.json")),
+                state_file: (lasting && addr.port() != 0).then_some(state_file),
             });
             let stripe = stripe.await?;
-            settings.billing.stripe_secret_key = Some(STRIPE_SECRET_KEY.into());
-            settings.billing.stripe_webhook_secret = Some(STRIPE_WEBHOOK_SECRET.into());
-            settings.billing.stripe_base_url = stripe.url().parse().ok();
+            use_stripe(settings, &stripe.url());
             self.stripe = Some(stripe);
         }
-        if settings.ai.openai_api_key.is_none()
-            && settings.ai.openai_base_url.starts_with("https://api.openai.com")
-        {
-            let ai = Ai::start(ai).await?;
-            settings.ai.openai_api_key = Some("simulator".into());
-            settings.ai.openai_base_url = ai.url();
+        if needs_ai(settings) {
+            let ai = Ai::start(free_or_any(port, AI)).await?;
+            use_ai(settings, ai.url());
             self.ai = Some(ai);
         }
         if settings.email.smtp_url.is_none() {
-            let mailbox = Mailbox::start(smtp, mailbox).await?;
+            let mailbox =
+                Mailbox::start(free_or_any(port, SMTP), free_or_any(port, MAILBOX)).await?;
             settings.email.smtp_url = Some(mailbox.smtp_url().into());
             self.mailbox = Some(mailbox);
         }
@@ -115,6 +122,43 @@ impl Development {
         }
         Ok(())
     }
+}
+
+/// Points a worker at the simulators of the API's process.
+fn use_simulators_beside(settings: &mut Settings) {
+    let at = |offset| format!("127.0.0.1:{}", settings.port.saturating_add(offset));
+    let (stripe, ai, smtp) = (at(STRIPE), at(AI), at(SMTP));
+    if settings.billing.stripe_secret_key.is_none() {
+        use_stripe(settings, &format!("http://{stripe}"));
+    }
+    if needs_ai(settings) {
+        use_ai(settings, format!("http://{ai}/v1"));
+    }
+    settings.email.smtp_url.get_or_insert(format!("smtp://{smtp}").into());
+}
+
+fn use_stripe(settings: &mut Settings, url: &str) {
+    settings.billing.stripe_secret_key = Some(STRIPE_SECRET_KEY.into());
+    settings.billing.stripe_webhook_secret = Some(STRIPE_WEBHOOK_SECRET.into());
+    settings.billing.stripe_base_url = url.parse().ok();
+}
+
+/// A server without keys, such as Ollama, is named by its address alone.
+fn needs_ai(settings: &Settings) -> bool {
+    let ai = &settings.ai;
+    ai.openai_api_key.is_none() && ai.openai_base_url.starts_with("https://api.openai.com")
+}
+
+fn use_ai(settings: &mut Settings, url: String) {
+    settings.ai.openai_api_key = Some("simulator".into());
+    settings.ai.openai_base_url = url;
+}
+
+/// The loopback port at `offset` from the API's, or any if something else listens there.
+fn free_or_any(port: u16, offset: u16) -> SocketAddr {
+    let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, port.checked_add(offset).unwrap_or(0)));
+    let free = TcpListener::bind(wanted).is_ok();
+    if free { wanted } else { SocketAddr::from((Ipv4Addr::LOCALHOST, 0)) }
 }
 
 /// A secret of this machine: made once, readable by nobody else, so that people stay signed in when

@@ -14,8 +14,8 @@ const GRACE: Duration = Duration::from_secs(30);
 
 /// The program at work: an API that listens, a worker, or both, over one database.
 pub struct Running {
-    /// Where the API listens.
-    pub address: SocketAddr,
+    /// Where the API listens, if this process serves it.
+    pub address: Option<SocketAddr>,
     pool: PgPool,
     ai: ai::Ai,
     health: health::Health,
@@ -29,20 +29,17 @@ pub struct Running {
 impl Running {
     /// Starts what `settings` ask for; in development also whatever is missing.
     pub async fn start(mut settings: Settings) -> anyhow::Result<Self> {
-        let host = settings.listen_host();
-        let listener = TcpListener::bind((host, settings.port)).await;
-        let listener = listener.with_context(|| {
-            format!("cannot listen on {host}:{}; set PORT to another port", settings.port)
-        })?;
-        let address = listener.local_addr()?;
-        settings.port = address.port();
+        let listener = if settings.does(Role::Api) { Some(listen(&settings).await?) } else { None };
+        let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
+        let lasting = settings.port != 0;
+        settings.port = address.map_or(settings.port, |address| address.port());
 
         #[cfg(feature = "simulators")]
-        let development = crate::Development::start(&mut settings).await?;
+        let development = crate::Development::start(&mut settings, lasting).await?;
         #[cfg(feature = "simulators")]
         let embedded = development.database();
         #[cfg(not(feature = "simulators"))]
-        let embedded = None;
+        let (embedded, _) = (None, lasting);
 
         let pool = open_database(&settings, embedded)?;
         let clock = Clock::System;
@@ -58,7 +55,7 @@ impl Running {
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         work(&mut tasks, &settings, &product, &pool, &stop);
-        if settings.does(Role::Api) {
+        if let Some(listener) = listener {
             tasks.spawn(serve(listener, product.into_router(), stop.clone()));
         }
         Ok(Self {
@@ -113,6 +110,12 @@ impl Running {
         self.development.stop().await?;
         Ok(())
     }
+}
+
+async fn listen(settings: &Settings) -> anyhow::Result<TcpListener> {
+    let (host, port) = (settings.listen_host(), settings.port);
+    let listener = TcpListener::bind((host, port)).await;
+    listener.with_context(|| format!("cannot listen on {host}:{port}; set PORT to another port"))
 }
 
 fn work(

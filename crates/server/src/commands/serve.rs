@@ -38,13 +38,17 @@ async fn first(one: &mut Signal, other: &mut Signal) {
 }
 
 fn announce(running: &Running) {
-    let api = format!("http://{}", running.address);
-    let docs = format!("{api}/docs");
-    let mut lines = vec![("API", api), ("Documentation", docs)];
-    lines.extend(running.companions());
     output::line("\nSlipway is running.\n");
-    for (name, address) in lines {
-        output::line(&format!("  {name:<17} {address}"));
+    let show = |name: &str, address: &str| output::line(&format!("  {name:<17} {address}"));
+    if let Some(address) = running.address {
+        show("API", &format!("http://{address}"));
+        show("Documentation", &format!("http://{address}/docs"));
     }
-    output::line("\n  Next: `cargo run -- tour` in another terminal. Ctrl-C stops everything.\n");
+    for (name, address) in running.companions() {
+        show(name, &address);
+    }
+    if running.address.is_some() {
+        output::line("\n  Next: `cargo run -- tour` in another terminal.");
+    }
+    output::line("\n  Ctrl-C stops everything.\n");
 }

@@ -37,7 +37,8 @@ pub async fn run(settings: Settings, options: Options) -> anyhow::Result<()> {
 
     output::line("Nothing is running here yet, so the tour starts the product for itself.\n");
     let running = Running::start(Settings { port: 0, ..settings }).await?;
-    let url = format!("http://{}", running.address);
+    let address = running.address.context("the tour needs the API; let ROLES include api")?;
+    let url = format!("http://{address}");
     let companions = running.companions();
     let mailbox = companions.into_iter().find(|(name, _)| *name == "Mailbox");
     let (_, mailbox) = mailbox.context("the tour needs the development mailbox; unset SMTP_URL")?;
