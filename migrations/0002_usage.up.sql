@@ -61,3 +61,4 @@ create table usage_records_default partition of usage_records default;
 create index usage_records_by_org on usage_records (org_id, created_at desc);
 
 call isolate_by_org('usage_records');
+revoke insert, update, delete on usage_records from app_tenant;

@@ -1,4 +1,5 @@
--- Who may spend how much: plan entitlements, budgets, credits, reservations, and the ledger.
+-- Who may spend how much: plan entitlements, budgets, credits, reservations, and the ledger. A tenant
+-- reads its rows and changes none: money moves on the owner's paths only.
 
 create table entitlements (
     org_id        uuid        primary key references orgs,
@@ -10,6 +11,7 @@ create table entitlements (
 );
 
 call isolate_by_org('entitlements');
+revoke insert, update, delete on entitlements from app_tenant;
 
 -- A budget and its counters are one row: what is locked is what decides. The counters belong to the
 -- period that began at period_start; the first reservation of a later period starts them anew.
@@ -39,6 +41,7 @@ create table budgets (
 
 create index budgets_by_org on budgets (org_id);
 call isolate_by_org('budgets');
+revoke insert, update, delete on budgets from app_tenant;
 
 -- Credits, bought or given; spent in order of priority, then expiry.
 create table grants (
@@ -60,6 +63,7 @@ create table grants (
 create index grants_spendable on grants (org_id, priority, expires_at, id)
     where spent + held + revoked < amount;
 call isolate_by_org('grants');
+revoke insert, update, delete on grants from app_tenant;
 
 -- Reservations of calls in flight. A row is deleted exactly once, by whoever ends the call: that
 -- deletion is what makes a call count once.
@@ -85,6 +89,7 @@ create table holds (
 
 create index holds_by_expiry on holds (expires_at);
 call isolate_by_org('holds');
+revoke insert, update, delete on holds from app_tenant;
 
 -- Double entry, one movement a row: `amount` leaves one account of the org and enters another, so the
 -- sum over all accounts is zero by construction. external_id makes an effect happen once.
@@ -160,6 +165,7 @@ where h.expires_at < now() - interval '5 minutes'
 union all
 select 'call_is_recorded_once', u.id::text, format('%s usage records', count(*))
 from usage_records u
+where u.created_at > now() - interval '2 days'
 group by u.id
 having count(*) > 1
 union all

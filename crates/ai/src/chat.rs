@@ -5,16 +5,15 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
 use usage::ModelKind;
 use utoipa_axum::{router::UtoipaMethodRouterExt, routes};
-use web::{Access, Caller, Permission, Problem, RateClass, RawJson, RequestId, Routes};
+use web::{Access, Caller, Permission, RateClass, RawJson, RequestId, Routes};
 
 use crate::{
     Ai,
     error::ApiResult,
     gateway::{Asked, Operation},
-    request::ChatRequest,
+    request::{Chat, ChatRequest},
     stream,
 };
 
@@ -43,13 +42,14 @@ async fn create_chat_completion(
     request_id: Option<Extension<RequestId>>,
     body: RawJson,
 ) -> ApiResult {
-    let request: ChatRequest = body.parse()?;
-    let model = ai.model(&request.model, CHAT).await?;
-    let at_most = request.at_most(body.0.len(), &model)?;
-    let body = if request.stream { with_usage(&body.0)? } else { body.0 };
+    let chat = Chat::read(&body)?;
+    let model = ai.model(&chat.request.model, CHAT).await?;
+    let (at_most, streamed, wants_usage) =
+        (chat.at_most(&model)?, chat.is_stream(), chat.wants_usage());
+    let body = chat.into_body(&model)?;
     let asked = Asked::new(&caller, CHAT, model, at_most, request_id, body);
-    if request.stream {
-        Ok(stream::answer(&ai, asked, request.wants_usage()).await?)
+    if streamed {
+        Ok(stream::answer(&ai, asked, wants_usage).await?)
     } else {
         Ok(json_answer(ai.complete(asked).await?))
     }
@@ -58,16 +58,4 @@ async fn create_chat_completion(
 /// A provider's answer, passed on as it came.
 pub(crate) fn json_answer(body: Bytes) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
-}
-
-/// Asks the provider to report the usage at the end of the stream: we need it whether the client
-/// wants it or not.
-fn with_usage(body: &[u8]) -> Result<Bytes, Problem> {
-    let mut body: Value = serde_json::from_slice(body).map_err(Problem::internal)?;
-    let options = &mut body["stream_options"];
-    if !options.is_object() {
-        *options = json!({});
-    }
-    options["include_usage"] = true.into();
-    Ok(body.to_string().into())
 }

@@ -12,8 +12,8 @@ pub struct Config {
     #[arg(long, env, default_value = "https://api.openai.com/v1")]
     pub openai_base_url: String,
 
-    /// Seconds a provider may take until its answer begins.
-    #[arg(long, env, default_value_t = 120)]
+    /// Seconds a provider may take until its answer begins; a whole answer begins when it is finished.
+    #[arg(long, env, default_value_t = 600)]
     pub ai_first_byte_seconds: u64,
 
     /// Seconds a provider may be silent in the middle of an answer.

@@ -1,5 +1,5 @@
 use axum::{
-    http::StatusCode,
+    http::{HeaderName, HeaderValue, StatusCode},
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
@@ -30,7 +30,14 @@ impl From<ProviderError> for Problem {
             ProviderError::Unavailable { retry_after, .. } => {
                 unavailable().retry_after(retry_after.unwrap_or(10)).because(error)
             }
-            ProviderError::Lost { .. } => unavailable().retry_after(10).because(error),
+            // Trying again might be billed again, so SDKs are told not to do it by themselves.
+            ProviderError::Lost { .. } => unavailable()
+                .retry_after(10)
+                .header(
+                    HeaderName::from_static("x-should-retry"),
+                    HeaderValue::from_static("false"),
+                )
+                .because(error),
         }
     }
 }
@@ -56,6 +63,9 @@ impl<E: Into<Problem>> From<E> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let Self(problem) = self;
+        if problem.extension("error").is_some_and(Value::is_object) {
+            return problem.into_response();
+        }
         let error = openai_error(&problem);
         problem.with("error", error).into_response()
     }

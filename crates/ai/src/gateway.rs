@@ -6,6 +6,7 @@ use bytes::Bytes;
 use kernel::NanoUsd;
 use quotas::{Call, Hold, Quotas, Used};
 use serde::Deserialize;
+use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 use usage::{Model, ModelKind, Outcome, PriceBook, Quantities};
 use web::{Caller, Problem, RequestId};
@@ -16,6 +17,9 @@ use crate::{
     provider::Provider,
     usage_report::{UsageReport, estimate_tokens},
 };
+
+/// Whose models the price book has for the one provider that is configured.
+const PROVIDER: &str = "openai";
 
 /// The gateway: price book, quotas and provider, and the calls in flight.
 #[derive(Clone, Debug)]
@@ -81,6 +85,7 @@ impl Asked {
 #[derive(Deserialize)]
 struct Answer {
     usage: Option<UsageReport>,
+    error: Option<serde::de::IgnoredAny>,
 }
 
 impl Ai {
@@ -118,7 +123,7 @@ impl Ai {
 
     /// The model that `caller` named, with its price.
     pub(crate) async fn model(&self, name: &str, operation: Operation) -> Result<Model, Problem> {
-        Ok(self.prices.find(name, operation.kind).await?)
+        Ok(self.prices.find(PROVIDER, name, operation.kind).await?)
     }
 
     /// Reserves the most that the call can cost. Only then may the provider be asked.
@@ -129,42 +134,72 @@ impl Ai {
     /// Asks the provider for a whole answer and books what it used. All of it, the reservation too,
     /// is a task of its own: a client that leaves can leave nothing behind half-done.
     pub(crate) async fn complete(&self, asked: Asked) -> Result<Bytes, Problem> {
+        let (answer, answered) = oneshot::channel();
         let ai = self.clone();
-        let task = self.spawn(async move {
-            let hold = ai.reserve(asked.call).await?;
-            let sent = asked.body.len();
-            match ai.fetch(asked.operation, asked.body).await {
-                Ok(answer) => {
-                    ai.book_answer(&hold, &answer, sent, asked.at_most.images).await;
-                    Ok(answer)
-                }
-                Err(error) => {
-                    ai.book_failure(&hold, &error).await;
-                    Err(Problem::from(error))
-                }
+        self.spawn(async move {
+            let result = match ai.reserve(asked.call.clone()).await {
+                Ok(hold) if answer.is_closed() => return ai.release(&hold).await,
+                Ok(hold) => ai.complete_held(&hold, asked).await,
+                Err(problem) => Err(problem),
+            };
+            // The client may have gone; everything is booked all the same.
+            let _ = answer.send(result);
+        });
+        answered.await.unwrap_or_else(|error| Err(Problem::internal(error)))
+    }
+
+    async fn complete_held(&self, hold: &Hold, asked: Asked) -> Result<Bytes, Problem> {
+        let at_most = asked.at_most;
+        let fetched = tokio::time::timeout(self.time_limit(), self.fetch(asked)).await;
+        let lost = |_| Err(ProviderError::Lost { reason: "it outlived its reservation".into() });
+        match fetched.unwrap_or_else(lost) {
+            Ok((body, usage)) => {
+                let sent = body.len();
+                self.book_answer(hold, usage, at_most, sent).await;
+                Ok(body)
             }
-        });
-        task.await.unwrap_or_else(|error| Err(Problem::internal(error)))
+            Err(error) => {
+                self.book_failure(hold, &error).await;
+                Err(error.into())
+            }
+        }
     }
 
-    async fn fetch(&self, operation: Operation, body: Bytes) -> Result<Bytes, ProviderError> {
-        let response = self.provider.post(operation.path, body).await?;
-        let lost = |error: reqwest::Error| ProviderError::Lost { reason: error.to_string() };
-        response.bytes().await.map_err(lost)
+    /// The answer, and the usage it reports.
+    async fn fetch(&self, asked: Asked) -> Result<(Bytes, Option<UsageReport>), ProviderError> {
+        let response = self.provider.post(asked.operation.path, asked.body).await?;
+        let lost = |reason: String| ProviderError::Lost { reason };
+        let body = response.bytes().await.map_err(|error| lost(error.to_string()))?;
+        match serde_json::from_slice::<Answer>(&body) {
+            Ok(Answer { error: None, usage }) => Ok((body, usage)),
+            _ => Err(lost("it is no answer".to_owned())),
+        }
     }
 
-    async fn book_answer(&self, hold: &Hold, answer: &[u8], sent: usize, images: i64) {
-        let report = serde_json::from_slice::<Answer>(answer).ok().and_then(|answer| answer.usage);
-        let counted = report.map(Quantities::from);
-        let quantities = counted.unwrap_or_else(|| Quantities {
-            input_tokens: estimate_tokens(sent),
-            output_tokens: estimate_tokens(answer.len()),
-            ..Quantities::default()
-        });
-        // Image models are priced per image; their tokens are a by-product.
-        let quantities =
-            if images > 0 { Quantities { images, ..Quantities::default() } } else { quantities };
-        self.book(hold, Outcome::Succeeded, quantities, counted.is_none() && images == 0).await;
+    async fn book_answer(
+        &self,
+        hold: &Hold,
+        usage: Option<UsageReport>,
+        at_most: Quantities,
+        received: usize,
+    ) {
+        if at_most.images > 0 {
+            // Image models are priced per image; their tokens are a by-product.
+            let quantities = Quantities { images: at_most.images, ..Quantities::default() };
+            return self.book(hold, Outcome::Succeeded, Some(quantities), quantities).await;
+        }
+        let counted = usage.and_then(UsageReport::quantities);
+        self.book(hold, Outcome::Succeeded, counted, estimate(at_most, received)).await;
+    }
+
+    /// Gives everything back: nobody waits for the call any more, and it was not made.
+    pub(crate) async fn release(&self, hold: &Hold) {
+        self.persist(|| self.quotas.release(hold.id)).await;
+    }
+
+    /// How long a call may take: it must end before its reservation does.
+    pub(crate) fn time_limit(&self) -> Duration {
+        self.quotas.hold_life().mul_f32(0.9)
     }
 
     /// Books a call that gave no answer: given back if the provider certainly billed nothing.
@@ -181,18 +216,19 @@ impl Ai {
         .await;
     }
 
-    /// Books what a call used.
+    /// Books what a call used: what the provider counted, else the estimate.
     pub(crate) async fn book(
         &self,
         hold: &Hold,
         outcome: Outcome,
-        quantities: Quantities,
-        estimated: bool,
+        counted: Option<Quantities>,
+        estimate: Quantities,
     ) {
         count(hold, if outcome == Outcome::Succeeded { "succeeded" } else { "partial" });
+        let quantities = counted.unwrap_or(estimate);
         let cost: NanoUsd = hold.call.price.cost(&quantities);
         let credits = self.quotas.credits_for(hold.call.price.credits, cost);
-        let used = Used { outcome, quantities, estimated, cost, credits };
+        let used = Used { outcome, quantities, estimated: counted.is_none(), cost, credits };
         self.persist(|| self.quotas.settle(hold.id, used.clone())).await;
     }
 
@@ -209,6 +245,16 @@ impl Ai {
             Ok(false) => tracing::warn!("a call was settled after it had been given up"),
             Err(error) => tracing::error!(%error, "a call could not be settled"),
         }
+    }
+}
+
+/// What a call used, for want of the provider's count: never more than was reserved.
+pub(crate) fn estimate(at_most: Quantities, received: usize) -> Quantities {
+    Quantities {
+        // The prompt's bound is its bytes, and a token has about four of them.
+        input_tokens: at_most.input_tokens.div_euclid(4).max(1).min(at_most.input_tokens),
+        output_tokens: estimate_tokens(received).min(at_most.output_tokens),
+        ..Quantities::default()
     }
 }
 

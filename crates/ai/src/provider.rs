@@ -102,8 +102,10 @@ async fn refusal(response: Response) -> ProviderError {
     let retry_after = response.headers().get(header::RETRY_AFTER);
     let retry_after = retry_after.and_then(|value| value.to_str().ok()?.parse().ok());
     match status.as_u16() {
-        // 401 and 403 are about our key, not the caller's; we follow no redirects.
-        300..=399 | 401 | 403 | 408 | 429 | 500.. => {
+        // A proxy gave up waiting; the provider behind it may have gone on.
+        408 | 504 | 520..=527 => ProviderError::Lost { reason: format!("status {status}") },
+        // These are about our account, key or address, not the caller's; we follow no redirects.
+        300..=399 | 401..=404 | 429 | 500.. => {
             ProviderError::Unavailable { reason: format!("status {status}"), retry_after }
         }
         _ => {

@@ -17,8 +17,9 @@ use web::Problem;
 
 use crate::{
     Ai,
-    gateway::Asked,
-    usage_report::{UsageReport, estimate_tokens},
+    error::ProviderError,
+    gateway::{Asked, estimate},
+    usage_report::UsageReport,
 };
 
 /// How long a client may leave its stream unread before we go on without it.
@@ -29,9 +30,9 @@ const WAITING: usize = 64;
 /// One chunk of a streamed completion, as far as we need to understand it.
 #[derive(Deserialize)]
 struct Chunk {
-    #[serde(default)]
-    choices: Vec<Choice>,
+    choices: Option<Vec<Choice>>,
     usage: Option<UsageReport>,
+    error: Option<serde::de::IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -47,14 +48,14 @@ pub(crate) async fn answer(ai: &Ai, asked: Asked, wants_usage: bool) -> Result<R
     let (begun, begins) = oneshot::channel();
     let owner = ai.clone();
     ai.spawn(async move {
-        let sent = asked.body.len();
-        match begin(&owner, asked).await {
+        let at_most = asked.at_most;
+        match begin(&owner, asked, &begun).await {
             Ok((hold, response)) => {
                 // Whoever waited for the beginning may have gone; the pump notices.
                 let _ = begun.send(Ok(()));
                 let upstream = response.bytes_stream().eventsource();
                 let pump = Pump { wants_usage, client: Some(events), delivered: 0, report: None };
-                pump.run(&owner, &hold, sent, upstream).await;
+                pump.run(&owner, &hold, at_most, upstream).await;
             }
             Err(problem) => {
                 let _ = begun.send(Err(problem));
@@ -66,8 +67,16 @@ pub(crate) async fn answer(ai: &Ai, asked: Asked, wants_usage: bool) -> Result<R
     Ok(([(header::CONTENT_TYPE, "text/event-stream; charset=utf-8")], body).into_response())
 }
 
-async fn begin(ai: &Ai, asked: Asked) -> Result<(Hold, reqwest::Response), Problem> {
+async fn begin(
+    ai: &Ai,
+    asked: Asked,
+    client: &oneshot::Sender<Result<(), Problem>>,
+) -> Result<(Hold, reqwest::Response), Problem> {
     let hold = ai.reserve(asked.call).await?;
+    if client.is_closed() {
+        ai.release(&hold).await;
+        return Err(Problem::internal(anyhow::anyhow!("the client has gone")));
+    }
     match ai.provider().post(asked.operation.path, asked.body).await {
         Ok(response) => Ok((hold, response)),
         Err(error) => {
@@ -88,34 +97,32 @@ struct Pump {
 }
 
 impl Pump {
-    async fn run<S, E>(mut self, ai: &Ai, hold: &Hold, sent: usize, mut upstream: EventStream<S>)
-    where
+    async fn run<S, E>(
+        mut self,
+        ai: &Ai,
+        hold: &Hold,
+        at_most: Quantities,
+        mut upstream: EventStream<S>,
+    ) where
         S: Stream<Item = Result<Bytes, E>> + Unpin,
     {
-        let end = loop {
-            match tokio::time::timeout(ai.idle, upstream.next()).await {
-                Ok(Some(Ok(event))) if event.data == "[DONE]" => break Ok(()),
-                Ok(Some(Ok(event))) => {
-                    if let Err(reason) = self.pass_on(event).await {
-                        break Err(reason);
-                    }
-                }
-                Ok(Some(Err(_))) => break Err("the provider's stream broke"),
-                // Some compatible servers end without [DONE].
-                Ok(None) if self.report.is_some() => break Ok(()),
-                Ok(None) => break Err("the provider's stream ended early"),
-                Err(_) => break Err("the provider stopped answering"),
-            }
-        };
-        let outcome = if end.is_ok() { Outcome::Succeeded } else { Outcome::Partial };
-        let counted = self.report.map(Quantities::from);
-        let quantities = counted.unwrap_or_else(|| Quantities {
-            input_tokens: estimate_tokens(sent),
-            output_tokens: estimate_tokens(self.delivered),
-            ..Quantities::default()
-        });
+        let passing = self.pass_all_on(&mut upstream, ai.idle);
+        let passed = tokio::time::timeout(ai.time_limit(), passing).await;
+        let end = passed.unwrap_or(Err("the answer took too long"));
+        let counted = self.report.and_then(UsageReport::quantities);
         // Booked before the end is passed on: a client that saw the end sees the cost.
-        ai.book(hold, outcome, quantities, counted.is_none()).await;
+        match end {
+            Err(reason) if self.delivered == 0 && counted.is_none() => {
+                let error = ProviderError::Lost { reason: reason.to_owned() };
+                ai.book_failure(hold, &error).await;
+            }
+            Err(_) => {
+                ai.book(hold, Outcome::Partial, counted, estimate(at_most, self.delivered)).await;
+            }
+            Ok(()) => {
+                ai.book(hold, Outcome::Succeeded, counted, estimate(at_most, self.delivered)).await;
+            }
+        }
         if let Err(reason) = end {
             let error = json!({ "error": { "message": reason, "type": "server_error", "code": "ai_unavailable" } });
             self.send(&error.to_string()).await;
@@ -123,12 +130,38 @@ impl Pump {
         self.send("[DONE]").await;
     }
 
+    /// Until the stream's end; the error says why it is none.
+    async fn pass_all_on<S, E>(
+        &mut self,
+        upstream: &mut EventStream<S>,
+        idle: Duration,
+    ) -> Result<(), &'static str>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Unpin,
+    {
+        loop {
+            match tokio::time::timeout(idle, upstream.next()).await {
+                Ok(Some(Ok(event))) if event.data == "[DONE]" => return Ok(()),
+                Ok(Some(Ok(event))) => self.pass_on(event).await?,
+                Ok(Some(Err(_))) => return Err("the provider's stream broke"),
+                // Some compatible servers end without [DONE].
+                Ok(None) if self.report.is_some() => return Ok(()),
+                Ok(None) => return Err("the provider's stream ended early"),
+                Err(_) => return Err("the provider stopped answering"),
+            }
+        }
+    }
+
     async fn pass_on(&mut self, event: Event) -> Result<(), &'static str> {
         let chunk: Chunk = serde_json::from_str(&event.data)
             .map_err(|_| "the provider sent something unreadable")?;
-        let only_usage = chunk.choices.is_empty() && chunk.usage.is_some();
+        if chunk.error.is_some() {
+            return Err("the provider failed in the middle of the answer");
+        }
+        let choices = chunk.choices.unwrap_or_default();
+        let only_usage = choices.is_empty() && chunk.usage.is_some();
         self.report = chunk.usage.or(self.report);
-        self.delivered += chunk.choices.iter().map(text_length).sum::<usize>();
+        self.delivered += choices.iter().map(text_length).sum::<usize>();
         if self.wants_usage || !only_usage {
             self.send(&event.data).await;
         }
@@ -137,7 +170,8 @@ impl Pump {
 
     async fn send(&mut self, data: &str) {
         let Some(client) = &self.client else { return };
-        let event = Bytes::from(format!("data: {data}\n\n"));
+        let lines = data.replace('\n', "\ndata: ");
+        let event = Bytes::from(format!("data: {lines}\n\n"));
         let sent = tokio::time::timeout(STALLED, client.send(event)).await;
         if !matches!(sent, Ok(Ok(()))) {
             self.client = None;

@@ -1,36 +1,70 @@
 use serde::Deserialize;
 use usage::Quantities;
 
+/// More tokens than any call has. A report beyond it is nonsense and must not overflow a sum.
+const PLAUSIBLE: i64 = 1_000_000_000;
+
 /// `usage` as OpenAI-compatible providers report it.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 pub(crate) struct UsageReport {
-    #[serde(default)]
-    prompt_tokens: i64,
-    #[serde(default)]
-    completion_tokens: i64,
-    #[serde(default)]
+    prompt_tokens: Option<i64>,
+    completion_tokens: Option<i64>,
+    total_tokens: Option<i64>,
     prompt_tokens_details: Option<PromptDetails>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 struct PromptDetails {
-    #[serde(default)]
-    cached_tokens: i64,
+    cached_tokens: Option<i64>,
 }
 
-impl From<UsageReport> for Quantities {
-    fn from(report: UsageReport) -> Self {
-        let reported = Self {
-            input_tokens: report.prompt_tokens,
-            cached_input_tokens: report.prompt_tokens_details.unwrap_or_default().cached_tokens,
-            output_tokens: report.completion_tokens,
+impl UsageReport {
+    /// What it says; `None` if it does not say enough to charge by.
+    pub(crate) fn quantities(self) -> Option<Quantities> {
+        let input_tokens = self.prompt_tokens.filter(|tokens| *tokens != 0)?.min(PLAUSIBLE);
+        let details = self.prompt_tokens_details.unwrap_or_default();
+        // Some providers report hidden reasoning only as a part of the total.
+        let hidden = self.total_tokens.unwrap_or(0).saturating_sub(input_tokens.max(0));
+        let reported = Quantities {
+            input_tokens,
+            cached_input_tokens: details.cached_tokens.unwrap_or(0),
+            output_tokens: self.completion_tokens.unwrap_or(0).max(hidden).min(PLAUSIBLE),
             images: 0,
         };
-        reported.clamped()
+        Some(reported.clamped())
     }
 }
 
 /// The tokens of a text of that many bytes, for want of the provider's count.
 pub(crate) fn estimate_tokens(bytes: usize) -> i64 {
     i64::try_from(bytes.div_ceil(4)).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use usage::Quantities;
+
+    use super::UsageReport;
+
+    fn read(text: &str) -> Option<Quantities> {
+        serde_json::from_str::<UsageReport>(text).unwrap().quantities()
+    }
+
+    #[test]
+    fn hidden_reasoning_is_found_in_the_total() {
+        let report = r#"{"prompt_tokens":9,"completion_tokens":1,"total_tokens":103}"#;
+        assert_eq!(read(report).unwrap().output_tokens, 94);
+    }
+
+    #[test]
+    fn a_report_that_says_nothing_is_none() {
+        assert_eq!(read("{}"), None);
+        assert_eq!(read(r#"{"prompt_tokens":null,"total_tokens":5}"#), None);
+    }
+
+    #[test]
+    fn nonsense_is_made_plausible() {
+        let report = format!(r#"{{"prompt_tokens":{0},"completion_tokens":{0}}}"#, i64::MAX);
+        assert_eq!(read(&report).unwrap().tokens(), 2_000_000_000);
+    }
 }

@@ -63,6 +63,7 @@ impl App {
 fn outer_layers(router: Router, settings: &HttpSettings) -> Router {
     let proxies = settings.trusted_proxies;
     let layers = ServiceBuilder::new()
+        .map_request(drop_odd_request_id)
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestId))
         .map_request(move |mut request: Request| {
             let client = proxies.client_of(&request);
@@ -81,6 +82,18 @@ fn outer_layers(router: Router, settings: &HttpSettings) -> Router {
         .layer(CatchPanicLayer::custom(web::panicked))
         .layer(DefaultBodyLimit::max(BODY_LIMIT));
     router.layer(layers)
+}
+
+/// A client may name its request, but not with anything that has no place in a log or a header.
+fn drop_odd_request_id(mut request: Request) -> Request {
+    let is_odd = |id: &HeaderValue| {
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+        !(1..=128).contains(&id.len()) || !id.as_bytes().iter().all(plain)
+    };
+    if request.headers().get(REQUEST_ID).is_some_and(is_odd) {
+        request.headers_mut().remove(REQUEST_ID);
+    }
+    request
 }
 
 /// Log lines inside it carry the request's id, and, once known, who called. They name the route and

@@ -70,7 +70,7 @@ where
                 let _ = answer.send(Ok(result));
             }
         }
-        Err(error) if alone || db::is_outage(&error) => {
+        Err(error) if alone || (db::is_outage(&error) && !is_panic(&error)) => {
             let error = Arc::new(error);
             for answer in answers {
                 let _ = answer.send(Err(Error::Database(error.clone())));
@@ -101,4 +101,8 @@ where
         Err(error) if db::is_conflict(&error) => once(items).await,
         result => result,
     }
+}
+
+fn is_panic(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::WorkerCrashed)
 }

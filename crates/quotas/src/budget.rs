@@ -12,7 +12,8 @@ use crate::{Call, Period};
 /// Limit and counters are one row, so what is locked is what decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// Identifies it; budgets are locked in the order of their ids.
+    /// Identifies it; budgets are locked in the order of their ids, the platform's last, so that who
+    /// waits for one org's row holds up nobody else.
     pub id: Id<Budget>,
     /// Whose use it counts.
     pub scope: Scope,
@@ -120,7 +121,7 @@ impl Budget {
                       highest_amount
                from budgets
                where org_id is null or org_id = any($1)
-               order by id
+               order by org_id is null, id
                for update"#,
             orgs,
         )
@@ -138,7 +139,7 @@ impl Budget {
                       highest_amount
                from budgets
                where id = any($1)
-               order by id
+               order by org_id is null, id
                for update"#,
             ids,
         )

@@ -21,6 +21,13 @@ pub enum Refusal {
         /// When the plan includes calls again.
         resets_at: DateTime<Utc>,
     },
+    /// It could not fit a budget even if nothing of that had been used.
+    CallTooLarge {
+        /// Whose budget.
+        scope: Scope,
+        /// What it counts.
+        unit: Unit,
+    },
     /// There are credits, but too few; or the plan includes nothing that would come back.
     InsufficientCredits {
         /// How many it can draw.
@@ -69,6 +76,9 @@ impl Books {
             .filter(applies(Kind::Limit))
             .find(|it| it.room() < quantity(it.unit, call))
         {
+            if full.amount < quantity(full.unit, call) {
+                return Err(Refusal::CallTooLarge { scope: full.scope, unit: full.unit });
+            }
             return Err(Refusal::BudgetExhausted {
                 scope: full.scope,
                 unit: full.unit,

@@ -61,6 +61,12 @@ fn refused(refusal: Refusal, at: DateTime<Utc>) -> Problem {
                 .with("unit", serde_json::json!(unit));
             with_reset(problem, resets_at, at)
         }
+        Refusal::CallTooLarge { scope, unit } => {
+            let detail =
+                format!("this call alone exceeds the {} budget of {}", counted(unit), whose(scope));
+            Problem::unprocessable("call_too_large", detail)
+                .action("Ask for a shorter answer, a shorter prompt or a cheaper model.")
+        }
         Refusal::IncludedExhausted { resets_at } => {
             let detail = "the generations included in your plan are used up";
             let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "quota_exhausted", detail)

@@ -40,12 +40,9 @@ pub use status::{Credits, Status};
 
 /// Quotas as a part of the product.
 pub fn module(quotas: Quotas) -> Module {
-    let books = quotas.clone();
+    let audit = ledger::Audit::new(quotas.db().clone());
     Module {
-        checks: vec![Check::degrading("ledger", move || {
-            let quotas = books.clone();
-            async move { ledger::check(quotas.db().pool()).await }
-        })],
+        checks: vec![Check::degrading("ledger", move || audit.clone().check())],
         jobs: Registry::default().with::<reap::ReapHolds>(quotas.clone()),
         schedules: vec![Schedule::cron("* * * * *", &reap::ReapHolds {})],
         routes: routes::routes().with_state(quotas),

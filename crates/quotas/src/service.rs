@@ -16,7 +16,7 @@ use crate::{
 pub struct Quotas {
     db: Db,
     clock: Clock,
-    credit_covers: NanoUsd,
+    terms: Terms,
     reserving: Batcher<Call, std::result::Result<Hold, Refusal>>,
     settling: Batcher<Settlement, bool>,
 }
@@ -42,7 +42,7 @@ impl Quotas {
                 async move { settle_all(&db, now, settlements).await }
             })
         };
-        Self { db, clock, credit_covers: terms.credit_covers, reserving, settling }
+        Self { db, clock, terms, reserving, settling }
     }
 
     pub(crate) fn db(&self) -> &Db {
@@ -99,9 +99,14 @@ impl Quotas {
         self.settle(hold.id, Used::unknown(hold.call.max_cost)).await
     }
 
+    /// How long a reservation lives; its call must have ended by then.
+    pub fn hold_life(&self) -> std::time::Duration {
+        self.terms.life.to_std().unwrap_or_default()
+    }
+
     /// How many credits a call that turned out to cost `cost` draws.
     pub fn credits_for(&self, per_call: i64, cost: NanoUsd) -> i64 {
-        credits_for(per_call, cost, self.credit_covers)
+        credits_for(per_call, cost, self.terms.credit_covers)
     }
 
     /// Ends the calls that nobody settled in time; answers how many.

@@ -181,14 +181,17 @@ impl Booking {
             Unit::Tokens => used.quantities.tokens(),
             Unit::NanoUsd => used.cost.0,
         };
-        budget.spent += match (budget.scope, used.outcome) {
-            // The platform really pays it, even beyond what was reserved.
+        let counted = match (budget.scope, used.outcome) {
+            // What we do not know for certain is counted at the most that it can be.
             (Scope::Global, Outcome::Unknown) => reserved,
+            (Scope::Global, _) if used.estimated => actual.max(reserved),
+            // The platform really pays it, even beyond what was reserved.
             (Scope::Global, _) => actual,
             // Nobody's fault but ours.
             (_, Outcome::Unknown) => 0,
             (_, _) => actual.min(reserved),
         };
+        budget.spent = budget.spent.saturating_add(counted);
     }
 
     fn book_grant(&mut self, hold: &Ended, id: Id<Grant>, reserved: i64, drawn: i64) {

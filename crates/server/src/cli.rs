@@ -25,6 +25,17 @@ pub struct Cli {
     pub settings: Settings,
 }
 
+impl Cli {
+    /// What is wrong with the settings that the command uses.
+    fn problems(&self) -> Vec<String> {
+        match self.command {
+            Some(Action::Openapi | Action::EnvExample) => vec![],
+            Some(Action::Migrate(_)) => self.settings.database_problems(),
+            _ => self.settings.problems(),
+        }
+    }
+}
+
 /// What the program can do.
 #[derive(Debug, Subcommand)]
 pub enum Action {
@@ -67,6 +78,12 @@ pub fn run() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A line of `.env` that cannot be read would silently drop all that follow it.
+pub fn refuse_dotenv(error: &dotenvy::Error) -> ExitCode {
+    output::error(&format!("cannot read .env: {error}. Quote values with spaces or symbols."));
+    ExitCode::from(2)
 }
 
 async fn execute(cli: Cli) -> anyhow::Result<()> {
@@ -123,7 +140,7 @@ pub fn read(
     }
     let matches = command.try_get_matches_from(arguments).map_err(Refused::Clap)?;
     let cli = Cli::from_arg_matches(&matches).map_err(Refused::Clap)?;
-    problems.extend(cli.settings.problems());
+    problems.extend(cli.problems());
     if problems.is_empty() { Ok(cli) } else { Err(Refused::Problems(problems)) }
 }
 
@@ -184,8 +201,10 @@ pub fn env_example() -> String {
         let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
         let defaults: Vec<_> =
             argument.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
+        let default = defaults.join(",");
+        let default = if default.contains(' ') { format!("'{default}'") } else { default };
         let help = help.replace('\n', " ");
-        text.extend(["\n# ", &help, "\n# ", &name, "=", &defaults.join(","), "\n"]);
+        text.extend(["\n# ", &help, "\n# ", &name, "=", &default, "\n"]);
     }
     text
 }

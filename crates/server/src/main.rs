@@ -7,6 +7,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     // Before any thread starts, since it changes the environment.
-    dotenvy::dotenv().ok();
-    server::cli::run()
+    match dotenvy::dotenv() {
+        Err(error) if !error.not_found() => server::cli::refuse_dotenv(&error),
+        _ => server::cli::run(),
+    }
 }

@@ -93,22 +93,21 @@ impl Running {
         self.health.start_draining();
         tokio::time::sleep(self.drain).await;
         self.stop.cancel();
-        let ended = tokio::time::timeout(GRACE, async {
+        let mut result = Ok(());
+        let ending = async {
             while let Some(task) = self.tasks.join_next().await {
-                task.context("a part of the program panicked")??;
+                let task = task.context("a part of the program panicked").flatten();
+                result = std::mem::replace(&mut result, Ok(())).and(task);
             }
             self.ai.drain().await;
-            anyhow::Ok(())
-        });
-        if let Ok(ended) = ended.await {
-            ended?;
-        } else {
+        };
+        if tokio::time::timeout(GRACE, ending).await.is_err() {
             tracing::warn!("stopped with calls still in flight; their holds will expire");
         }
         self.pool.close().await;
         #[cfg(feature = "simulators")]
         self.development.stop().await?;
-        Ok(())
+        result
     }
 }
 

@@ -137,6 +137,15 @@ impl Settings {
         problems
     }
 
+    /// The same for commands that use nothing but the database.
+    pub fn database_problems(&self) -> Vec<String> {
+        let mut problems = self.db.problems();
+        if self.app_env != Environment::Development && self.db.database_url.is_none() {
+            problems.push(format!("DATABASE_URL is required when APP_ENV is {}", self.app_env));
+        }
+        problems
+    }
+
     /// What only development starts by itself.
     fn missing(&self) -> Vec<String> {
         let given = [

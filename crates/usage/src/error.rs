@@ -15,7 +15,7 @@ pub enum Error {
         name: String,
     },
     /// A time range that ends before it begins, or is too long.
-    #[error("the range must end after it begins and be at most 366 days long")]
+    #[error("the range must end after it begins, be at most 366 days long and not before 2000")]
     InvalidRange,
     /// The price book could not be read; shared with everyone who waited for it.
     #[error("the price book could not be read: {0}")]

@@ -37,7 +37,8 @@ pub enum ModelKind {
     Image,
 }
 
-/// Which models may be called and what they cost. What is not in it is refused.
+/// Which models may be called and what they cost. What is not in it is refused, and so is a model
+/// whose price leaves out what its kind is charged by.
 #[derive(Clone, Debug)]
 pub struct PriceBook {
     db: Db,
@@ -59,10 +60,11 @@ impl PriceBook {
         self.cache.try_get_with((), load).await.map_err(Error::PriceBook)
     }
 
-    /// The model called `name`, to be used for `kind`.
-    pub async fn find(&self, name: &str, kind: ModelKind) -> Result<Model> {
+    /// The model that `provider` serves as `name`, to be used for `kind`.
+    pub async fn find(&self, provider: &str, name: &str, kind: ModelKind) -> Result<Model> {
         let models = self.models().await?;
-        let found = models.iter().find(|model| model.name == name && model.kind == kind);
+        let is_it = |it: &&Model| it.provider == provider && it.name == name && it.kind == kind;
+        let found = models.iter().find(is_it);
         found.cloned().ok_or_else(|| Error::UnknownModel { name: name.to_owned() })
     }
 
@@ -80,6 +82,11 @@ impl PriceBook {
                from models m
                join prices p on p.model_id = m.id
                where p.effective_from <= $1
+                 and (p.free or case m.kind
+                     when 'chat' then num_nulls(p.input_per_million, p.output_per_million) = 0
+                     when 'embedding' then p.input_per_million is not null
+                     when 'image' then p.per_image is not null
+                 end)
                order by m.id, p.effective_from desc"#,
             self.clock.now(),
         )

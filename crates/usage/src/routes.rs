@@ -30,7 +30,9 @@ impl Range {
         // One microsecond later, so that a call which just ended is in it.
         let to = self.to.unwrap_or(now + TimeDelta::microseconds(1));
         let length = to.signed_duration_since(from);
-        let valid = length > TimeDelta::zero() && length <= TimeDelta::days(366);
+        let valid = length > TimeDelta::zero()
+            && length <= TimeDelta::days(366)
+            && (2000..2200).contains(&from.year());
         if valid { Ok((from, to)) } else { Err(Error::InvalidRange) }
     }
 }

@@ -125,6 +125,11 @@ impl Problem {
         self
     }
 
+    /// A further member of the body that was set.
+    pub fn extension(&self, name: &str) -> Option<&Value> {
+        self.more.extensions.get(name)
+    }
+
     /// A further header of the answer.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {

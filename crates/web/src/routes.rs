@@ -1,6 +1,6 @@
 use axum::http::Method;
 use utoipa::openapi::{
-    ContentBuilder, Ref, ResponseBuilder, SecurityRequirement,
+    ContentBuilder, Ref, RefOr, ResponseBuilder, SecurityRequirement,
     extensions::ExtensionsBuilder,
     path::{Operation as Documented, Paths},
 };
@@ -72,6 +72,8 @@ impl<S: Send + Sync + Clone + 'static> Routes<S> {
 fn declare(access: Access, paths: &mut Paths) -> Vec<Operation> {
     let mut operations = Vec::new();
     for (path, item) in &mut paths.paths {
+        let others = [&item.head, &item.options, &item.trace];
+        assert!(others.iter().all(|it| it.is_none()), "{path}: nothing would guard this method");
         let methods = [
             (Method::GET, &mut item.get),
             (Method::PUT, &mut item.put),
@@ -103,5 +105,12 @@ fn document(access: Access, operation: &mut Documented) {
         .description("The request failed")
         .content("application/problem+json", problem)
         .build();
+    for response in operation.responses.responses.values_mut() {
+        if let RefOr::T(response) = response
+            && response.description.is_empty()
+        {
+            "The request succeeded".clone_into(&mut response.description);
+        }
+    }
     operation.responses.responses.entry("default".to_owned()).or_insert(problem.into());
 }

@@ -141,6 +141,61 @@ async fn counts_that_make_no_sense_are_refused_with_their_field() {
     assert_eq!(provider_calls(&app), 0);
 }
 
+#[tokio::test]
+async fn what_may_change_the_cost_of_a_call_is_refused_before_it_is_made() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let image = json!({ "url": "https://example.com/a.png" });
+    let parts = |parts: serde_json::Value| json!([{ "role": "user", "content": parts }]);
+
+    for (field, value) in [
+        ("service_tier", json!("priority")),
+        ("prediction", json!({ "type": "content", "content": "a" })),
+        ("web_search_options", json!({})),
+        ("store", json!(true)),
+        ("messages", parts(json!([{ "type": "input_audio", "input_audio": {} }]))),
+        ("messages", parts(json!([{ "type": "file", "file": {} }]))),
+        ("messages", parts(json!([{ "type": "image_url", "image_url": "https://example.com" }]))),
+        ("messages", parts(json!([{ "image_url": image }]))),
+    ] {
+        let mut request = chat();
+        request[field] = value;
+        let reply = owner.post("/v1/chat/completions", request).await;
+        assert_eq!(reply.status, 422, "{field}: {}", reply.text);
+    }
+    assert_eq!(provider_calls(&app), 0);
+}
+
+#[tokio::test]
+async fn the_provider_is_told_the_limit_that_was_reserved() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let sent = |app: &TestApp| app.simulators.ai.state().calls.back().unwrap().body.clone();
+
+    let mut both = chat();
+    both["max_completion_tokens"] = 5.into();
+    owner.post("/v1/chat/completions", both).await.ok();
+    assert_eq!(
+        (&sent(&app)["max_tokens"], &sent(&app)["max_completion_tokens"]),
+        (&json!(50), &json!(null))
+    );
+
+    let mut neither = chat();
+    neither.as_object_mut().unwrap().remove("max_tokens");
+    owner.post("/v1/chat/completions", neither).await.ok();
+    assert_eq!(sent(&app)["max_completion_tokens"], 16_384);
+}
+
+#[tokio::test]
+async fn a_call_that_fits_no_budget_even_when_fresh_says_so() {
+    let app = TestApp::start_with(|settings| settings.quotas.ai_budget_per_day_usd = 0).await;
+    let owner = app.owner().await;
+
+    let reply = owner.post("/v1/chat/completions", chat()).await;
+
+    assert_eq!(reply.problem(), (422, "call_too_large".into()));
+}
+
 pub(crate) async fn give_credits(app: &TestApp, client: &testing::Client, amount: i64) {
     let grant = quotas::NewGrant {
         org: client.org(),

@@ -92,6 +92,53 @@ async fn an_absurd_usage_never_charges_the_customer_more_than_was_reserved() {
 }
 
 #[tokio::test]
+async fn a_time_out_of_somebody_between_us_and_the_provider_is_not_tried_again() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    app.simulators.ai.next(Fault::Status { status: 504, retry_after: None });
+
+    let reply = owner.post("/v1/chat/completions", chat()).await;
+
+    assert_eq!(reply.header("x-should-retry"), Some("false"));
+    assert_eq!(reply.problem(), (503, "ai_unavailable".into()));
+    assert_eq!(provider_calls(&app), 1);
+    assert_eq!(only_record(&app).await.0, "unknown");
+    app.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_before_it_says_anything_costs_the_customer_nothing() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    app.simulators.ai.next(Fault::CutAfter { chunks: 1 });
+
+    let reply = owner.post("/v1/chat/completions", streamed()).await;
+
+    assert!(reply.text.contains("ai_unavailable"), "{}", reply.text);
+    assert_eq!(left_today(&owner).await, 5);
+    assert_eq!(only_record(&app).await.0, "unknown");
+    app.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn a_call_never_outlives_its_reservation() {
+    let app = TestApp::start_with(|settings| settings.quotas.ai_hold_seconds = 1).await;
+    let owner = app.owner().await;
+
+    for (fault, request) in
+        [(Fault::Hang, chat()), (Fault::Slow { millis_per_chunk: 300 }, streamed())]
+    {
+        app.simulators.ai.next(fault);
+        let reply = owner.post("/v1/chat/completions", request).await;
+        assert!(reply.text.contains("ai_unavailable"), "{}", reply.text);
+    }
+
+    assert_eq!(app.quotas.reap().await.unwrap(), 0, "both were settled in time");
+    assert_eq!(usage(&owner).await["calls"], 2);
+    app.assert_books_balance().await;
+}
+
+#[tokio::test]
 async fn what_the_provider_refuses_is_the_callers_to_correct() {
     let app = TestApp::start().await;
     let owner = app.owner().await;

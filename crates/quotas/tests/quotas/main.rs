@@ -8,7 +8,7 @@ use usage::{ModelKind, Outcome, PriceBook, Quantities};
 
 async fn call(app: &TestApp, owner: &Client) -> Call {
     let prices = PriceBook::new(app.db.clone(), app.clock.clone());
-    let model = prices.find("gpt-4o-mini", ModelKind::Chat).await.unwrap();
+    let model = prices.find("openai", "gpt-4o-mini", ModelKind::Chat).await.unwrap();
     Call {
         org: owner.org(),
         user: owner.user(),

@@ -63,6 +63,26 @@ async fn the_tenant_role_sees_and_writes_one_org_only() {
 }
 
 #[tokio::test]
+async fn money_cannot_be_made_or_unmade_by_the_tenant_role() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    for statement in [
+        "delete from holds",
+        "delete from ledger_entries",
+        "update budgets set amount = 1000000",
+        "update entitlements set tier = 'agency'",
+        "update grants set spent = 0",
+        "delete from usage_records",
+        "insert into grants (id, org_id, source, priority, amount, external_id, created_at)
+         values (gen_random_uuid(), current_org(), 'admin', 1, 1000, 'x', now())",
+    ] {
+        let mut tx = app.db.tenant(owner.org()).await.unwrap();
+        let error = sqlx::query(statement).execute(&mut *tx).await.unwrap_err();
+        assert!(error.to_string().contains("permission denied"), "{statement}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn the_tenant_does_not_stick_to_a_reused_connection() {
     let app = TestApp::start_with(|settings| settings.db.database_pool_size = 2).await;
     let owner = app.owner().await;

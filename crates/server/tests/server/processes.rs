@@ -67,7 +67,7 @@ impl Process {
             ("STRIPE_BASE_URL", settings.billing.stripe_base_url.as_ref().unwrap().to_string()),
             ("SMTP_URL", secret(&settings.email.smtp_url)),
             ("RATE_LIMITS", "off".to_owned()),
-            ("AI_HOLD_SECONDS", "1".to_owned()),
+            ("AI_HOLD_SECONDS", "4".to_owned()),
             ("LOG_LEVEL", "error".to_owned()),
         ];
         Self::start(directory, &environment).await

@@ -13,85 +13,111 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Plays the whole story. Each step says what it does before it does it.
 pub(super) async fn tell(api: &Http, mailbox: &Http) -> anyhow::Result<()> {
-    let mut step = 0;
-    let mut say = |text: &str| {
-        step += 1;
-        output::line(&format!("{step:>2}. {text}"));
-    };
-    let note = |text: &str| output::line(&format!("      {text}"));
-    let email = format!("ada-{}@example.com", Uuid::now_v7().simple());
+    let mut tale = Tale::default();
+    let (ada, program) = arrive(&mut tale, api, mailbox).await?;
+    use_ai(&mut tale, &ada, &program).await?;
+    pay(&mut tale, api, &ada, &program).await?;
+    tale.step("Audit the books    GET /health, the check \"ledger\"");
+    let health = api.get("/health").await.context("audit the books")?;
+    ensure!(ledger_is_right(&health), "the books are wrong: {health}");
+    output::line("\nThe whole story holds.");
+    Ok(())
+}
 
-    say("Sign up            POST /v1/users");
+/// Numbers the steps.
+#[derive(Default)]
+struct Tale {
+    steps: usize,
+}
+
+impl Tale {
+    fn step(&mut self, text: &str) {
+        self.steps += 1;
+        output::line(&format!("{:>2}. {text}", self.steps));
+    }
+
+    fn note(&self, text: &str) {
+        output::line(&format!("      {text}"));
+    }
+}
+
+/// Ada gets an account, and a key for her program.
+async fn arrive(tale: &mut Tale, api: &Http, mailbox: &Http) -> anyhow::Result<(Http, Http)> {
+    let email = format!("ada-{}@example.com", Uuid::now_v7().simple());
+    tale.step("Sign up            POST /v1/users");
     let account = json!({ "email": email, "password": PASSWORD, "name": "Ada" });
     api.post("/v1/users", account).await.context("sign up")?;
 
-    say("Read the mail      the development mailbox");
+    tale.step("Read the mail      the development mailbox");
     let link = mailed_link(mailbox, &email).await.context("read the verification mail")?;
-    note(&link);
+    tale.note(&link);
 
-    say("Open the link      GET shows a page, the button's POST confirms");
+    tale.step("Open the link      GET shows a page, the button's POST confirms");
     ensure!(api.page(&link).await?.contains("<form"), "the page has no button");
     api.press(&link, "").await.context("confirm the address")?;
 
-    say("Sign in            POST /v1/sessions");
+    tale.step("Sign in            POST /v1/sessions");
     let credentials = json!({ "email": email, "password": PASSWORD });
     let session = api.post("/v1/sessions", credentials).await.context("sign in")?;
     let ada = api.with_token(text(&session, "access_token")?);
-    note("an access token for 15 minutes, a refresh token that rotates");
+    tale.note("an access token for 15 minutes, a refresh token that rotates");
 
-    say("Make an API key    POST /v1/api-keys");
+    tale.step("Make an API key    POST /v1/api-keys");
     let key = ada.post("/v1/api-keys", json!({ "name": "tour" })).await.context("make a key")?;
     let program = api.with_token(text(&key, "secret")?);
+    Ok((ada, program))
+}
 
-    say("Call a model       POST /v1/chat/completions");
+/// The program calls models until the plan is used up.
+async fn use_ai(tale: &mut Tale, ada: &Http, program: &Http) -> anyhow::Result<()> {
+    tale.step("Call a model       POST /v1/chat/completions");
     let answer = program.post("/v1/chat/completions", chat(false)).await.context("call a model")?;
-    note(answer["choices"][0]["message"]["content"].as_str().unwrap_or_default());
+    tale.note(answer["choices"][0]["message"]["content"].as_str().unwrap_or_default());
 
-    say("Stream an answer   the same with \"stream\": true");
+    tale.step("Stream an answer   the same with \"stream\": true");
     let events = program.stream("/v1/chat/completions", chat(true)).await.context("stream")?;
     ensure!(events.trim_end().ends_with("data: [DONE]"), "the stream broke off");
-    note(&format!("{} events", events.matches("data: ").count()));
+    tale.note(&format!("{} events", events.matches("data: ").count()));
 
-    say("See what it cost   GET /v1/usage");
+    tale.step("See what it cost   GET /v1/usage");
     let usage = ada.get("/v1/usage").await.context("read the usage")?;
     let total = &usage["total"];
     let tokens =
         total["input_tokens"].as_i64().unwrap_or(0) + total["output_tokens"].as_i64().unwrap_or(0);
     ensure!(total["calls"] == 2 && tokens > 0, "two calls should be recorded: {usage}");
-    note(&format!("2 calls, {tokens} tokens, {} nano-USD", total["cost_nano_usd"]));
+    tale.note(&format!("2 calls, {tokens} tokens, {} nano-USD", total["cost_nano_usd"]));
 
-    say("Use up the plan    the free plan includes 5 generations a day");
+    tale.step("Use up the plan    the free plan includes 5 generations a day");
     for _ in 0..3 {
         program.post("/v1/chat/completions", chat(false)).await.context("use up the plan")?;
     }
     let (status, problem) = program.refused("/v1/chat/completions", chat(false)).await?;
     ensure!(status == 429 && problem["code"] == "quota_exhausted", "expected 429: {problem}");
-    note(&format!("429 quota_exhausted, resets at {}", text(&problem, "resets_at")?));
+    tale.note(&format!("429 quota_exhausted, resets at {}", text(&problem, "resets_at")?));
+    Ok(())
+}
 
-    say("Buy 10 credits     POST /v1/billing/checkout-sessions");
+/// Ada buys credits, and the program goes on.
+async fn pay(tale: &mut Tale, api: &Http, ada: &Http, program: &Http) -> anyhow::Result<()> {
+    tale.step("Buy 10 credits     POST /v1/billing/checkout-sessions");
     let item = json!({ "item": "pack-10" });
     let checkout = ada.post("/v1/billing/checkout-sessions", item).await.context("start paying")?;
     let url = text(&checkout, "url")?;
-    note(url);
+    tale.note(url);
 
-    say("Pay                the Pay button of the hosted page");
+    tale.step("Pay                the Pay button of the hosted page");
     ensure!(api.page(url).await?.contains("Pay"), "the page has no Pay button");
     api.press(url, "card=accepted").await.context("pay")?;
 
-    say("Receive credits    by the signed webhook");
-    let credits = received_credits(&ada).await.context("receive the credits")?;
-    note(&format!("{credits} credits"));
+    tale.step("Receive credits    by the signed webhook");
+    let credits = received_credits(ada).await.context("receive the credits")?;
+    tale.note(&format!("{credits} credits"));
 
-    say("Call again         paid by credits now");
+    tale.step("Call again         paid by credits now");
     program.post("/v1/chat/completions", chat(false)).await.context("call with credits")?;
     let left = ada.get("/v1/quotas").await?["credits"]["available"].clone();
     ensure!(left == credits - 1, "one credit should be drawn, {left} are left");
-    note(&format!("{left} credits left"));
-
-    say("Audit the books    GET /health, the check \"ledger\"");
-    let health = api.get("/health").await.context("audit the books")?;
-    ensure!(ledger_is_right(&health), "the books are wrong: {health}");
-    output::line("\nThe whole story holds.");
+    tale.note(&format!("{left} credits left"));
     Ok(())
 }
 
