@@ -98,13 +98,19 @@ pub async fn violations(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Violation>>
 }
 
 /// How long a look at the books counts. It reads all of them, and health can be asked by anybody.
-const FRESH: Duration = Duration::from_secs(60);
+const FRESH: Duration = Duration::from_mins(1);
 
 /// Looks at the books now and then.
 #[derive(Clone)]
 pub(crate) struct Audit {
     db: Db,
-    last: Arc<Mutex<Option<(Instant, Vec<Violation>)>>>,
+    last: Arc<Mutex<Option<Look>>>,
+}
+
+/// What was found, and when.
+struct Look {
+    at: Instant,
+    broken: Vec<Violation>,
 }
 
 impl Audit {
@@ -115,22 +121,22 @@ impl Audit {
     /// Fails when the books are wrong; the log says where.
     pub(crate) async fn check(self) -> anyhow::Result<()> {
         let mut last = self.last.lock().await;
-        let fresh = last.take().filter(|(at, _)| at.elapsed() < FRESH);
-        let (at, broken) = match fresh {
-            Some(known) => known,
-            None => (Instant::now(), look(&self.db).await?),
+        let look = match last.take().filter(|look| look.at.elapsed() < FRESH) {
+            Some(look) => look,
+            None => Look::now(&self.db).await?,
         };
-        let first = broken.first().map(|violation| violation.rule.clone());
-        let count = broken.len();
-        *last = Some((at, broken));
-        first.map_or(Ok(()), |first| bail!("{count} broken rules, the first is {first}"))
+        let look = last.insert(look);
+        let Some(first) = look.broken.first() else { return Ok(()) };
+        bail!("{} broken rules, the first is {}", look.broken.len(), first.rule)
     }
 }
 
-async fn look(db: &Db) -> sqlx::Result<Vec<Violation>> {
-    let broken = violations(db.pool()).await?;
-    for violation in &broken {
-        tracing::error!(violation.rule, violation.subject, violation.detail, "the books are wrong");
+impl Look {
+    async fn now(db: &Db) -> sqlx::Result<Self> {
+        let (at, broken) = (Instant::now(), violations(db.pool()).await?);
+        for Violation { rule, subject, detail } in &broken {
+            tracing::error!(rule, subject, detail, "the books are wrong");
+        }
+        Ok(Self { at, broken })
     }
-    Ok(broken)
 }
