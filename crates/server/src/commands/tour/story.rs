@@ -35,10 +35,10 @@ impl Tale {
         self.steps += 1;
         output::line(&format!("{:>2}. {text}", self.steps));
     }
+}
 
-    fn note(&self, text: &str) {
-        output::line(&format!("      {text}"));
-    }
+fn note(text: &str) {
+    output::line(&format!("      {text}"));
 }
 
 /// Ada gets an account, and a key for her program.
@@ -50,7 +50,7 @@ async fn arrive(tale: &mut Tale, api: &Http, mailbox: &Http) -> anyhow::Result<(
 
     tale.step("Read the mail      the development mailbox");
     let link = mailed_link(mailbox, &email).await.context("read the verification mail")?;
-    tale.note(&link);
+    note(&link);
 
     tale.step("Open the link      GET shows a page, the button's POST confirms");
     ensure!(api.page(&link).await?.contains("<form"), "the page has no button");
@@ -60,7 +60,7 @@ async fn arrive(tale: &mut Tale, api: &Http, mailbox: &Http) -> anyhow::Result<(
     let credentials = json!({ "email": email, "password": PASSWORD });
     let session = api.post("/v1/sessions", credentials).await.context("sign in")?;
     let ada = api.with_token(text(&session, "access_token")?);
-    tale.note("an access token for 15 minutes, a refresh token that rotates");
+    note("an access token for 15 minutes, a refresh token that rotates");
 
     tale.step("Make an API key    POST /v1/api-keys");
     let key = ada.post("/v1/api-keys", json!({ "name": "tour" })).await.context("make a key")?;
@@ -72,12 +72,12 @@ async fn arrive(tale: &mut Tale, api: &Http, mailbox: &Http) -> anyhow::Result<(
 async fn use_ai(tale: &mut Tale, ada: &Http, program: &Http) -> anyhow::Result<()> {
     tale.step("Call a model       POST /v1/chat/completions");
     let answer = program.post("/v1/chat/completions", chat(false)).await.context("call a model")?;
-    tale.note(answer["choices"][0]["message"]["content"].as_str().unwrap_or_default());
+    note(answer["choices"][0]["message"]["content"].as_str().unwrap_or_default());
 
     tale.step("Stream an answer   the same with \"stream\": true");
     let events = program.stream("/v1/chat/completions", chat(true)).await.context("stream")?;
     ensure!(events.trim_end().ends_with("data: [DONE]"), "the stream broke off");
-    tale.note(&format!("{} events", events.matches("data: ").count()));
+    note(&format!("{} events", events.matches("data: ").count()));
 
     tale.step("See what it cost   GET /v1/usage");
     let usage = ada.get("/v1/usage").await.context("read the usage")?;
@@ -85,7 +85,7 @@ async fn use_ai(tale: &mut Tale, ada: &Http, program: &Http) -> anyhow::Result<(
     let tokens =
         total["input_tokens"].as_i64().unwrap_or(0) + total["output_tokens"].as_i64().unwrap_or(0);
     ensure!(total["calls"] == 2 && tokens > 0, "two calls should be recorded: {usage}");
-    tale.note(&format!("2 calls, {tokens} tokens, {} nano-USD", total["cost_nano_usd"]));
+    note(&format!("2 calls, {tokens} tokens, {} nano-USD", total["cost_nano_usd"]));
 
     tale.step("Use up the plan    the free plan includes 5 generations a day");
     for _ in 0..3 {
@@ -93,7 +93,7 @@ async fn use_ai(tale: &mut Tale, ada: &Http, program: &Http) -> anyhow::Result<(
     }
     let (status, problem) = program.refused("/v1/chat/completions", chat(false)).await?;
     ensure!(status == 429 && problem["code"] == "quota_exhausted", "expected 429: {problem}");
-    tale.note(&format!("429 quota_exhausted, resets at {}", text(&problem, "resets_at")?));
+    note(&format!("429 quota_exhausted, resets at {}", text(&problem, "resets_at")?));
     Ok(())
 }
 
@@ -103,7 +103,7 @@ async fn pay(tale: &mut Tale, api: &Http, ada: &Http, program: &Http) -> anyhow:
     let item = json!({ "item": "pack-10" });
     let checkout = ada.post("/v1/billing/checkout-sessions", item).await.context("start paying")?;
     let url = text(&checkout, "url")?;
-    tale.note(url);
+    note(url);
 
     tale.step("Pay                the Pay button of the hosted page");
     ensure!(api.page(url).await?.contains("Pay"), "the page has no Pay button");
@@ -111,13 +111,13 @@ async fn pay(tale: &mut Tale, api: &Http, ada: &Http, program: &Http) -> anyhow:
 
     tale.step("Receive credits    by the signed webhook");
     let credits = received_credits(ada).await.context("receive the credits")?;
-    tale.note(&format!("{credits} credits"));
+    note(&format!("{credits} credits"));
 
     tale.step("Call again         paid by credits now");
     program.post("/v1/chat/completions", chat(false)).await.context("call with credits")?;
     let left = ada.get("/v1/quotas").await?["credits"]["available"].clone();
     ensure!(left == credits - 1, "one credit should be drawn, {left} are left");
-    tale.note(&format!("{left} credits left"));
+    note(&format!("{left} credits left"));
     Ok(())
 }
 
