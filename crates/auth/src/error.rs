@@ -9,12 +9,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Why somebody does not get in.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Which of the two is wrong stays our secret.
+    /// Which of the two is wrong stays our secret, and whether the address is confirmed.
     #[error("the e-mail address or the password is wrong")]
     InvalidCredentials,
-    /// Told only to those who know the password.
-    #[error("the e-mail address is not confirmed yet")]
-    EmailNotVerified,
     /// Told only to those who know the password.
     #[error("the account is disabled")]
     AccountDisabled,
@@ -53,11 +50,9 @@ impl From<Error> for Problem {
         let unauthorized = |code| Self::new(StatusCode::UNAUTHORIZED, code, detail.clone());
         let forbidden = |code| Self::new(StatusCode::FORBIDDEN, code, detail.clone());
         match error {
-            Error::InvalidCredentials => {
-                unauthorized("invalid_credentials").action("Check both, or ask for a new password.")
-            }
-            Error::EmailNotVerified => forbidden("email_not_verified")
-                .action("Open the link in the mail we sent, or ask for another one."),
+            Error::InvalidCredentials => unauthorized("invalid_credentials").action(
+                "Check both, or ask for a new password. If the account is new, open the link that we mailed.",
+            ),
             Error::AccountDisabled => forbidden("account_disabled").action("Write to support."),
             Error::NoOrg => {
                 forbidden("no_organization").action("Ask somebody to invite you to theirs.")

@@ -1,3 +1,4 @@
+use jobs::enqueue;
 use kernel::{EmailAddress, Id};
 use secrecy::SecretString;
 use serde::Serialize;
@@ -11,6 +12,7 @@ use crate::{
     password::Verdict,
     refresh_token::{RefreshToken, Rotation},
     user::User,
+    verification::SendVerification,
 };
 
 /// What a program needs to act for somebody.
@@ -52,7 +54,10 @@ impl Auth {
             return Err(Error::AccountDisabled);
         }
         if user.email_verified_at.is_none() {
-            return Err(Error::EmailNotVerified);
+            // Said aloud, it would tell who has an account: register an address and try to sign in.
+            let mut db = self.db.pool().acquire().await?;
+            enqueue(&mut db, &SendVerification { email: email.clone() }).await?;
+            return Err(Error::InvalidCredentials);
         }
         let rehashed = match verdict {
             Verdict::Outdated => Some(self.passwords.hash(password).await?),

@@ -19,7 +19,7 @@ use crate::{
 /// A job, so that the answer to the request cannot tell whether there is such an account.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct SendVerification {
-    email: EmailAddress,
+    pub(crate) email: EmailAddress,
 }
 
 impl Job for SendVerification {

@@ -131,19 +131,20 @@ impl Checkout {
         self.item == item && in_time
     }
 
-    /// Notes the session that Stripe made for it.
+    /// Notes the session that Stripe made for it. `false`: it was given up meanwhile for another
+    /// purchase, and nobody may be sent to its page.
     pub(crate) async fn attach(
         &mut self,
         db: &mut PgConnection,
         session: Session,
-    ) -> sqlx::Result<()> {
+    ) -> sqlx::Result<bool> {
         self.url = session.url;
         self.expires_at = DateTime::from_timestamp(session.expires_at, 0);
         self.stripe_session_id = Some(session.id);
-        sqlx::query!(
+        let noted = sqlx::query!(
             "update checkouts
              set stripe_session_id = $2, url = $3, expires_at = $4
-             where id = $1",
+             where id = $1 and status = 'open'",
             self.id as _,
             self.stripe_session_id,
             self.url,
@@ -151,7 +152,7 @@ impl Checkout {
         )
         .execute(db)
         .await?;
-        Ok(())
+        Ok(noted.rows_affected() == 1)
     }
 
     /// The checkout behind a session, locked until the transaction ends.

@@ -23,9 +23,14 @@ impl Billing {
         if checkout.url.is_none() {
             let session =
                 stripe.create_session(&checkout, &offer, &customer, &self.app_url).await?;
+            let id = session.id.clone();
             let mut tx = self.db.tenant(org).await?;
-            checkout.attach(&mut tx, session).await?;
+            let noted = checkout.attach(&mut tx, session).await?;
             tx.commit().await?;
+            if !noted {
+                stripe.expire_session(&id).await?;
+                return Err(Error::CheckoutInProgress);
+            }
         }
         Ok(checkout)
     }

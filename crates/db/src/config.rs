@@ -15,7 +15,7 @@ pub struct Config {
     #[arg(long, env, hide_env_values = true)]
     pub database_url: Option<SecretString>,
 
-    /// A direct connection for migrations and LISTEN, where `DATABASE_URL` is a transaction pooler.
+    /// A direct connection for migrations, where `DATABASE_URL` is a transaction pooler.
     #[arg(long, env, hide_env_values = true)]
     pub database_direct_url: Option<SecretString>,
 
@@ -60,8 +60,15 @@ impl Config {
     }
 
     /// The address that bypasses a transaction pooler, if one is set.
-    pub fn direct_address(&self) -> Option<PgConnectOptions> {
+    fn direct_address(&self) -> Option<PgConnectOptions> {
         PgConnectOptions::from_str(self.database_direct_url.as_ref()?.expose_secret()).ok()
+    }
+
+    /// A pool for migrations: past any transaction pooler, and without the time limits of requests,
+    /// since building an index takes as long as it takes.
+    pub fn migration_pool(&self, address: PgConnectOptions) -> PgPool {
+        let address = self.direct_address().unwrap_or(address).application_name("slipway migrate");
+        PgPoolOptions::new().max_connections(2).connect_lazy_with(address)
     }
 
     /// A pool to `address`; connections are made when first needed.

@@ -21,8 +21,12 @@ pub struct MigrationStatus {
 }
 
 /// Applies what is pending. Instances that start together take turns on an advisory lock.
+///
+/// Migrations that only a newer release knows are fine: an instance of the older one may restart in
+/// the middle of a rolling deploy.
 pub async fn migrate_up(pool: &PgPool) -> Result<(), MigrateError> {
-    MIGRATOR.run(pool).await
+    let mut migrator = Migrator::with_migrations(MIGRATOR.iter().cloned().collect());
+    migrator.set_ignore_missing(true).run(pool).await
 }
 
 /// Reverts every migration with a number above `target`.

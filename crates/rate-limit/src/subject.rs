@@ -1,15 +1,14 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use axum::http::Extensions;
-use kernel::{Id, Org};
-use uuid::Uuid;
+use kernel::{Id, Org, User};
 use web::{Access, Caller, ClientIp, Identity, Tier};
 
 /// Whose requests are counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Subject {
-    /// A person or an API key, in an org.
-    Caller { org: Id<Org>, who: Uuid },
+    /// A person in an org, with all the API keys they made: more keys are not more requests.
+    Caller { org: Id<Org>, user: Id<User> },
     /// A subscriber's network.
     Network(IpAddr),
 }
@@ -35,7 +34,6 @@ impl Subject {
 
 impl From<&Caller> for Subject {
     fn from(caller: &Caller) -> Self {
-        let who = caller.api_key().map_or(caller.user.uuid(), Id::uuid);
-        Self::Caller { org: caller.org, who }
+        Self::Caller { org: caller.org, user: caller.user }
     }
 }

@@ -5,13 +5,12 @@ use sqlx::{PgPool, postgres::PgConnectOptions};
 
 use crate::{Settings, partitions};
 
-/// A pool to the configured database; `embedded` is used where none is configured.
-pub fn open_database(
+/// The address of the configured database; `embedded` is used where none is configured.
+pub fn database_address(
     settings: &Settings,
     embedded: Option<PgConnectOptions>,
-) -> anyhow::Result<PgPool> {
-    let address = settings.db.address().or(embedded).context("DATABASE_URL is not set")?;
-    Ok(settings.db.pool(address))
+) -> anyhow::Result<PgConnectOptions> {
+    settings.db.address().or(embedded).context("DATABASE_URL is not set")
 }
 
 /// Brings schema, roles, partitions and shipped data up to date. Instances that start together may

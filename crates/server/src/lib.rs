@@ -11,7 +11,7 @@ mod product;
 mod running;
 mod settings;
 
-pub use database::{open_database, prepare_database};
+pub use database::{database_address, prepare_database};
 #[cfg(feature = "simulators")]
 pub use development::Development;
 pub use product::Product;

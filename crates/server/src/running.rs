@@ -7,7 +7,7 @@ use sqlx::PgPool;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Product, Role, Settings, open_database, prepare_database};
+use crate::{Product, Role, Settings, database_address, prepare_database};
 
 /// How long calls in flight may take to end after the API has stopped taking new ones.
 const GRACE: Duration = Duration::from_secs(30);
@@ -41,11 +41,14 @@ impl Running {
         #[cfg(not(feature = "simulators"))]
         let (embedded, _) = (None, lasting);
 
-        let pool = open_database(&settings, embedded)?;
+        let database = database_address(&settings, embedded)?;
         let clock = Clock::System;
         if settings.migrate_on_start {
+            let pool = settings.db.migration_pool(database.clone());
             prepare_database(&pool, clock.now()).await?;
+            pool.close().await;
         }
+        let pool = settings.db.pool(database);
         let product = Product::compose(&settings, pool.clone(), clock)?;
         product.quotas.set_platform_budget(&settings.quotas).await?;
         // What an earlier process left behind is ended now, not at the next full minute.

@@ -21,7 +21,7 @@ pub struct Settings {
     #[arg(long, env)]
     pub host: Option<IpAddr>,
 
-    /// Where customers reach the product, for links in mails and redirects.
+    /// Where customers reach this API, for links in mails and redirects: scheme, host and port, no path.
     #[arg(long, env)]
     pub app_url: Option<Url>,
 
@@ -125,6 +125,9 @@ impl Settings {
         problems.extend(self.billing.problems(environment));
         if environment != Environment::Development || !cfg!(feature = "simulators") {
             problems.extend(self.missing());
+        }
+        if self.app_url.as_ref().is_some_and(|url| url.path() != "/") {
+            problems.push("APP_URL must be an origin such as https://app.example.com".into());
         }
         if environment.is_production() {
             if self.app_url.as_ref().is_some_and(|url| url.scheme() != "https") {

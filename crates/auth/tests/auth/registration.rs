@@ -9,7 +9,7 @@ async fn registering_leads_to_a_mail_whose_link_leads_in() {
     let app = TestApp::start().await;
 
     let link = register(&app, ADA).await;
-    assert_eq!(sign_in(&app, ADA, PASSWORD).await.problem(), (403, "email_not_verified".into()));
+    assert_eq!(sign_in(&app, ADA, PASSWORD).await.problem(), (401, "invalid_credentials".into()));
     let verified = app.anonymous().post(&link, json!({})).await.ok();
     assert_eq!(verified, json!({ "email": ADA }));
     app.run_jobs().await;

@@ -140,3 +140,35 @@ async fn without_keys_nothing_can_be_bought_and_stripe_is_told_to_try_again() {
     assert_eq!(count(&app, "select count(*) from checkouts").await, 0);
     owner.get("/v1/plans").await.ok();
 }
+
+#[tokio::test]
+async fn a_purchase_that_gave_way_to_another_cannot_be_paid() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let sessions = "/v1/checkout/sessions".to_owned();
+    let hang = Trouble::Hang { milliseconds: 1500 };
+    app.simulators.stripe.fail(Fault { path: sessions, times: 1, trouble: hang });
+    let buy = |item: &str| {
+        let (client, item) = (owner.clone(), json!({ "item": item }));
+        async move { client.post("/v1/billing/checkout-sessions", item).await }
+    };
+
+    let first = tokio::spawn(buy("plan-pro-month"));
+    loop {
+        let open: i64 = sqlx::query_scalar("select count(*) from checkouts")
+            .fetch_one(app.db.pool())
+            .await
+            .unwrap();
+        if open == 1 {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    let second = buy("plan-creator-month").await;
+
+    assert!(second.status.is_success(), "{second:?}");
+    assert_eq!(first.await.unwrap().problem().0, 409);
+    let mut sessions = at_stripe(&app, "checkout.session");
+    sessions.retain(|session| session["status"] == "open");
+    assert_eq!(sessions.len(), 1, "one page can be paid: {sessions:?}");
+}

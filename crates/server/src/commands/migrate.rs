@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use crate::{Settings, open_database, output, prepare_database};
+use crate::{Settings, database_address, output, prepare_database};
 
 /// What to do with the schema.
 #[derive(Clone, Copy, Debug, Subcommand)]
@@ -26,9 +26,7 @@ pub async fn run(settings: Settings, action: Action) -> anyhow::Result<()> {
     let embedded = development.database();
     #[cfg(not(feature = "simulators"))]
     let embedded = None;
-    let direct = settings.db.direct_address();
-    let pool = open_database(&settings, embedded)?;
-    let pool = direct.map_or(pool, |address| settings.db.pool(address));
+    let pool = settings.db.migration_pool(database_address(&settings, embedded)?);
     match action {
         Action::Up => prepare_database(&pool, kernel::Clock::System.now()).await?,
         Action::Down { target } => db::migrate_down(&pool, target).await?,

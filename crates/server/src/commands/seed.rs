@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::{Product, Settings, open_database, output, prepare_database};
+use crate::{Product, Settings, database_address, output, prepare_database};
 
 const PASSWORD: &str = "a long and winding passphrase";
 const OPERATOR: &str = "operator@slipway.example";
@@ -39,7 +39,7 @@ pub async fn run(settings: Settings, options: Options) -> anyhow::Result<()> {
     let embedded = development.database();
     #[cfg(not(feature = "simulators"))]
     let embedded = None;
-    let pool = open_database(&settings, embedded)?;
+    let pool = settings.db.pool(database_address(&settings, embedded)?);
     prepare_database(&pool, Clock::System.now()).await?;
     let settings = settings.for_nobody();
     let product = Product::compose(&settings, pool.clone(), Clock::System)?;

@@ -71,6 +71,20 @@ async fn instances_that_start_together_migrate_once() {
 }
 
 #[tokio::test]
+async fn an_older_release_starts_over_the_schema_of_a_newer_one() {
+    let database = Database::new().await;
+    sqlx::query(
+        "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+         values (99991231, 'of a newer release', true, '', 0)",
+    )
+    .execute(&database.pool)
+    .await
+    .unwrap();
+
+    db::migrate_up(&database.pool).await.unwrap();
+}
+
+#[tokio::test]
 async fn room_for_the_coming_months_is_made_in_time_and_never_refused() {
     let app = testing::TestApp::start().await;
     let in_a_year = app.clock.now() + chrono::TimeDelta::days(365);

@@ -65,6 +65,7 @@ fn production_refuses_what_only_development_may_do() {
     for (name, value) in [
         ("APP_URL", "http://app.example.com"),
         ("APP_URL", ""),
+        ("APP_URL", "https://example.com/app"),
         ("AUTH_SECRET", "short"),
         ("AUTH_SECRET", ""),
         ("DATABASE_URL", ""),
