@@ -42,7 +42,7 @@ create table usage_records (
     provider            text        not null,
     model               text        not null,
     price_id            uuid        not null,
-    outcome             text        not null check (outcome in ('succeeded', 'partial', 'failed', 'unknown')),
+    outcome             text        not null check (outcome in ('succeeded', 'partial', 'unknown')),
     paid_by             text        not null check (paid_by in ('plan', 'credits', 'platform')),
     input_tokens        bigint      not null check (input_tokens >= 0),
     cached_input_tokens bigint      not null check (cached_input_tokens between 0 and input_tokens),

@@ -25,9 +25,6 @@ use utoipa::ToSchema;
 pub struct NanoUsd(pub i64);
 
 impl NanoUsd {
-    /// No money.
-    pub const ZERO: Self = Self(0);
-
     /// Whole dollars.
     pub const fn from_dollars(dollars: i64) -> Self {
         Self(dollars * 1_000_000_000)

@@ -61,8 +61,6 @@ pub enum Outcome {
     Succeeded,
     /// Broke off after something was delivered.
     Partial,
-    /// Billed by the provider, but nothing was delivered.
-    Failed,
     /// We never learned: the platform bears it, and reconciliation finds out.
     Unknown,
 }

@@ -1,9 +1,6 @@
-use std::{convert::Infallible, str::FromStr, sync::Arc};
+use std::{str::FromStr, sync::Arc};
 
-use axum::{
-    extract::{FromRequestParts, OptionalFromRequestParts},
-    http::request::Parts,
-};
+use axum::{extract::FromRequestParts, http::request::Parts};
 use kernel::{ApiKey, Id, Org, User};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -171,13 +168,5 @@ impl<S: Sync> FromRequestParts<S> for Caller {
             Some(Identity::Refused(problem)) => Err(problem.clone()),
             Some(Identity::Anonymous) | None => Err(Problem::unauthenticated()),
         }
-    }
-}
-
-impl<S: Sync> OptionalFromRequestParts<S> for Caller {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, Infallible> {
-        Ok(<Self as FromRequestParts<S>>::from_request_parts(parts, state).await.ok())
     }
 }

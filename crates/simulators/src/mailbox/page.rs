@@ -16,8 +16,7 @@ use super::{Message, store::Store};
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 /// For the mails themselves, which may contain anything: an origin of their own and no network.
-const MAIL_POLICY: &str =
-    "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'";
+const MAIL_POLICY: &str = "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'";
 
 pub(super) fn routes() -> Router<Store> {
     Router::new()
@@ -69,7 +68,8 @@ async fn show_html(
 ) -> Result<Response, StatusCode> {
     let message = store.message(id).ok_or(StatusCode::NOT_FOUND)?;
     let html = message.html.clone().ok_or(StatusCode::NOT_FOUND)?;
-    Ok(guarded(Html(html), MAIL_POLICY))
+    // Links open beside the mail, as in a mail program.
+    Ok(guarded(Html(format!("<base target=\"_blank\">{html}")), MAIL_POLICY))
 }
 
 fn render(page: &impl Template) -> Result<Html<String>, StatusCode> {
