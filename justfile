@@ -7,7 +7,7 @@ default:
 prepare:
     cargo run -p db --example prepare
 
-# Write the files that are generated from the code: .env.example, docs/limits.md, docs/openapi.json.
+# Write the files that are generated from the code: .env.example and docs/limits.md.
 generate:
     UPDATE_GENERATED=1 cargo test -p server --test server generated
 

@@ -19,6 +19,13 @@ pub(crate) enum ProviderError {
     Lost { reason: String },
 }
 
+impl ProviderError {
+    /// It was given up, since its reservation was about to end.
+    pub(crate) fn outlived() -> Self {
+        Self::Lost { reason: "it outlived its reservation".to_owned() }
+    }
+}
+
 impl From<ProviderError> for Problem {
     fn from(error: ProviderError) -> Self {
         match error {

@@ -151,11 +151,9 @@ impl Ai {
     async fn complete_held(&self, hold: &Hold, asked: Asked) -> Result<Bytes, Problem> {
         let at_most = asked.at_most;
         let fetched = tokio::time::timeout(self.time_limit(), self.fetch(asked)).await;
-        let lost = |_| Err(ProviderError::Lost { reason: "it outlived its reservation".into() });
-        match fetched.unwrap_or_else(lost) {
+        match fetched.unwrap_or_else(|_| Err(ProviderError::outlived())) {
             Ok((body, usage)) => {
-                let sent = body.len();
-                self.book_answer(hold, usage, at_most, sent).await;
+                self.book_answer(hold, usage, at_most, body.len()).await;
                 Ok(body)
             }
             Err(error) => {

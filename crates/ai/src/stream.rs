@@ -10,7 +10,10 @@ use futures::{Stream, StreamExt};
 use quotas::Hold;
 use serde::Deserialize;
 use serde_json::json;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, timeout_at},
+};
 use tokio_stream::wrappers::ReceiverStream;
 use usage::{Outcome, Quantities};
 use web::Problem;
@@ -50,12 +53,12 @@ pub(crate) async fn answer(ai: &Ai, asked: Asked, wants_usage: bool) -> Result<R
     ai.spawn(async move {
         let at_most = asked.at_most;
         match begin(&owner, asked, &begun).await {
-            Ok((hold, response)) => {
+            Ok((hold, deadline, response)) => {
                 // Whoever waited for the beginning may have gone; the pump notices.
                 let _ = begun.send(Ok(()));
                 let upstream = response.bytes_stream().eventsource();
                 let pump = Pump { wants_usage, client: Some(events), delivered: 0, report: None };
-                pump.run(&owner, &hold, at_most, upstream).await;
+                pump.run(&owner, &hold, deadline, at_most, upstream).await;
             }
             Err(problem) => {
                 let _ = begun.send(Err(problem));
@@ -71,14 +74,17 @@ async fn begin(
     ai: &Ai,
     asked: Asked,
     client: &oneshot::Sender<Result<(), Problem>>,
-) -> Result<(Hold, reqwest::Response), Problem> {
+) -> Result<(Hold, Instant, reqwest::Response), Problem> {
     let hold = ai.reserve(asked.call).await?;
+    // One deadline for beginning and streaming together: both must end before the reservation does.
+    let deadline = Instant::now() + ai.time_limit();
     if client.is_closed() {
         ai.release(&hold).await;
         return Err(Problem::internal(anyhow::anyhow!("the client has gone")));
     }
-    match ai.provider().post(asked.operation.path, asked.body).await {
-        Ok(response) => Ok((hold, response)),
+    let begun = timeout_at(deadline, ai.provider().post(asked.operation.path, asked.body)).await;
+    match begun.unwrap_or_else(|_| Err(ProviderError::outlived())) {
+        Ok(response) => Ok((hold, deadline, response)),
         Err(error) => {
             ai.book_failure(&hold, &error).await;
             Err(error.into())
@@ -101,13 +107,14 @@ impl Pump {
         mut self,
         ai: &Ai,
         hold: &Hold,
+        deadline: Instant,
         at_most: Quantities,
         mut upstream: EventStream<S>,
     ) where
         S: Stream<Item = Result<Bytes, E>> + Unpin,
     {
         let passing = self.pass_all_on(&mut upstream, ai.idle);
-        let passed = tokio::time::timeout(ai.time_limit(), passing).await;
+        let passed = timeout_at(deadline, passing).await;
         let end = passed.unwrap_or(Err("the answer took too long"));
         let counted = self.report.and_then(UsageReport::quantities);
         // Booked before the end is passed on: a client that saw the end sees the cost.
