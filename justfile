@@ -24,6 +24,10 @@ fix:
 soak:
     PROPTEST_CASES=20000 cargo test -p quotas -p usage -p kernel -p rate-limit
 
+# What a metered AI call costs over a bare proxy: builds for release, measures, writes docs/load-report.md.
+bench *options:
+    bench/run {{options}}
+
 # Licences, duplicate bans and sources of every dependency (needs cargo-deny).
 deny:
     cargo deny check bans licenses sources
