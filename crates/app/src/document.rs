@@ -21,10 +21,15 @@ pub(crate) fn finish(mut document: OpenApi) -> OpenApi {
         .scheme(HttpAuthScheme::Bearer)
         .description(Some("An access token from `POST /v1/sessions`, or an API key."))
         .build();
+    let operator = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("A token from `POST /admin/v1/sessions`."))
+        .build();
     let shared = ComponentsBuilder::new()
         .schema("Problem", ProblemBody::schema())
         .schema("FieldError", web::FieldError::schema())
         .security_scheme("bearer", SecurityScheme::Http(bearer))
+        .security_scheme("operator", SecurityScheme::Http(operator))
         .build();
     let mut components = document.components.take().unwrap_or_default();
     components.schemas.extend(shared.schemas);

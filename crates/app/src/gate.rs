@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{Method, StatusCode};
-use web::{Access, Caller, Operation, Problem, RateClass};
+use web::{Access, Audience, Caller, Operation, Operator, Problem, RateClass};
 
 /// Finds out what a request is for, from the same list that documents the API.
 #[derive(Clone)]
@@ -45,12 +45,18 @@ pub(crate) async fn find_operation(
 /// A request without an operation reaches no handler: there is only the answer "no such address".
 pub(crate) async fn authorize(request: Request, next: Next) -> Response {
     let access = request.extensions().get::<Access>().copied();
-    let Some(permission) = access.and_then(|access| access.permission) else {
-        return next.run(request).await;
-    };
     let (mut parts, body) = request.into_parts();
-    let caller = <Caller as FromRequestParts<()>>::from_request_parts(&mut parts, &()).await;
-    match caller.and_then(|caller| caller.require(&permission)) {
+    let allowed = match access.map(|access| access.audience) {
+        None | Some(Audience::Anyone) => Ok(()),
+        Some(Audience::Callers(permission)) => {
+            let caller = Caller::from_request_parts(&mut parts, &()).await;
+            caller.and_then(|caller| caller.require(&permission))
+        }
+        Some(Audience::Operators) => {
+            Operator::from_request_parts(&mut parts, &()).await.map(|_| ())
+        }
+    };
+    match allowed {
         Ok(()) => next.run(Request::from_parts(parts, body)).await,
         Err(problem) => problem.into_response(),
     }

@@ -27,6 +27,12 @@ pub enum Error {
     /// Unknown, expired, used, or replaced by a newer one.
     #[error("the link was used before, replaced by a newer one, or is too old")]
     InvalidLink,
+    /// Which of the three is wrong stays our secret.
+    #[error("the e-mail address, the password or the code is wrong")]
+    InvalidFactors,
+    /// The authenticator was not set up, or its clock is wrong.
+    #[error("the code is wrong")]
+    InvalidCode,
     /// The password cannot be chosen.
     #[error("the password {0}")]
     Password(#[from] PasswordRefused),
@@ -65,6 +71,10 @@ impl From<Error> for Problem {
             Error::InvalidLink => {
                 Self::bad_request("invalid_link", detail).action("Ask for a new link.")
             }
+            Error::InvalidFactors => unauthorized("invalid_credentials")
+                .action("Check all three. A code works once, for a minute."),
+            Error::InvalidCode => Self::bad_request("invalid_code", detail)
+                .action("Put the secret into your authenticator first, and check its clock."),
             Error::Password(refused) => refused.into(),
             Error::ApiKeyNotFound => Self::not_found("api_key_not_found", detail),
             Error::Refused(problem) => problem,

@@ -7,7 +7,7 @@ use axum::{
 use tracing::{Span, field::display};
 use web::{Identity, Problem};
 
-use crate::{Auth, Session, api_key, secret, standing::Proof};
+use crate::{Auth, Session, api_key, operators, secret, standing::Proof};
 
 /// Middleware, in front of limits and permissions: finds out who calls, and leaves it as an
 /// [`Identity`] in the request's extensions.
@@ -24,15 +24,26 @@ impl Auth {
     async fn identity(&self, headers: &HeaderMap) -> Identity {
         let mut values = headers.get_all(header::AUTHORIZATION).iter();
         let Some(value) = values.next() else { return Identity::Anonymous };
-        let proof = match (bearer(value), values.next()) {
-            (Some(token), None) => self.proof(token),
-            _ => None,
+        let (Some(token), None) = (bearer(value), values.next()) else {
+            return Identity::Refused(invalid_token());
         };
-        let Some(proof) = proof else { return Identity::Refused(invalid_token()) };
+        if operators::is_well_formed(token) {
+            return self.operator(token).await;
+        }
+        let Some(proof) = self.proof(token) else { return Identity::Refused(invalid_token()) };
         match self.standings.of(proof).await {
             Ok(Some(standing)) => Identity::Known(standing.caller),
             Ok(None) => Identity::Refused(invalid_token()),
             // Not knowing is no reason to send somebody to sign in again.
+            Err(error) => Identity::Refused(Problem::unavailable(error)),
+        }
+    }
+
+    async fn operator(&self, token: &str) -> Identity {
+        let found = operators::find(self.db.pool(), &secret::hash(token), self.clock.now()).await;
+        match found {
+            Ok(Some(operator)) => Identity::Operator(operator),
+            Ok(None) => Identity::Refused(invalid_token()),
             Err(error) => Identity::Refused(Problem::unavailable(error)),
         }
     }

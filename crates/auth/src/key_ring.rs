@@ -1,5 +1,7 @@
+use audit::{Entry, Origin};
 use kernel::{Id, Org, User};
 use secrecy::SecretString;
+use serde_json::json;
 
 use crate::{ApiKey, Auth, Error, NewApiKey, Result, standing::Proof};
 
@@ -10,21 +12,33 @@ impl Auth {
         org: Id<Org>,
         user: Id<User>,
         new: NewApiKey,
+        origin: &Origin,
     ) -> Result<(ApiKey, SecretString)> {
         let now = self.clock.now();
         new.check(now)?;
         let mut tx = self.db.tenant(org).await?;
         let created = ApiKey::create(&mut tx, org, user, new, now).await?;
+        let (key, _) = &created;
+        let after = json!({ "name": key.name, "scopes": key.scopes, "expires_at": key.expires_at });
+        let entry = Entry::new(origin, Some(org), "api_key.created", key.id);
+        entry.after(after).record(&mut tx, now).await?;
         tx.commit().await?;
         tracing::info!(%org, %user, key = %created.0.id, "an API key was made");
         Ok(created)
     }
 
     /// Ends an API key of `org`.
-    pub async fn revoke_api_key(&self, org: Id<Org>, id: Id<kernel::ApiKey>) -> Result<()> {
+    pub async fn revoke_api_key(
+        &self,
+        org: Id<Org>,
+        id: Id<kernel::ApiKey>,
+        origin: &Origin,
+    ) -> Result<()> {
+        let now = self.clock.now();
         let mut tx = self.db.tenant(org).await?;
-        let hash = ApiKey::revoke(&mut tx, org, id, self.clock.now()).await?;
+        let hash = ApiKey::revoke(&mut tx, org, id, now).await?;
         let hash = hash.ok_or(Error::ApiKeyNotFound)?;
+        Entry::new(origin, Some(org), "api_key.revoked", id).record(&mut tx, now).await?;
         tx.commit().await?;
         if let Ok(hash) = hash.try_into() {
             self.standings.forget(Proof::Key(hash)).await;

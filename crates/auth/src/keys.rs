@@ -23,6 +23,8 @@ pub(crate) struct Key {
     pub(crate) public: Jwk,
     /// Derives refresh tokens from their predecessors.
     pub(crate) rotation: [u8; 32],
+    /// Encrypts operators' second factors.
+    pub(crate) sealing: [u8; 32],
 }
 
 /// A public key (RFC 8037).
@@ -75,6 +77,7 @@ impl Key {
             header,
             public: jwk,
             rotation: secret::derive(from, "slipway refresh tokens"),
+            sealing: secret::derive(from, "slipway second factors"),
         })
     }
 }

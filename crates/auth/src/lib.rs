@@ -10,7 +10,7 @@ mod key_ring;
 mod keys;
 mod lifetimes;
 mod limits;
-mod operator;
+mod operators;
 mod org;
 mod pages;
 mod password;
@@ -20,6 +20,7 @@ mod purge;
 mod refresh_token;
 mod registration;
 mod routes;
+mod sealed;
 mod secret;
 mod session;
 mod sign_in;
@@ -43,7 +44,7 @@ pub use api_key::{ApiKey, NewApiKey};
 pub use config::Config;
 pub use error::{Error, Result};
 pub use identify::identify;
-pub use operator::Operator;
+pub use operators::{Enrolled, Enrolment, OperatorToken};
 pub use password_policy::PasswordRefused;
 pub use registration::{Registered, Registration};
 pub use session::{Device, Session};
@@ -118,7 +119,7 @@ impl Auth {
 /// What identity adds to the application. The layer that finds out who calls is [`identify`].
 pub fn module(auth: Auth) -> Module {
     Module {
-        routes: routes::routes().with_state(auth.clone()),
+        routes: routes::routes().merge(operators::routes::routes()).with_state(auth.clone()),
         jobs: Registry::default()
             .with::<verification::SendVerification>(auth.clone())
             .with::<password_reset::SendPasswordReset>(auth.clone())

@@ -19,6 +19,12 @@ pub(crate) const SESSION: TimeDelta = TimeDelta::days(90);
 /// After it was replaced, a refresh token gives its successor again, however far that one got.
 pub(crate) const REFRESH_REPEAT: TimeDelta = TimeDelta::seconds(10);
 
+/// An operator's session, however much it is used.
+pub(crate) const OPERATOR_SESSION: TimeDelta = TimeDelta::hours(8);
+
+/// An operator's invitation to choose a password and a second factor.
+pub(crate) const OPERATOR_ENROLMENT: TimeDelta = TimeDelta::hours(24);
+
 /// The link that confirms an address.
 pub(crate) const VERIFICATION: TimeDelta = TimeDelta::hours(24);
 

@@ -20,7 +20,7 @@ impl Subject {
     /// many accounts as many times the attempts.
     pub(crate) fn of(access: Access, request: &Extensions) -> (Self, Tier) {
         match request.get() {
-            Some(Identity::Known(caller)) if access.permission.is_some() => {
+            Some(Identity::Known(caller)) if access.permission().is_some() => {
                 (Self::from(caller), caller.tier)
             }
             _ => {

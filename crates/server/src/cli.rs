@@ -6,7 +6,7 @@ use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
     Settings,
-    commands::{migrate, openapi, seed, serve, tour},
+    commands::{migrate, openapi, operator, seed, serve, tour},
     output,
 };
 
@@ -48,6 +48,9 @@ pub enum Action {
     Migrate(migrate::Action),
     /// Fill in demo data: an org on every plan, an operator. Refused in production.
     Seed(seed::Options),
+    /// Manage the people who run the product.
+    #[command(subcommand)]
+    Operator(operator::Action),
     /// Play the product's whole story over HTTP, step by step.
     Tour(tour::Options),
     /// Print the API's description (OpenAPI 3.1).
@@ -93,6 +96,7 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Action::Worker => Box::pin(serve::worker(settings)).await,
         Action::Migrate(action) => migrate::run(settings, action).await,
         Action::Seed(options) => seed::run(settings, options).await,
+        Action::Operator(action) => operator::run(settings, action).await,
         Action::Tour(options) => tour::run(settings, options).await,
         Action::Openapi => openapi::run(settings),
         Action::EnvExample => {

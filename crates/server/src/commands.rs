@@ -2,6 +2,7 @@
 
 pub mod migrate;
 pub mod openapi;
+pub mod operator;
 pub mod seed;
 pub mod serve;
 pub mod tour;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 
 /// The tables that are partitioned by month.
-const TABLES: [&str; 2] = ["emails", "usage_records"];
+const TABLES: [&str; 3] = ["audit_events", "emails", "usage_records"];
 /// For how many months after this one there is room.
 const AHEAD: u32 = 2;
 

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use admin::Admin;
 use ai::Ai;
 use app::App;
 use auth::Auth;
@@ -70,8 +71,9 @@ impl Product {
             Billing::new(db.clone(), clock.clone(), catalogue.clone(), &settings.billing, url)?;
         let projects = Projects { db: db.clone(), clock: clock.clone() };
 
-        let app = app::assemble([
+        let app = app::assemble(vec![
             rate_limit::module(limits),
+            audit::module(db.clone()),
             email::module(mailer),
             storage::module(storage),
             usage::module(usage),
@@ -80,6 +82,7 @@ impl Product {
             ai::module(ai.clone()),
             billing::module(billing),
             projects::module(projects),
+            admin::module(Admin { db: db.clone(), clock: clock.clone() }),
             database::module(db.pool().clone()),
             partitions::module(db.clone(), clock.clone()),
         ]);

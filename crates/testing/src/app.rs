@@ -13,6 +13,7 @@ use simulators::{ai::Ai, mailbox::Mailbox, stripe, stripe::Stripe};
 use sqlx::postgres::PgConnectOptions;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use totp_rs::Totp;
 use uuid::Uuid;
 
 use crate::{Client, Database, PASSWORD};
@@ -137,6 +138,29 @@ impl TestApp {
         client.user = Some(registered.user);
         client.org = Some(registered.org);
         client
+    }
+
+    /// One of the people who run the product, signed in with both factors.
+    pub async fn operator(&self) -> Client {
+        let email = format!("{}@example.com", Uuid::now_v7().simple());
+        let mut db = self.db.pool().acquire().await.expect("a connection");
+        let email = email.parse().expect("an address");
+        let invitation = self.auth.invite_operator(&mut db, &email).await.expect("invite");
+        let mut client = self.anonymous();
+        let chosen = json!({ "token": invitation, "password": PASSWORD });
+        let enrolment = client.post("/admin/v1/enrolments", chosen).await.ok();
+        let totp = enrolment["totp_url"].as_str().expect("a second factor");
+        let proof = json!({ "token": invitation, "code": self.totp_code(totp) });
+        let enrolled = client.post("/admin/v1/enrolment-proofs", proof).await.ok();
+        client.token = enrolled["token"].as_str().map(str::to_owned);
+        client.email = email.to_string();
+        client
+    }
+
+    /// What an authenticator that scanned `url` shows now.
+    pub fn totp_code(&self, url: &str) -> String {
+        let time = u64::try_from(self.clock.now().timestamp()).expect("after 1970");
+        Totp::from_url(url).expect("a second factor").generate(time).to_string()
     }
 
     /// Runs every job that is due, and those that they queue, until none is. Failures are shown if

@@ -67,11 +67,22 @@ pub enum RateClass {
     Unlimited,
 }
 
+/// Whom an operation is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Anybody, without signing in.
+    Anyone,
+    /// Customers, people and programs, with a permission in their org.
+    Callers(Permission),
+    /// The people who run the product.
+    Operators,
+}
+
 /// Who may call an operation, and how often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access {
-    /// `None`: anybody, without signing in.
-    pub permission: Option<Permission>,
+    /// Who may.
+    pub audience: Audience,
     /// The limit that applies.
     pub class: RateClass,
 }
@@ -79,12 +90,25 @@ pub struct Access {
 impl Access {
     /// Only callers with `permission`.
     pub const fn to(permission: Permission) -> Self {
-        Self { permission: Some(permission), class: RateClass::Api }
+        Self { audience: Audience::Callers(permission), class: RateClass::Api }
     }
 
     /// Anybody. The one way to open an operation; a test lists all that use it.
     pub const fn public() -> Self {
-        Self { permission: None, class: RateClass::Api }
+        Self { audience: Audience::Anyone, class: RateClass::Api }
+    }
+
+    /// Only the people who run the product.
+    pub const fn operators() -> Self {
+        Self { audience: Audience::Operators, class: RateClass::Api }
+    }
+
+    /// What a caller needs, if callers it is for.
+    pub const fn permission(&self) -> Option<&Permission> {
+        match &self.audience {
+            Audience::Callers(permission) => Some(permission),
+            Audience::Anyone | Audience::Operators => None,
+        }
     }
 
     /// Counts against `class` instead of [`RateClass::Api`].

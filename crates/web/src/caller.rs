@@ -23,6 +23,15 @@ pub struct Caller {
     pub credential: Credential,
 }
 
+/// One of the people who run the product, signed in with a second factor. Never a customer.
+#[derive(Clone, Copy, Debug)]
+pub struct Operator {
+    /// Identifies them.
+    pub id: Id<Operator>,
+    /// The session whose token was sent.
+    pub session: Uuid,
+}
+
 /// How a caller proved who they are.
 #[derive(Clone, Debug)]
 pub enum Credential {
@@ -155,6 +164,8 @@ pub enum Identity {
     Anonymous,
     /// They were, and hold.
     Known(Caller),
+    /// They are those of one of the people who run the product.
+    Operator(Operator),
     /// They were, and do not hold, or could not be checked.
     Refused(Problem),
 }
@@ -165,6 +176,22 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
         match parts.extensions.get::<Identity>() {
             Some(Identity::Known(caller)) => Ok(caller.clone()),
+            Some(Identity::Operator(_)) => Err(Problem::forbidden("this is for customers")
+                .action("Use the token of a customer's session, or an API key.")),
+            Some(Identity::Refused(problem)) => Err(problem.clone()),
+            Some(Identity::Anonymous) | None => Err(Problem::unauthenticated()),
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Operator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        match parts.extensions.get::<Identity>() {
+            Some(Identity::Operator(operator)) => Ok(*operator),
+            Some(Identity::Known(_)) => Err(Problem::forbidden("this is for operators")
+                .action("Sign in as an operator; a customer's account cannot become one.")),
             Some(Identity::Refused(problem)) => Err(problem.clone()),
             Some(Identity::Anonymous) | None => Err(Problem::unauthenticated()),
         }

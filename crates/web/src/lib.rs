@@ -12,8 +12,8 @@ mod problem_layer;
 mod request_id;
 mod routes;
 
-pub use access::{Access, Permission, RateClass};
-pub use caller::{Caller, Credential, Identity, Role, Scopes, Tier};
+pub use access::{Access, Audience, Permission, RateClass};
+pub use caller::{Caller, Credential, Identity, Operator, Role, Scopes, Tier};
 pub use client_ip::{ClientIp, TrustedProxies};
 pub use etag::{Etag, IfMatch};
 pub use extract::{Html, Json, Path, Query, RawJson};

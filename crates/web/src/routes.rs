@@ -6,7 +6,7 @@ use utoipa::openapi::{
 };
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
-use crate::Access;
+use crate::{Access, Audience};
 
 /// Routes together with their documentation and who may use them.
 ///
@@ -93,11 +93,13 @@ fn declare(access: Access, paths: &mut Paths) -> Vec<Operation> {
 fn document(access: Access, operation: &mut Documented) {
     let mut extensions = ExtensionsBuilder::new()
         .add("x-rate-limit", serde_json::to_value(access.class).unwrap_or_default());
-    if let Some(permission) = access.permission {
+    operation.security = Some(match access.audience {
+        Audience::Anyone => Vec::new(),
+        Audience::Callers(_) => vec![SecurityRequirement::new("bearer", [""; 0])],
+        Audience::Operators => vec![SecurityRequirement::new("operator", [""; 0])],
+    });
+    if let Some(permission) = access.permission() {
         extensions = extensions.add("x-permission", permission.name);
-        operation.security = Some(vec![SecurityRequirement::new("bearer", [""; 0])]);
-    } else {
-        operation.security = Some(Vec::new());
     }
     operation.extensions.get_or_insert_default().merge(extensions.build());
     let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();

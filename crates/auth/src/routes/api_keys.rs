@@ -1,3 +1,4 @@
+use audit::Origin;
 use axum::{extract::State, http::StatusCode};
 use chrono::{DateTime, Utc};
 use kernel::Id;
@@ -61,11 +62,12 @@ async fn list_api_keys(
 async fn create_api_key(
     State(auth): State<Auth>,
     caller: Caller,
+    origin: Origin,
     Json(input): Json<ApiKeyInput>,
 ) -> web::Result<(StatusCode, Json<CreatedApiKey>)> {
     let scopes = input.scopes.unwrap_or_else(|| vec!["*".to_owned()]);
     let new = NewApiKey { name: input.name, scopes, expires_at: input.expires_at };
-    let (key, secret) = auth.create_api_key(caller.org, caller.user, new).await?;
+    let (key, secret) = auth.create_api_key(caller.org, caller.user, new, &origin).await?;
     let secret = secret.expose_secret().to_owned();
     Ok((StatusCode::CREATED, Json(CreatedApiKey { key, secret })))
 }
@@ -77,8 +79,9 @@ async fn create_api_key(
 async fn revoke_api_key(
     State(auth): State<Auth>,
     caller: Caller,
+    origin: Origin,
     Path(id): Path<Id<kernel::ApiKey>>,
 ) -> web::Result<StatusCode> {
-    auth.revoke_api_key(caller.org, id).await?;
+    auth.revoke_api_key(caller.org, id, &origin).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -121,17 +121,3 @@ async fn the_published_keys_verify_our_tokens() {
     assert_eq!(claims["sub"], json!(owner.user()));
     assert_eq!((&claims["org"], &claims["role"]), (&json!(owner.org()), &json!("owner")));
 }
-
-#[tokio::test]
-async fn an_operator_is_made_once_and_is_no_user() {
-    let app = TestApp::start().await;
-    let mut db = app.db.pool().acquire().await.unwrap();
-    let (email, password) = ("root@example.com".parse().unwrap(), testing::PASSWORD.into());
-
-    let first = app.auth.create_operator(&mut db, &email, &password).await.unwrap();
-    let second = app.auth.create_operator(&mut db, &email, &password).await.unwrap();
-
-    assert_eq!(first.id, second.id);
-    let reply = crate::sign_in(&app, "root@example.com", testing::PASSWORD).await;
-    assert_eq!(reply.problem(), (401, "invalid_credentials".into()));
-}

@@ -3,6 +3,7 @@
 mod access;
 mod api_keys;
 mod limits;
+mod operators;
 mod passwords;
 mod registration;
 mod sessions;

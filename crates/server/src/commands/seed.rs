@@ -1,6 +1,7 @@
 //! `slipway seed`.
 
 use anyhow::{Context, ensure};
+use audit::Origin;
 use auth::{Name, NewApiKey, Registration};
 use kernel::{Clock, Id, Org};
 use secrecy::ExposeSecret;
@@ -51,7 +52,7 @@ pub async fn run(settings: Settings, options: Options) -> anyhow::Result<()> {
     }
     let mut connection = pool.acquire().await?;
     let operator = OPERATOR.parse()?;
-    product.auth.create_operator(&mut connection, &operator, &PASSWORD.into()).await?;
+    let invitation = product.auth.invite_operator(&mut connection, &operator).await?;
     drop(connection);
 
     let base_url = settings.public_url();
@@ -59,7 +60,7 @@ pub async fn run(settings: Settings, options: Options) -> anyhow::Result<()> {
     let report = json!({
         "base_url": base_url.as_str().trim_end_matches('/'),
         "orgs": orgs,
-        "operator": { "email": OPERATOR, "password": PASSWORD },
+        "operator": { "email": OPERATOR, "invitation": invitation },
         "simulators": { "stripe": beside(10), "ai": beside(20), "mailbox": beside(30) },
     });
     if options.json {
@@ -88,7 +89,8 @@ async fn seed_org(product: &Product, plan: &str) -> anyhow::Result<Seeded> {
     quotas::entitle(&mut tx, registered.org, &plan.entitlement(), now).await?;
     tx.commit().await?;
     let key = NewApiKey { name: "seed".into(), scopes: vec!["*".into()], expires_at: None };
-    let (_, secret) = product.auth.create_api_key(registered.org, registered.user, key).await?;
+    let (_, secret) =
+        product.auth.create_api_key(registered.org, registered.user, key, &Origin::SYSTEM).await?;
     let api_key = secret.expose_secret().to_owned();
     Ok(Seeded { id: registered.org, email, password: PASSWORD, api_key })
 }

@@ -1,0 +1,31 @@
+//! What the people who run the product can see and do. Every route is for operators only, and
+//! everything that changes something is written into the audit log.
+
+mod audit_log;
+mod grants;
+mod invariants;
+mod orgs;
+
+use app::Module;
+use db::Db;
+use kernel::Clock;
+use web::Routes;
+
+/// What this feature needs.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// Everything is seen across orgs, as the owner.
+    pub db: Db,
+    /// What time it is.
+    pub clock: Clock,
+}
+
+/// Administration as a part of the product.
+pub fn module(admin: Admin) -> Module {
+    let routes = Routes::new()
+        .merge(invariants::routes())
+        .merge(orgs::routes())
+        .merge(grants::routes())
+        .merge(audit_log::routes());
+    Module { routes: routes.with_state(admin), ..Module::default() }
+}

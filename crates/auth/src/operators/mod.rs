@@ -1,0 +1,14 @@
+//! The people who run the product: accounts of their own, never a flag on a customer's, and never
+//! without a second factor.
+
+mod account;
+mod enrolment;
+mod recovery_code;
+pub(crate) mod routes;
+mod second_factor;
+mod session;
+mod sign_in;
+
+pub use enrolment::{Enrolled, Enrolment};
+pub(crate) use session::{find, is_well_formed};
+pub use sign_in::OperatorToken;

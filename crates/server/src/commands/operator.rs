@@ -1,0 +1,41 @@
+//! `slipway operator`.
+
+use clap::Subcommand;
+use kernel::{Clock, EmailAddress};
+
+use crate::{Product, Settings, database_address, output, prepare_database};
+
+/// What to do with the people who run the product.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Action {
+    /// Invite somebody to be an operator, or an operator who lost a factor to choose both anew.
+    Invite {
+        /// Where they are reached; the invitation is printed, not mailed.
+        email: EmailAddress,
+    },
+}
+
+/// Does it.
+pub async fn run(settings: Settings, action: Action) -> anyhow::Result<()> {
+    let Action::Invite { email } = action;
+    #[cfg(feature = "simulators")]
+    let development = crate::Development::database_only(&settings).await?;
+    #[cfg(feature = "simulators")]
+    let embedded = development.database();
+    #[cfg(not(feature = "simulators"))]
+    let embedded = None;
+    let pool = settings.db.pool(database_address(&settings, embedded)?);
+    prepare_database(&pool, Clock::System.now()).await?;
+    let url = settings.public_url();
+    let product = Product::compose(&settings.for_nobody(), pool.clone(), Clock::System)?;
+    let mut tx = product.db.begin().await?;
+    let token = product.auth.invite_operator(&mut tx, &email).await?;
+    tx.commit().await?;
+    output::line(&format!("{email} is invited for 24 hours. The invitation, shown only now:"));
+    output::line(&token);
+    output::line(&format!("Take it up at {url}admin/v1/enrolments (see docs/operators.md)."));
+    pool.close().await;
+    #[cfg(feature = "simulators")]
+    development.stop().await?;
+    Ok(())
+}
