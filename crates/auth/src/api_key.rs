@@ -38,7 +38,7 @@ pub struct ApiKey {
     pub created_at: DateTime<Utc>,
     /// When it stops working; absent: never by itself.
     pub expires_at: Option<DateTime<Utc>>,
-    /// When it was last used, to within a minute.
+    /// When it was last used, to within two minutes.
     pub last_used_at: Option<DateTime<Utc>>,
 }
 
@@ -138,23 +138,23 @@ impl ApiKey {
         .await
     }
 
-    /// Ends a key of `org`; returns its hash, or `None` if there is no such key.
+    /// Ends a key of `org`; answers whether there is one.
     pub(crate) async fn revoke(
         db: &mut PgConnection,
         org: Id<Org>,
         id: Id<kernel::ApiKey>,
         now: DateTime<Utc>,
-    ) -> sqlx::Result<Option<Vec<u8>>> {
-        sqlx::query_scalar!(
+    ) -> sqlx::Result<bool> {
+        let revoked = sqlx::query!(
             "update api_keys set revoked_at = $3
-             where id = $2 and org_id = $1 and revoked_at is null
-             returning hash",
+             where id = $2 and org_id = $1 and revoked_at is null",
             org as _,
             id as _,
             now,
         )
-        .fetch_optional(db)
-        .await
+        .execute(db)
+        .await?;
+        Ok(revoked.rows_affected() == 1)
     }
 
     /// Notes a use, at most once a minute.

@@ -58,9 +58,9 @@ impl Auth {
     }
 
     /// Makes the end of sessions known at once, on this instance.
-    pub(crate) async fn forget(&self, sessions: impl IntoIterator<Item = kernel::Id<Session>>) {
+    pub(crate) fn forget(&self, sessions: impl IntoIterator<Item = kernel::Id<Session>>) {
         for session in sessions {
-            self.standings.forget(Proof::Session(session)).await;
+            self.db.changes().note(session);
         }
     }
 }

@@ -3,7 +3,7 @@ use kernel::{Id, Org, User};
 use secrecy::SecretString;
 use serde_json::json;
 
-use crate::{ApiKey, Auth, Error, NewApiKey, Result, standing::Proof};
+use crate::{ApiKey, Auth, Error, NewApiKey, Result};
 
 impl Auth {
     /// Makes an API key for `org` with the rights of `user`. The secret cannot be had again.
@@ -36,13 +36,12 @@ impl Auth {
     ) -> Result<()> {
         let now = self.clock.now();
         let mut tx = self.db.tenant(org).await?;
-        let hash = ApiKey::revoke(&mut tx, org, id, now).await?;
-        let hash = hash.ok_or(Error::ApiKeyNotFound)?;
+        if !ApiKey::revoke(&mut tx, org, id, now).await? {
+            return Err(Error::ApiKeyNotFound);
+        }
         Entry::new(origin, Some(org), "api_key.revoked", id).record(&mut tx, now).await?;
         tx.commit().await?;
-        if let Ok(hash) = hash.try_into() {
-            self.standings.forget(Proof::Key(hash)).await;
-        }
+        self.db.changes().note(id);
         tracing::info!(%org, key = %id, "an API key was revoked");
         Ok(())
     }

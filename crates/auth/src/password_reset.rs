@@ -79,7 +79,7 @@ impl Auth {
         EmailToken::void_all(&mut tx, user.id).await?;
         let ended = Session::revoke_all(&mut tx, user.id, now).await?;
         tx.commit().await?;
-        self.forget(ended).await;
+        self.forget(ended);
         tracing::info!(user = %user.id, %ip, "chose a new password");
         Ok(())
     }

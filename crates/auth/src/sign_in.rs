@@ -111,7 +111,7 @@ impl Auth {
             Rotation::Reused => {
                 Session::revoke(&mut *tx, session.id, now).await?;
                 tx.commit().await?;
-                self.forget([session.id]).await;
+                self.forget([session.id]);
                 let (user, session) = (session.user, session.id);
                 tracing::warn!(%user, %session, "a refresh token was used twice; session ended");
                 Err(Error::RefreshTokenReused)
@@ -122,7 +122,7 @@ impl Auth {
     /// Ends a session: its tokens are worth nothing from now on.
     pub async fn sign_out(&self, session: Id<Session>) -> Result<()> {
         Session::revoke(self.db.pool(), session, self.clock.now()).await?;
-        self.forget([session]).await;
+        self.forget([session]);
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use db::Db;
+use db::{Db, Mark, Subject};
 use kernel::{Clock, Id, Org, User};
 use moka::future::Cache;
 use quotas::Entitlement;
@@ -9,8 +9,8 @@ use web::{Caller, Credential, Role, Scopes, Tier};
 
 use crate::{ApiKey, Session};
 
-/// How long a change of role, plan, account, session or key may go unnoticed.
-const STALENESS: Duration = Duration::from_secs(1);
+/// How long what nobody asks for is kept. Whether it may be used is another question.
+const IDLE: Duration = Duration::from_mins(1);
 const CAPACITY: u64 = 100_000;
 
 /// What a caller proved to have.
@@ -28,36 +28,74 @@ pub(crate) struct Standing {
     pub(crate) expires_at: Option<DateTime<Utc>>,
 }
 
+impl Standing {
+    fn holds_at(&self, now: DateTime<Utc>) -> bool {
+        self.expires_at.is_none_or(|end| end > now)
+    }
+
+    /// Whose changes can change it.
+    fn subjects(&self) -> [Subject; 3] {
+        let credential = match &self.caller.credential {
+            Credential::Session(id) => Subject::from(*id),
+            Credential::Key { id, .. } => Subject::from(*id),
+        };
+        [credential, self.caller.user.into(), self.caller.org.into()]
+    }
+}
+
+/// What a proof was worth when it was looked up.
+#[derive(Clone)]
+struct Known {
+    since: Mark,
+    standing: Option<Standing>,
+}
+
 /// What every proof is worth, as of a second ago at most.
 #[derive(Clone)]
 pub(crate) struct Standings {
     db: Db,
     clock: Clock,
-    cache: Cache<Proof, Option<Standing>>,
+    cache: Cache<Proof, Known>,
 }
 
 impl Standings {
     pub(crate) fn new(db: Db, clock: Clock) -> Self {
-        let cache = Cache::builder().max_capacity(CAPACITY).time_to_live(STALENESS).build();
+        let cache = Cache::builder().max_capacity(CAPACITY).time_to_live(IDLE).build();
         Self { db, clock, cache }
     }
 
     /// Many requests with one proof ask the database once. A failure is not remembered.
     pub(crate) async fn of(&self, proof: Proof) -> Result<Option<Standing>, Arc<sqlx::Error>> {
-        let load = async {
-            match proof {
-                Proof::Session(id) => self.of_session(id).await,
-                Proof::Key(hash) => self.of_key(hash).await,
-            }
+        let mut known = self.cache.get(&proof).await;
+        if known.as_ref().is_some_and(|known| !self.is_current(known)) {
+            self.cache.invalidate(&proof).await;
+            known = None;
+        }
+        let known = match known {
+            Some(known) => known,
+            None => self.cache.try_get_with(proof, self.look_up(proof)).await?,
         };
-        let standing = self.cache.try_get_with(proof, load).await?;
         let now = self.clock.now();
-        Ok(standing.filter(|standing| standing.expires_at.is_none_or(|end| end > now)))
+        Ok(known.standing.filter(|standing| standing.holds_at(now)))
     }
 
-    /// Makes a change known at once, on this instance.
-    pub(crate) async fn forget(&self, proof: Proof) {
-        self.cache.invalidate(&proof).await;
+    /// What is worth nothing is nobody's, so nobody says when it changes; and what has expired may
+    /// have been extended.
+    fn is_current(&self, known: &Known) -> bool {
+        let holds = |standing: &&Standing| standing.holds_at(self.clock.now());
+        match known.standing.as_ref().filter(holds) {
+            Some(standing) => self.db.changes().is_current(known.since, standing.subjects()),
+            None => self.db.changes().is_recent(known.since),
+        }
+    }
+
+    async fn look_up(&self, proof: Proof) -> sqlx::Result<Known> {
+        let since = self.db.changes().mark();
+        let standing = match proof {
+            Proof::Session(id) => self.of_session(id).await?,
+            Proof::Key(hash) => self.of_key(hash).await?,
+        };
+        Ok(Known { since, standing })
     }
 
     async fn of_session(&self, id: Id<Session>) -> sqlx::Result<Option<Standing>> {

@@ -15,7 +15,7 @@ pub struct Config {
     #[arg(long, env, hide_env_values = true)]
     pub database_url: Option<SecretString>,
 
-    /// A direct connection for migrations, where `DATABASE_URL` is a transaction pooler.
+    /// A direct connection for migrations and LISTEN, where `DATABASE_URL` is a transaction pooler.
     #[arg(long, env, hide_env_values = true)]
     pub database_direct_url: Option<SecretString>,
 
@@ -68,6 +68,13 @@ impl Config {
     /// since building an index takes as long as it takes.
     pub fn migration_pool(&self, address: PgConnectOptions) -> PgPool {
         let address = self.direct_address().unwrap_or(address).application_name("slipway migrate");
+        PgPoolOptions::new().max_connections(2).connect_lazy_with(address)
+    }
+
+    /// A pool for hearing of changes: past any transaction pooler, which forgets who listens.
+    pub fn listening_pool(&self, address: PgConnectOptions) -> PgPool {
+        let address = self.direct_address().unwrap_or(address).application_name("slipway listen");
+        // One listens, the other sends the signs of life.
         PgPoolOptions::new().max_connections(2).connect_lazy_with(address)
     }
 

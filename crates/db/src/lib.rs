@@ -1,7 +1,9 @@
-//! The pool, the migrations, tenant transactions, and naming what a write ran into.
+//! The pool, the migrations, tenant transactions, what changed elsewhere, and naming what a write ran into.
 
+mod changes;
 mod config;
 mod error;
+mod listener;
 mod migrations;
 mod partitions;
 mod roles;
@@ -9,8 +11,10 @@ mod roles;
 use kernel::{Id, Org};
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
 
+pub use changes::{Changes, Mark, Subject};
 pub use config::Config;
 pub use error::{is_conflict, is_outage, violated_constraint};
+pub use listener::listen;
 pub use migrations::{MIGRATOR, MigrationStatus, migrate_down, migrate_up, migration_status};
 pub use partitions::create_partitions;
 pub use roles::{RoleError, create_tenant_role};
@@ -27,17 +31,23 @@ pub type Tx = Transaction<'static, Postgres>;
 #[derive(Clone, Debug)]
 pub struct Db {
     pool: PgPool,
+    changes: Changes,
 }
 
 impl Db {
     /// Access through `pool`.
     pub fn new(pool: PgPool) -> Self {
-        Self { pool }
+        Self { pool, changes: Changes::default() }
     }
 
     /// The owner's connections.
     pub fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    /// What caches ask whether they are out of date. [`listen`] keeps it up to date.
+    pub fn changes(&self) -> &Changes {
+        &self.changes
     }
 
     /// Begins a transaction as the owner.

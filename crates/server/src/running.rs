@@ -48,6 +48,7 @@ impl Running {
             prepare_database(&pool, clock.now()).await?;
             pool.close().await;
         }
+        let listening = settings.db.listening_pool(database.clone());
         let pool = settings.db.pool(database);
         let product = Product::compose(&settings, pool.clone(), clock)?;
         product.quotas.set_platform_budget(&settings.quotas).await?;
@@ -57,6 +58,9 @@ impl Running {
         let (ai, health) = (product.ai.clone(), product.health.clone());
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
+        let listen = db::listen(product.db.changes().clone(), listening);
+        let listen = stop.clone().run_until_cancelled_owned(listen);
+        tasks.spawn(async move { listen.await.map_or(Ok(()), |never| match never {}) });
         work(&mut tasks, &settings, &product, &pool, &stop);
         if let Some(listener) = listener {
             tasks.spawn(serve(listener, product.into_router(), stop.clone()));

@@ -1,7 +1,11 @@
 //! Two copies of the program over one Postgres.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
+use db::Changes;
 use futures::future::join_all;
 use rate_limit::Switch;
 use serde_json::json;
@@ -9,16 +13,19 @@ use server::Product;
 use testing::{Client, TestApp};
 use tokio::net::TcpListener;
 
-/// Another instance over the database of `app`.
-async fn second(app: &TestApp) -> String {
+/// Another instance over the database of `app`, which hears of changes as the real program does.
+async fn second(app: &TestApp) -> (String, Changes) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let address = app.database_options();
     let pool = app.settings.db.pool(address);
     let product = Product::compose(&app.settings, pool, app.clock.clone()).unwrap();
+    let listening = app.settings.db.listening_pool(app.database_options());
+    tokio::spawn(db::listen(product.db.changes().clone(), listening));
+    let changes = product.db.changes().clone();
     let service = product.into_router().into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, service).await });
-    url
+    (url, changes)
 }
 
 fn chat() -> serde_json::Value {
@@ -33,7 +40,7 @@ fn chat() -> serde_json::Value {
 async fn they_share_the_plans_quota() {
     let app = TestApp::start().await;
     let owner = app.owner().await;
-    let other = owner.at(&second(&app).await);
+    let other = owner.at(&second(&app).await.0);
 
     let both: Vec<&Client> = [&owner, &other].into_iter().cycle().take(40).collect();
     let replies = join_all(both.iter().map(|it| it.post("/v1/chat/completions", chat()))).await;
@@ -46,7 +53,7 @@ async fn they_share_the_plans_quota() {
 async fn they_share_the_limit_of_attempts_to_sign_in() {
     let app = TestApp::start_with(|settings| settings.rate_limit.rate_limits = Switch::On).await;
     let email = "victim@example.com";
-    let (one, other) = (app.anonymous(), app.anonymous().at(&second(&app).await));
+    let (one, other) = (app.anonymous(), app.anonymous().at(&second(&app).await.0));
 
     let attempts = [&one, &other].into_iter().cycle().take(16);
     let guess = json!({ "email": email, "password": "wrong horse battery staple" });
@@ -56,4 +63,73 @@ async fn they_share_the_limit_of_attempts_to_sign_in() {
     let guessed = replies.iter().filter(|it| it.status == 401).count();
     assert_eq!(guessed, 5, "five a minute per account and address, on both together");
     assert!(replies.iter().all(|it| it.status == 401 || it.status == 429));
+}
+
+/// Asks until it is so, for a second: that is how long a change may go unnoticed elsewhere.
+async fn within_a_second(what: &str, so: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(1);
+    while !so().await {
+        assert!(Instant::now() < deadline, "{what} takes more than a second");
+    }
+}
+
+async fn hears(changes: &Changes) {
+    tokio::time::timeout(Duration::from_secs(20), async {
+        while !changes.are_heard() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("the instance hears of changes");
+}
+
+/// Makes an API key, as `owner`.
+async fn key_of(owner: &Client) -> (String, Client) {
+    let key = owner.post("/v1/api-keys", json!({ "name": "CI", "scopes": ["*"] })).await.ok();
+    let program = owner.with_key(key["secret"].as_str().unwrap());
+    (key["id"].as_str().unwrap().to_owned(), program)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_revoked_here_is_refused_there_within_a_second() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let (url, changes) = second(&app).await;
+    hears(&changes).await;
+    let (id, program) = key_of(&owner).await;
+    let there = program.at(&url);
+    there.get("/v1/me").await.ok();
+    there.get("/v1/me").await.ok();
+
+    owner.delete(&format!("/v1/api-keys/{id}")).await;
+
+    within_a_second("the key's end", async || there.get("/v1/me").await.status == 401).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_happens_while_an_instance_hears_nothing_holds_there_within_a_second_too() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let (url, changes) = second(&app).await;
+    hears(&changes).await;
+    let there = owner.at(&url);
+    there.get("/v1/me").await.ok();
+
+    // Its connection ends and the change is made before it can have another.
+    let deaf = "with ended as (
+                    select pg_terminate_backend(pid, 1000) from pg_stat_activity
+                    where application_name = 'slipway listen' and datname = current_database())
+                select count(*) from ended";
+    let deaf: i64 = sqlx::query_scalar(deaf).fetch_one(app.db.pool()).await.unwrap();
+    assert!(deaf > 0);
+    let change = "update memberships set role = 'viewer'";
+    sqlx::query(change).execute(app.db.pool()).await.unwrap();
+
+    let is_viewer = async || there.get("/v1/me").await.body["role"] == "viewer";
+    within_a_second("the new role", is_viewer).await;
+    hears(&changes).await;
+    let change = "update memberships set role = 'admin'";
+    sqlx::query(change).execute(app.db.pool()).await.unwrap();
+    let is_admin = async || there.get("/v1/me").await.body["role"] == "admin";
+    within_a_second("the next role", is_admin).await;
 }

@@ -1,0 +1,10 @@
+drop trigger announce_start on entitlements;
+drop trigger announce_change on entitlements;
+drop trigger announce_end on sessions;
+drop trigger announce_change on sessions;
+drop trigger announce_end on api_keys;
+drop trigger announce_change on api_keys;
+drop trigger announce_change on memberships;
+drop trigger announce_end on users;
+drop trigger announce_change on users;
+drop function announce_change;
