@@ -1,8 +1,7 @@
 use axum::{
     Extension,
-    body::Bytes,
     extract::{DefaultBodyLimit, State},
-    http::header,
+    http::{HeaderName, header},
     response::{IntoResponse, Response},
 };
 use usage::ModelKind;
@@ -11,8 +10,9 @@ use web::{Access, Caller, Permission, RateClass, RawJson, RequestId, Routes};
 
 use crate::{
     Ai,
+    asked::{Asked, Candidate, Operation},
     error::ApiResult,
-    gateway::{Asked, Operation},
+    gateway::{Completed, Server},
     request::{Chat, ChatRequest},
     stream,
 };
@@ -21,6 +21,11 @@ pub(crate) const INVOKE: Permission = Permission::write("ai:invoke");
 
 /// Prompts may carry images.
 pub(crate) const BODY_LIMIT: usize = 20 * 1024 * 1024;
+
+const MODEL: HeaderName = HeaderName::from_static("x-slipway-model");
+const PROVIDER: HeaderName = HeaderName::from_static("x-slipway-provider");
+const COST: HeaderName = HeaderName::from_static("x-slipway-cost-nano-usd");
+const CREDITS: HeaderName = HeaderName::from_static("x-slipway-credits");
 
 const CHAT: Operation =
     Operation { name: "chat", path: "/chat/completions", kind: ModelKind::Chat };
@@ -42,20 +47,30 @@ async fn create_chat_completion(
     request_id: Option<Extension<RequestId>>,
     body: RawJson,
 ) -> ApiResult {
-    let chat = Chat::read(&body)?;
+    let chat = Chat::read(body)?;
     let model = ai.model(&chat.request.model, CHAT).await?;
-    let (at_most, streamed, wants_usage) =
-        (chat.at_most(&model)?, chat.is_stream(), chat.wants_usage());
-    let body = chat.into_body(&model)?;
-    let asked = Asked::new(&caller, CHAT, model, at_most, request_id, body);
+    let candidates = vec![Candidate { at_most: chat.at_most(&model)?, model }];
+    let (streamed, wants_usage) = (chat.is_stream(), chat.wants_usage());
+    let asked = Asked::new(&caller, CHAT, candidates, chat.into_payload()?, request_id)?;
     if streamed {
         Ok(stream::answer(&ai, asked, wants_usage).await?)
     } else {
-        Ok(json_answer(ai.complete(asked).await?))
+        Ok(ai.complete(asked).await?.into_response())
     }
 }
 
-/// A provider's answer, passed on as it came.
-pub(crate) fn json_answer(body: Bytes) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+impl IntoResponse for Completed {
+    fn into_response(self) -> Response {
+        let json = [(header::CONTENT_TYPE, "application/json")];
+        let cost =
+            [(COST, self.booked.cost.0.to_string()), (CREDITS, self.booked.credits.to_string())];
+        (json, self.server.headers(), cost, self.body).into_response()
+    }
+}
+
+impl Server {
+    /// Tell the client who serves it.
+    pub(crate) fn headers(&self) -> [(HeaderName, String); 2] {
+        [(MODEL, self.model.clone()), (PROVIDER, self.provider.clone())]
+    }
 }

@@ -1,6 +1,7 @@
 use axum::{
     Extension,
     extract::{DefaultBodyLimit, State},
+    response::IntoResponse,
 };
 use serde::Deserialize;
 use usage::{ModelKind, Quantities};
@@ -10,13 +11,17 @@ use web::{Access, Caller, RateClass, RawJson, RequestId, Routes};
 
 use crate::{
     Ai,
-    chat::{BODY_LIMIT, INVOKE, json_answer},
+    asked::{Asked, Candidate, Operation},
+    chat::{BODY_LIMIT, INVOKE},
     error::ApiResult,
-    gateway::{Asked, Operation},
+    payload::{Payload, refuse_unknown},
 };
 
 const EMBED: Operation =
     Operation { name: "embedding", path: "/embeddings", kind: ModelKind::Embedding };
+
+/// Parameters that do not change what a token costs.
+const PASSED_ON: &[&str] = &["dimensions", "encoding_format", "input", "model", "user"];
 
 pub(crate) fn routes() -> Routes<Ai> {
     let embed = routes!(create_embedding).layer(DefaultBodyLimit::max(BODY_LIMIT));
@@ -47,10 +52,13 @@ async fn create_embedding(
     body: RawJson,
 ) -> ApiResult {
     let request: EmbeddingRequest = body.parse()?;
+    refuse_unknown(&body.0, PASSED_ON)?;
     let model = ai.model(&request.model, EMBED).await?;
     // No text has more tokens than bytes.
     let input_tokens = i64::try_from(body.0.len()).unwrap_or(i64::MAX);
     let at_most = Quantities { input_tokens, ..Quantities::default() };
-    let asked = Asked::new(&caller, EMBED, model, at_most, request_id, body.0);
-    Ok(json_answer(ai.complete(asked).await?))
+    let candidates = vec![Candidate { model, at_most }];
+    let payload = Payload { json: body.0, limit: None };
+    let asked = Asked::new(&caller, EMBED, candidates, payload, request_id)?;
+    Ok(ai.complete(asked).await?.into_response())
 }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use axum::{
     http::{HeaderName, HeaderValue, StatusCode},
     response::{IntoResponse, Response},
@@ -11,15 +13,28 @@ pub(crate) enum ProviderError {
     /// It refused the request: the caller's to correct. Nothing was billed.
     #[error("the provider refused the request ({status})")]
     Refused { status: StatusCode, error: Value },
+    /// It cannot be asked for that. Nothing was sent.
+    #[error("the request does not suit the provider: {0}")]
+    Unsupported(Problem),
     /// It could not serve us, or we could not reach it. Nothing was billed.
     #[error("the provider is unavailable: {reason}")]
-    Unavailable { reason: String, retry_after: Option<u64> },
+    Unavailable { reason: String, retry_after: Option<Duration> },
     /// The connection broke, or it stayed silent, after it had the request: it may have billed us.
     #[error("the provider's answer was lost: {reason}")]
     Lost { reason: String },
 }
 
 impl ProviderError {
+    /// Whether somebody else may be asked instead.
+    pub(crate) fn leaves_others(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::Unsupported(_))
+    }
+
+    /// It is left alone for `wait`.
+    pub(crate) fn unavailable(reason: &str, wait: Duration) -> Self {
+        Self::Unavailable { reason: reason.to_owned(), retry_after: Some(wait) }
+    }
+
     /// It was given up, since its reservation was about to end.
     pub(crate) fn outlived() -> Self {
         Self::Lost { reason: "it outlived its reservation".to_owned() }
@@ -34,8 +49,10 @@ impl From<ProviderError> for Problem {
                     error["message"].as_str().unwrap_or("the provider refused the request");
                 Self::new(status, "provider_refused", message.to_owned()).with("error", error)
             }
+            ProviderError::Unsupported(problem) => problem,
             ProviderError::Unavailable { retry_after, .. } => {
-                unavailable().retry_after(retry_after.unwrap_or(10)).because(error)
+                let wait = retry_after.map_or(10, |wait| wait.as_secs().saturating_add(1));
+                unavailable().retry_after(wait).because(error)
             }
             // Trying again might be billed again, so SDKs are told not to do it by themselves.
             ProviderError::Lost { .. } => unavailable()

@@ -1,91 +1,57 @@
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use axum::Extension;
-use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
-use kernel::NanoUsd;
-use quotas::{Call, Hold, Quotas, Used};
-use serde::Deserialize;
+use quotas::{Call, Hold, Quotas};
+use reqwest::Response;
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
-use usage::{Model, ModelKind, Outcome, PriceBook, Quantities};
-use web::{Caller, Problem, RequestId};
+use usage::{Model, Outcome, PriceBook, Quantities};
+use web::Problem;
 
 use crate::{
-    Config,
+    Config, Dialect,
+    answer::Answer,
+    asked::{Asked, Candidate, Operation},
+    booking::{Booked, estimate},
     error::ProviderError,
-    provider::Provider,
-    usage_report::{UsageReport, estimate_tokens},
+    providers::Providers,
+    usage_report::UsageReport,
 };
 
-/// Whose models the price book has for the one provider that is configured.
-const PROVIDER: &str = "openai";
-
-/// The gateway: price book, quotas and provider, and the calls in flight.
+/// The gateway: price book, quotas and providers, and the calls in flight.
 #[derive(Clone, Debug)]
 pub struct Ai {
     prices: PriceBook,
-    quotas: Quotas,
-    provider: Arc<Provider>,
+    pub(crate) quotas: Quotas,
+    providers: Providers,
     /// Calls are owned by these tasks, not by the connections that asked for them.
     tasks: TaskTracker,
     pub(crate) idle: Duration,
 }
 
-/// What is asked of the provider.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Operation {
-    /// Its name in usage records.
-    pub(crate) name: &'static str,
-    /// Its address below the provider's base URL.
-    pub(crate) path: &'static str,
-    /// The models that can do it.
-    pub(crate) kind: ModelKind,
-}
-
-/// A call that wants to be made.
+/// An answer that has begun.
 #[derive(Debug)]
-pub(crate) struct Asked {
-    pub(crate) operation: Operation,
-    /// For what it reserves.
-    pub(crate) call: Call,
+pub(crate) struct Begun {
+    pub(crate) response: Response,
+    pub(crate) dialect: Dialect,
     /// The most that it can use.
     pub(crate) at_most: Quantities,
-    /// What the provider is sent.
+    pub(crate) server: Server,
+}
+
+/// Who serves a call.
+#[derive(Clone, Debug)]
+pub(crate) struct Server {
+    pub(crate) provider: String,
+    pub(crate) model: String,
+}
+
+/// A whole answer, who gave it, and what it cost.
+#[derive(Debug)]
+pub(crate) struct Completed {
     pub(crate) body: Bytes,
-}
-
-impl Asked {
-    pub(crate) fn new(
-        caller: &Caller,
-        operation: Operation,
-        model: Model,
-        at_most: Quantities,
-        request_id: Option<Extension<RequestId>>,
-        body: Bytes,
-    ) -> Self {
-        let call = Call {
-            org: caller.org,
-            user: caller.user,
-            api_key: caller.api_key(),
-            project: None,
-            operation: operation.name,
-            provider: model.provider,
-            model: model.name,
-            max_tokens: at_most.tokens(),
-            max_cost: model.price.cost(&at_most),
-            price: model.price,
-            request_id: request_id.map(|Extension(id)| id.as_str().to_owned()),
-        };
-        Self { operation, call, at_most, body }
-    }
-}
-
-/// What is known of a finished answer.
-#[derive(Deserialize)]
-struct Answer {
-    usage: Option<UsageReport>,
-    error: Option<serde::de::IgnoredAny>,
+    pub(crate) server: Server,
+    pub(crate) booked: Booked,
 }
 
 impl Ai {
@@ -94,7 +60,7 @@ impl Ai {
         Ok(Self {
             prices,
             quotas,
-            provider: Arc::new(Provider::new(config)?),
+            providers: Providers::new(config)?,
             tasks: TaskTracker::new(),
             idle: Duration::from_secs(config.ai_idle_seconds),
         })
@@ -106,8 +72,8 @@ impl Ai {
         self.tasks.wait().await;
     }
 
-    pub(crate) fn provider(&self) -> &Provider {
-        &self.provider
+    pub(crate) fn providers(&self) -> &Providers {
+        &self.providers
     }
 
     pub(crate) fn prices(&self) -> &PriceBook {
@@ -121,25 +87,67 @@ impl Ai {
         self.tasks.spawn(task)
     }
 
-    /// The model that `caller` named, with its price.
+    /// The model that the caller named, with its price.
     pub(crate) async fn model(&self, name: &str, operation: Operation) -> Result<Model, Problem> {
-        Ok(self.prices.find(PROVIDER, name, operation.kind).await?)
+        let models = self.prices.models().await?;
+        let found = self.providers.find(&models, name, operation.kind);
+        let unknown = || usage::Error::UnknownModel { name: name.to_owned() };
+        Ok(found.cloned().ok_or_else(unknown)?)
     }
 
-    /// Reserves the most that the call can cost. Only then may the provider be asked.
-    pub(crate) async fn reserve(&self, call: Call) -> Result<Hold, Problem> {
+    /// Reserves the most that the call can cost. Only then may a provider be asked.
+    pub(crate) async fn admit(&self, call: Call) -> Result<Hold, Problem> {
         Ok(self.quotas.reserve(call).await?)
     }
 
-    /// Asks the provider for a whole answer and books what it used. All of it, the reservation too,
-    /// is a task of its own: a client that leaves can leave nothing behind half-done.
-    pub(crate) async fn complete(&self, asked: Asked) -> Result<Bytes, Problem> {
+    /// How long a call may take: it must end before its reservation does.
+    pub(crate) fn time_limit(&self) -> Duration {
+        self.quotas.hold_life().mul_f32(0.9)
+    }
+
+    /// Asks the candidates in turn until one begins to answer. The call is booked for that one, also
+    /// if its answer is lost: then nobody else may be asked, since it may bill it.
+    pub(crate) async fn begin(
+        &self,
+        asked: &Asked,
+        hold: &mut Hold,
+    ) -> Result<Begun, ProviderError> {
+        let mut failure = ProviderError::unavailable("nobody serves the model", Duration::ZERO);
+        for candidate in &asked.candidates {
+            let asking = self.ask(asked, candidate).await;
+            match asking {
+                Err(error) if error.leaves_others() => failure = error,
+                _ => {
+                    book_for(hold, &candidate.model);
+                    return asking;
+                }
+            }
+        }
+        Err(failure)
+    }
+
+    async fn ask(&self, asked: &Asked, candidate: &Candidate) -> Result<Begun, ProviderError> {
+        let Candidate { model, at_most } = candidate;
+        let provider = self.providers.get(&model.provider);
+        let gone = || ProviderError::unavailable("it is not configured", Duration::ZERO);
+        let provider = provider.ok_or_else(gone)?;
+        let body = asked.payload.addressed_to(model).map_err(ProviderError::Unsupported)?;
+        let sent = provider.dialect.request(asked.operation, body);
+        let sent = sent.map_err(ProviderError::Unsupported)?;
+        let response = provider.post(&model.name, &sent).await?;
+        let server = Server { provider: model.provider.clone(), model: model.name.clone() };
+        Ok(Begun { response, dialect: provider.dialect, at_most: *at_most, server })
+    }
+
+    /// Asks for a whole answer and books what it used. All of it, the reservation too, is a task of
+    /// its own: a client that leaves can leave nothing behind half-done.
+    pub(crate) async fn complete(&self, asked: Asked) -> Result<Completed, Problem> {
         let (answer, answered) = oneshot::channel();
         let ai = self.clone();
         self.spawn(async move {
-            let result = match ai.reserve(asked.call.clone()).await {
+            let result = match ai.admit(asked.call.clone()).await {
                 Ok(hold) if answer.is_closed() => return ai.release(&hold).await,
-                Ok(hold) => ai.complete_held(&hold, asked).await,
+                Ok(hold) => ai.complete_held(hold, asked).await,
                 Err(problem) => Err(problem),
             };
             // The client may have gone; everything is booked all the same.
@@ -148,115 +156,47 @@ impl Ai {
         answered.await.unwrap_or_else(|error| Err(Problem::internal(error)))
     }
 
-    async fn complete_held(&self, hold: &Hold, asked: Asked) -> Result<Bytes, Problem> {
-        let at_most = asked.at_most;
-        let fetched = tokio::time::timeout(self.time_limit(), self.fetch(asked)).await;
+    async fn complete_held(&self, mut hold: Hold, asked: Asked) -> Result<Completed, Problem> {
+        let fetching = self.fetch(&asked, &mut hold);
+        let fetched = tokio::time::timeout(self.time_limit(), fetching).await;
         match fetched.unwrap_or_else(|_| Err(ProviderError::outlived())) {
-            Ok((body, usage)) => {
-                self.book_answer(hold, usage, at_most, body.len()).await;
-                Ok(body)
+            Ok((answer, at_most, server)) => {
+                let booked = self.book_answer(&hold, &answer, at_most).await;
+                Ok(Completed { body: answer.body, server, booked })
             }
             Err(error) => {
-                self.book_failure(hold, &error).await;
+                self.book_failure(&hold, &error).await;
                 Err(error.into())
             }
         }
     }
 
-    /// The answer, and the usage it reports.
-    async fn fetch(&self, asked: Asked) -> Result<(Bytes, Option<UsageReport>), ProviderError> {
-        let response = self.provider.post(asked.operation.path, asked.body).await?;
-        let lost = |reason: String| ProviderError::Lost { reason };
-        let body = response.bytes().await.map_err(|error| lost(error.to_string()))?;
-        match serde_json::from_slice::<Answer>(&body) {
-            Ok(Answer { error: None, usage }) => Ok((body, usage)),
-            _ => Err(lost("it is no answer".to_owned())),
-        }
+    async fn fetch(
+        &self,
+        asked: &Asked,
+        hold: &mut Hold,
+    ) -> Result<(Answer, Quantities, Server), ProviderError> {
+        let Begun { response, dialect, at_most, server } = self.begin(asked, hold).await?;
+        let answer = Answer::read(response, |body| dialect.answer(body)).await?;
+        Ok((answer, at_most, server))
     }
 
-    async fn book_answer(
-        &self,
-        hold: &Hold,
-        usage: Option<UsageReport>,
-        at_most: Quantities,
-        received: usize,
-    ) {
+    async fn book_answer(&self, hold: &Hold, answer: &Answer, at_most: Quantities) -> Booked {
+        let counted = answer.usage.and_then(UsageReport::quantities);
         if at_most.images > 0 {
-            // Image models are priced per image; their tokens are a by-product.
-            let quantities = Quantities { images: at_most.images, ..Quantities::default() };
-            return self.book(hold, Outcome::Succeeded, Some(quantities), quantities).await;
+            // Image models are priced per image and by the prompt; the image's tokens are a by-product.
+            let input_tokens = counted.map_or(at_most.input_tokens, |counted| counted.input_tokens);
+            let used = Quantities { images: at_most.images, input_tokens, ..Quantities::default() };
+            return self.book(hold, Outcome::Succeeded, Some(used), used).await;
         }
-        let counted = usage.and_then(UsageReport::quantities);
-        self.book(hold, Outcome::Succeeded, counted, estimate(at_most, received)).await;
-    }
-
-    /// Gives everything back: nobody waits for the call any more, and it was not made.
-    pub(crate) async fn release(&self, hold: &Hold) {
-        self.persist(|| self.quotas.release(hold.id)).await;
-    }
-
-    /// How long a call may take: it must end before its reservation does.
-    pub(crate) fn time_limit(&self) -> Duration {
-        self.quotas.hold_life().mul_f32(0.9)
-    }
-
-    /// Books a call that gave no answer: given back if the provider certainly billed nothing.
-    pub(crate) async fn book_failure(&self, hold: &Hold, error: &ProviderError) {
-        let (outcome, lost) = match error {
-            ProviderError::Refused { .. } => ("refused", false),
-            ProviderError::Unavailable { .. } => ("unavailable", false),
-            ProviderError::Lost { .. } => ("unknown", true),
-        };
-        count(hold, outcome);
-        self.persist(|| async {
-            if lost { self.quotas.give_up(hold).await } else { self.quotas.release(hold.id).await }
-        })
-        .await;
-    }
-
-    /// Books what a call used: what the provider counted, else the estimate.
-    pub(crate) async fn book(
-        &self,
-        hold: &Hold,
-        outcome: Outcome,
-        counted: Option<Quantities>,
-        estimate: Quantities,
-    ) {
-        count(hold, if outcome == Outcome::Succeeded { "succeeded" } else { "partial" });
-        let quantities = counted.unwrap_or(estimate);
-        let cost: NanoUsd = hold.call.price.cost(&quantities);
-        let credits = self.quotas.credits_for(hold.call.price.credits, cost);
-        let used = Used { outcome, quantities, estimated: counted.is_none(), cost, credits };
-        self.persist(|| self.quotas.settle(hold.id, used.clone())).await;
-    }
-
-    /// Tries for about a minute. What cannot be booked by then is left to the reaper, so that
-    /// neither the customer pays for it nor the platform forgets it.
-    async fn persist<F>(&self, settle: impl Fn() -> F)
-    where
-        F: Future<Output = quotas::Result<bool>>,
-    {
-        let backoff = ExponentialBuilder::default().with_max_times(8).with_jitter();
-        let backoff = backoff.with_max_delay(Duration::from_secs(20));
-        match settle.retry(backoff).await {
-            Ok(true) => {}
-            Ok(false) => tracing::warn!("a call was settled after it had been given up"),
-            Err(error) => tracing::error!(%error, "a call could not be settled"),
-        }
+        let estimate = estimate(at_most, answer.body.len());
+        self.book(hold, Outcome::Succeeded, counted, estimate).await
     }
 }
 
-/// What a call used, for want of the provider's count: never more than was reserved.
-pub(crate) fn estimate(at_most: Quantities, received: usize) -> Quantities {
-    Quantities {
-        // The prompt's bound is its bytes, and a token has about four of them.
-        input_tokens: at_most.input_tokens.div_euclid(4).max(1).min(at_most.input_tokens),
-        output_tokens: estimate_tokens(received).min(at_most.output_tokens),
-        ..Quantities::default()
-    }
-}
-
-fn count(hold: &Hold, outcome: &'static str) {
-    let model = hold.call.model.clone();
-    metrics::counter!("ai_calls_total", "model" => model, "outcome" => outcome).increment(1);
+/// From now on `hold` is for a call that `model` serves.
+fn book_for(hold: &mut Hold, model: &Model) {
+    hold.call.provider.clone_from(&model.provider);
+    hold.call.model.clone_from(&model.name);
+    hold.call.price = model.price.clone();
 }

@@ -1,4 +1,4 @@
-use axum::{Extension, extract::State};
+use axum::{Extension, extract::State, response::IntoResponse};
 use serde::Deserialize;
 use usage::{ModelKind, Quantities};
 use utoipa::ToSchema;
@@ -7,14 +7,32 @@ use web::{Access, Caller, RateClass, RawJson, RequestId, Routes};
 
 use crate::{
     Ai,
-    chat::{INVOKE, json_answer},
+    asked::{Asked, Candidate, Operation},
+    chat::INVOKE,
     error::ApiResult,
-    gateway::{Asked, Operation},
+    payload::{Payload, refuse_unknown},
     request::within,
 };
 
 const IMAGE: Operation =
     Operation { name: "image", path: "/images/generations", kind: ModelKind::Image };
+
+/// Parameters that the price of an image covers. A stream of partial images would cost more.
+const PASSED_ON: &[&str] = &[
+    "background",
+    "model",
+    "moderation",
+    "n",
+    "output_compression",
+    "output_format",
+    "prompt",
+    "quality",
+    "response_format",
+    "safety_identifier",
+    "size",
+    "style",
+    "user",
+];
 
 pub(crate) fn routes() -> Routes<Ai> {
     Routes::new().route(Access::to(INVOKE).limited_as(RateClass::Generation), routes!(create_image))
@@ -47,9 +65,14 @@ async fn create_image(
     body: RawJson,
 ) -> ApiResult {
     let request: ImageRequest = body.parse()?;
+    refuse_unknown(&body.0, PASSED_ON)?;
     let images = within("/n", request.n.unwrap_or(1), 10)?;
     let model = ai.model(&request.model, IMAGE).await?;
-    let at_most = Quantities { images, ..Quantities::default() };
-    let asked = Asked::new(&caller, IMAGE, model, at_most, request_id, body.0);
-    Ok(json_answer(ai.complete(asked).await?))
+    // The prompt counts too; no text has more tokens than bytes.
+    let input_tokens = i64::try_from(body.0.len()).unwrap_or(i64::MAX);
+    let at_most = Quantities { images, input_tokens, ..Quantities::default() };
+    let candidates = vec![Candidate { model, at_most }];
+    let payload = Payload { json: body.0, limit: None };
+    let asked = Asked::new(&caller, IMAGE, candidates, payload, request_id)?;
+    Ok(ai.complete(asked).await?.into_response())
 }

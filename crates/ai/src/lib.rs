@@ -1,15 +1,25 @@
 //! The gateway to AI providers, in the shape of `OpenAI`'s API: every call is reserved before the
 //! provider is asked, and settled by a task that outlives the client's connection.
 
+mod answer;
+mod asked;
+mod booking;
+mod breaker;
 mod chat;
 mod config;
+mod dialect;
 mod embeddings;
 mod error;
 mod gateway;
 mod images;
+mod keys;
 mod models;
+mod payload;
 mod provider;
+mod providers;
+mod refusal;
 mod request;
+mod retry_budget;
 mod stream;
 mod usage_report;
 
@@ -17,6 +27,7 @@ use app::{Check, Module};
 use web::Routes;
 
 pub use config::Config;
+pub use dialect::Dialect;
 pub use gateway::Ai;
 
 /// The gateway as a part of the product.
@@ -31,7 +42,7 @@ pub fn module(ai: Ai) -> Module {
         routes: routes.with_state(ai),
         checks: vec![Check::degrading("ai", move || {
             let ai = probed.clone();
-            async move { ai.provider().check().await }
+            async move { ai.providers().check().await }
         })],
         ..Module::default()
     }

@@ -44,10 +44,10 @@ struct ModelList {
     data: Vec<ModelObject>,
 }
 
-impl From<&Model> for ModelObject {
-    fn from(model: &Model) -> Self {
+impl ModelObject {
+    fn new(name: String, model: &Model) -> Self {
         Self {
-            id: model.name.clone(),
+            id: name,
             object: "model",
             created: model.price.effective_from.timestamp(),
             owned_by: model.provider.clone(),
@@ -57,26 +57,38 @@ impl From<&Model> for ModelObject {
     }
 }
 
-/// The models that can be called: those with a price in force.
+/// The models that can be called: those with a price in force and a provider that is configured.
 #[utoipa::path(get, path = "/v1/models", tag = "ai", responses((status = 200, body = ModelList)))]
 async fn list_models(State(ai): State<Ai>) -> ApiResult<Json<ModelList>> {
-    let models = ai.prices().models().await?;
-    Ok(Json(ModelList { object: "list", data: models.iter().map(ModelObject::from).collect() }))
+    Ok(Json(ModelList { object: "list", data: callable(&ai).await? }))
 }
 
 /// One model.
 #[utoipa::path(
     get, path = "/v1/models/{model}", tag = "ai",
-    params(("model" = String, Path, description = "Its name")),
+    params(("model" = String, Path, description = "Its name; a slash in it is written as `%2F`")),
     responses((status = 200, body = ModelObject))
 )]
 async fn retrieve_model(
     State(ai): State<Ai>,
     Path(name): Path<String>,
 ) -> ApiResult<Json<ModelObject>> {
-    let models = ai.prices().models().await?;
-    let found = models.iter().find(|model| model.name == name).map(ModelObject::from);
+    let found = callable(&ai).await?.into_iter().find(|model| model.id == name);
     Ok(found
         .map(Json)
         .ok_or_else(|| Problem::not_found("unknown_model", "there is no such model"))?)
+}
+
+/// Every model by the name that it is called by: with its provider's, if another provider is asked
+/// when the name stands alone.
+async fn callable(ai: &Ai) -> Result<Vec<ModelObject>, Problem> {
+    let models = ai.prices().models().await?;
+    let providers = ai.providers();
+    let offered = models.iter().filter(|model| providers.get(&model.provider).is_some());
+    let named = offered.map(|model| {
+        let alone = providers.find(&models, &model.name, model.kind) == Some(model);
+        let full = || format!("{}/{}", model.provider, model.name);
+        ModelObject::new(if alone { model.name.clone() } else { full() }, model)
+    });
+    Ok(named.collect())
 }

@@ -1,117 +1,148 @@
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, ensure};
-use backon::{BackoffBuilder, ExponentialBuilder, Retryable};
-use bytes::Bytes;
-use http::{StatusCode, header};
+use backon::{BackoffBuilder, ExponentialBuilder};
+use http::header;
 use reqwest::{Client, Response};
-use secrecy::{ExposeSecret, SecretString};
-use serde_json::Value;
 
-use crate::{Config, error::ProviderError};
+use crate::{
+    Dialect,
+    breaker::Breaker,
+    config::ProviderConfig,
+    dialect::Sent,
+    error::ProviderError,
+    keys::{Key, Keys},
+    refusal::{Blame, Failure},
+    retry_budget::RetryBudget,
+};
 
 /// How often a call that was certainly not served is tried again.
 const RETRIES: usize = 2;
 /// The longest wait between two tries; a provider that asks for more is given up for this call.
-const LONGEST_WAIT: u64 = 5;
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// A server that speaks `OpenAI`'s API.
-#[derive(Clone, Debug)]
+/// A server that makes answers.
+#[derive(Debug)]
 pub(crate) struct Provider {
-    client: Client,
+    pub(crate) name: String,
+    pub(crate) dialect: Dialect,
     base_url: String,
-    api_key: SecretString,
+    keys: Keys,
+    retries: RetryBudget,
+    breakers: Mutex<HashMap<String, Arc<Breaker>>>,
+    client: Client,
     first_byte: Duration,
 }
 
 impl Provider {
-    pub(crate) fn new(config: &Config) -> anyhow::Result<Self> {
-        let client = Client::builder()
-            .connect_timeout(Duration::from_secs(5))
-            .read_timeout(Duration::from_secs(
-                config.ai_idle_seconds.max(config.ai_first_byte_seconds),
-            ))
-            .redirect(reqwest::redirect::Policy::none())
-            .http1_only()
-            .build()
-            .context("build the AI provider's HTTP client")?;
-        Ok(Self {
+    pub(crate) fn new(config: &ProviderConfig, client: Client, first_byte: Duration) -> Self {
+        Self {
+            name: config.name.clone(),
+            dialect: config.dialect,
+            base_url: config.base_url.trim_end_matches('/').to_owned(),
+            keys: Keys::new(&config.keys),
+            retries: RetryBudget::default(),
+            breakers: Mutex::default(),
             client,
-            base_url: config.openai_base_url.trim_end_matches('/').to_owned(),
-            api_key: config.openai_api_key.clone().unwrap_or_default(),
-            first_byte: Duration::from_secs(config.ai_first_byte_seconds),
-        })
+            first_byte,
+        }
     }
 
-    /// Sends `body`; answers when the provider's answer begins.
+    /// Sends `sent` to `model`; answers when the provider's answer begins.
     ///
     /// Tries again after failures in which the provider certainly did nothing. A lost answer is not
     /// tried again: the provider may have billed it, and the reservation covers one call only.
-    pub(crate) async fn post(&self, path: &str, body: Bytes) -> Result<Response, ProviderError> {
-        let backoff = ExponentialBuilder::default()
-            .with_min_delay(Duration::from_millis(200))
-            .with_max_times(RETRIES)
-            .with_jitter();
-        (|| self.post_once(path, body.clone()))
-            .retry(backoff.build())
-            .when(|error| {
-                matches!(error, ProviderError::Unavailable { retry_after, .. }
-                    if retry_after.is_none_or(|wait| wait <= LONGEST_WAIT))
-            })
-            .adjust(|error, delay| match error {
-                ProviderError::Unavailable { retry_after: Some(wait), .. } => {
-                    delay.map(|delay| delay.max(Duration::from_secs(*wait)))
-                }
-                _ => delay,
-            })
-            .await
+    pub(crate) async fn post(&self, model: &str, sent: &Sent) -> Result<Response, ProviderError> {
+        let breaker = self.breaker(model);
+        let backoff = ExponentialBuilder::default().with_min_delay(Duration::from_millis(200));
+        let mut delays = backoff.with_max_times(RETRIES).with_jitter().build();
+        self.retries.earn();
+        loop {
+            let entered = breaker.enter(Instant::now());
+            entered.map_err(|wait| ProviderError::unavailable("it rests after failures", wait))?;
+            let (error, wait) = match self.post_once(&breaker, sent).await {
+                Ok(response) => return Ok(response),
+                Err(error @ ProviderError::Unavailable { retry_after, .. }) => (error, retry_after),
+                Err(error) => return Err(error),
+            };
+            let delay = delays.next().map(|delay| delay.max(wait.unwrap_or_default()));
+            match delay.filter(|delay| *delay <= LONGEST_WAIT && self.retries.spend()) {
+                Some(delay) => tokio::time::sleep(delay).await,
+                None => return Err(error),
+            }
+        }
     }
 
-    async fn post_once(&self, path: &str, body: Bytes) -> Result<Response, ProviderError> {
+    async fn post_once(&self, breaker: &Breaker, sent: &Sent) -> Result<Response, ProviderError> {
+        let key = self.keys.take();
+        let key = key.map_err(|wait| ProviderError::unavailable("all its keys rest", wait))?;
+        let Failure { error, blame } = match self.send(key, sent).await {
+            Ok(response) => {
+                breaker.succeeded();
+                return Ok(response);
+            }
+            Err(failure) => failure,
+        };
+        match blame {
+            Blame::Caller => breaker.succeeded(),
+            Blame::Server => breaker.failed(Instant::now()),
+            Blame::Busy(rest) => key.rest_for(rest),
+            Blame::Key(rest) => {
+                key.rest_for(rest);
+                let (provider, index) = (self.name.clone(), key.index);
+                tracing::error!(provider, index, %error, "an AI provider refuses one of its keys");
+                metrics::counter!("ai_keys_refused_total", "provider" => provider).increment(1);
+            }
+        }
+        tracing::warn!(provider = self.name, %error, "an AI provider gave no answer");
+        Err(match error {
+            // Another key may be free at once.
+            ProviderError::Unavailable { reason, .. }
+                if matches!(blame, Blame::Busy(_) | Blame::Key(_)) =>
+            {
+                ProviderError::Unavailable { reason, retry_after: Some(self.keys.wait()) }
+            }
+            error => error,
+        })
+    }
+
+    async fn send(&self, key: &Key, sent: &Sent) -> Result<Response, Failure> {
         let request = self
             .client
-            .post(format!("{}{path}", self.base_url))
-            .bearer_auth(self.api_key.expose_secret())
+            .post(format!("{}{}", self.base_url, sent.path))
             .header(header::CONTENT_TYPE, "application/json")
-            .body(body);
-        let answer = tokio::time::timeout(self.first_byte, request.send()).await;
-        let lost = |reason: String| ProviderError::Lost { reason };
-        match answer {
-            Err(_) => Err(lost(format!("silent for {:?}", self.first_byte))),
-            Ok(Err(error)) if error.is_connect() => {
-                Err(ProviderError::Unavailable { reason: error.to_string(), retry_after: None })
-            }
-            Ok(Err(error)) => Err(lost(error.to_string())),
+            .body(sent.body.clone());
+        let answer = self.dialect.authorize(request, &key.secret).send();
+        match tokio::time::timeout(self.first_byte, answer).await {
+            Err(_) => Err(Failure::lost(format!("silent for {:?}", self.first_byte))),
+            Ok(Err(error)) if error.is_connect() => Err(Failure::unreachable(&error)),
+            Ok(Err(error)) => Err(Failure::lost(error.without_url().to_string())),
             Ok(Ok(response)) if response.status().is_success() => Ok(response),
-            Ok(Ok(response)) => Err(refusal(response).await),
+            Ok(Ok(response)) => Err(Failure::read(response).await),
         }
     }
 
-    /// Whether the provider answers and accepts our key.
+    fn breaker(&self, model: &str) -> Arc<Breaker> {
+        let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(breaker) = breakers.get(model) {
+            return breaker.clone();
+        }
+        breakers.entry(model.to_owned()).or_default().clone()
+    }
+
+    /// Whether the provider answers and accepts a key.
     pub(crate) async fn check(&self) -> anyhow::Result<()> {
+        let name = &self.name;
+        let key =
+            self.keys.take().ok().with_context(|| format!("{name} accepts none of its keys"))?;
         let request = self.client.get(format!("{}/models", self.base_url));
-        let response = request.bearer_auth(self.api_key.expose_secret()).send().await;
-        let status = response.context("the AI provider does not answer")?.status();
-        ensure!(status.is_success(), "the AI provider answers {status}");
+        let response = self.dialect.authorize(request, &key.secret).send().await;
+        let status = response.with_context(|| format!("{name} does not answer"))?.status();
+        ensure!(status.is_success(), "{name} answers {status}");
         Ok(())
-    }
-}
-
-async fn refusal(response: Response) -> ProviderError {
-    let status = response.status();
-    let retry_after = response.headers().get(header::RETRY_AFTER);
-    let retry_after = retry_after.and_then(|value| value.to_str().ok()?.parse().ok());
-    match status.as_u16() {
-        // A proxy gave up waiting; the provider behind it may have gone on.
-        408 | 504 | 520..=527 => ProviderError::Lost { reason: format!("status {status}") },
-        // These are about our account, key or address, not the caller's; we follow no redirects.
-        300..=399 | 401..=404 | 429 | 500.. => {
-            ProviderError::Unavailable { reason: format!("status {status}"), retry_after }
-        }
-        _ => {
-            let body: Value = response.json().await.unwrap_or_default();
-            let status = StatusCode::from_u16(status.as_u16()).unwrap_or(StatusCode::BAD_REQUEST);
-            ProviderError::Refused { status, error: body["error"].clone() }
-        }
     }
 }

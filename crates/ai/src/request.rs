@@ -1,11 +1,10 @@
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use usage::{Model, Quantities};
 use utoipa::ToSchema;
 use web::{Problem, RawJson};
+
+use crate::payload::{Limit, Payload, refuse_unknown};
 
 /// The most tokens that one image of a prompt counts as, with any model that Slipway ships a price
 /// for: gpt-4o-mini at high detail, 2,833 + 8 × 5,667.
@@ -103,22 +102,16 @@ struct StreamOptions {
 }
 
 /// A chat request that was understood, with the body it came in.
-pub(crate) struct Chat<'a> {
+pub(crate) struct Chat {
     pub(crate) request: ChatRequest,
-    fields: BTreeMap<&'a str, &'a RawValue>,
-    bytes: usize,
+    json: Bytes,
 }
 
-impl<'a> Chat<'a> {
-    pub(crate) fn read(body: &'a RawJson) -> Result<Self, Problem> {
+impl Chat {
+    pub(crate) fn read(body: RawJson) -> Result<Self, Problem> {
         let request = body.parse()?;
-        let fields: BTreeMap<&str, &RawValue> = serde_json::from_slice(&body.0)
-            .map_err(|_| Problem::bad_request("malformed_json", "the body must be an object"))?;
-        if let Some(unknown) = fields.keys().find(|name| !PASSED_ON.contains(name)) {
-            let detail = "is not passed on, since it may change what a call costs";
-            return Err(Problem::invalid_field(&format!("/{unknown}"), detail));
-        }
-        Ok(Self { request, fields, bytes: body.0.len() })
+        refuse_unknown(&body.0, PASSED_ON)?;
+        Ok(Self { request, json: body.0 })
     }
 
     pub(crate) fn is_stream(&self) -> bool {
@@ -130,45 +123,35 @@ impl<'a> Chat<'a> {
         self.request.stream_options.as_ref().is_some_and(|options| options.include_usage)
     }
 
-    /// The most that the request can use.
+    /// The most that the request can use with `model`.
     pub(crate) fn at_most(&self, model: &Model) -> Result<Quantities, Problem> {
         let answers = within("/n", self.request.n.unwrap_or(1), 128)?;
         Ok(Quantities {
             input_tokens: self.prompt_tokens_at_most(),
-            output_tokens: answers * self.tokens_per_answer(model)?,
+            output_tokens: answers.saturating_mul(self.limit()?.tokens(model)),
             ..Quantities::default()
         })
     }
 
-    /// What the provider is sent: it is told the limit we reserved by, and to report the usage of a
-    /// stream, whether the client wants either or not.
-    pub(crate) fn into_body(self, model: &Model) -> Result<Bytes, Problem> {
-        let limit = RawValue::from_string(self.tokens_per_answer(model)?.to_string());
-        let limit = limit.map_err(Problem::internal)?;
-        let report = RawValue::from_string(r#"{"include_usage":true}"#.to_owned());
-        let report = report.map_err(Problem::internal)?;
-        let (streamed, mut fields) = (self.is_stream(), self.fields);
-        let old_name = fields.contains_key("max_tokens");
-        fields.remove("max_completion_tokens");
-        fields.insert(if old_name { "max_tokens" } else { "max_completion_tokens" }, &limit);
-        if streamed {
-            fields.insert("stream_options", &report);
-        }
-        serde_json::to_vec(&fields).map(Bytes::from).map_err(Problem::internal)
+    /// What a provider is sent.
+    pub(crate) fn into_payload(self) -> Result<Payload, Problem> {
+        Ok(Payload { limit: Some(self.limit()?), json: self.json })
     }
 
     /// Where both names of the limit are given, providers disagree about which one counts.
-    fn tokens_per_answer(&self, model: &Model) -> Result<i64, Problem> {
+    fn limit(&self) -> Result<Limit, Problem> {
+        let request = &self.request;
         let given = [
-            ("/max_completion_tokens", self.request.max_completion_tokens),
-            ("/max_tokens", self.request.max_tokens),
+            ("/max_completion_tokens", request.max_completion_tokens),
+            ("/max_tokens", request.max_tokens),
         ];
-        let mut limit = None;
-        for (pointer, tokens) in given {
-            let tokens = tokens.map(|tokens| within(pointer, tokens, 10_000_000)).transpose()?;
-            limit = limit.max(tokens);
+        let mut tokens = None;
+        for (pointer, given) in given {
+            let given = given.map(|given| within(pointer, given, 10_000_000)).transpose()?;
+            tokens = tokens.max(given);
         }
-        Ok(limit.unwrap_or(model.max_output_tokens))
+        let old_name = request.max_tokens.is_some();
+        Ok(Limit { tokens, old_name, streamed: self.is_stream() })
     }
 
     /// No text has more tokens than bytes, and the JSON around a message has more bytes than the
@@ -184,7 +167,7 @@ impl<'a> Chat<'a> {
             Part::Text {} | Part::Refusal {} => None,
         });
         let (count, bytes) = images.fold((0, 0), |(count, sum), bytes| (count + 1, sum + bytes));
-        let text = i64::try_from(self.bytes.saturating_sub(bytes)).unwrap_or(i64::MAX);
+        let text = i64::try_from(self.json.len().saturating_sub(bytes)).unwrap_or(i64::MAX);
         text.saturating_add(TOKENS_PER_IMAGE.saturating_mul(count))
     }
 }

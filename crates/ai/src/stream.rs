@@ -20,8 +20,10 @@ use web::Problem;
 
 use crate::{
     Ai,
+    asked::Asked,
+    booking::estimate,
     error::ProviderError,
-    gateway::{Asked, estimate},
+    gateway::{Begun, Server},
     usage_report::UsageReport,
 };
 
@@ -51,11 +53,10 @@ pub(crate) async fn answer(ai: &Ai, asked: Asked, wants_usage: bool) -> Result<R
     let (begun, begins) = oneshot::channel();
     let owner = ai.clone();
     ai.spawn(async move {
-        let at_most = asked.at_most;
         match begin(&owner, asked, &begun).await {
-            Ok((hold, deadline, response)) => {
+            Ok((hold, deadline, Begun { response, at_most, server, .. })) => {
                 // Whoever waited for the beginning may have gone; the pump notices.
-                let _ = begun.send(Ok(()));
+                let _ = begun.send(Ok(server));
                 let upstream = response.bytes_stream().eventsource();
                 let pump = Pump { wants_usage, client: Some(events), delivered: 0, report: None };
                 pump.run(&owner, &hold, deadline, at_most, upstream).await;
@@ -65,26 +66,27 @@ pub(crate) async fn answer(ai: &Ai, asked: Asked, wants_usage: bool) -> Result<R
             }
         }
     });
-    begins.await.unwrap_or_else(|error| Err(Problem::internal(error)))?;
+    let server = begins.await.unwrap_or_else(|error| Err(Problem::internal(error)))?;
     let body = Body::from_stream(ReceiverStream::new(client).map(Ok::<_, Infallible>));
-    Ok(([(header::CONTENT_TYPE, "text/event-stream; charset=utf-8")], body).into_response())
+    let kind = [(header::CONTENT_TYPE, "text/event-stream; charset=utf-8")];
+    Ok((kind, server.headers(), body).into_response())
 }
 
 async fn begin(
     ai: &Ai,
     asked: Asked,
-    client: &oneshot::Sender<Result<(), Problem>>,
-) -> Result<(Hold, Instant, reqwest::Response), Problem> {
-    let hold = ai.reserve(asked.call).await?;
+    client: &oneshot::Sender<Result<Server, Problem>>,
+) -> Result<(Hold, Instant, Begun), Problem> {
+    let mut hold = ai.admit(asked.call.clone()).await?;
     // One deadline for beginning and streaming together: both must end before the reservation does.
     let deadline = Instant::now() + ai.time_limit();
     if client.is_closed() {
         ai.release(&hold).await;
         return Err(Problem::internal(anyhow::anyhow!("the client has gone")));
     }
-    let begun = timeout_at(deadline, ai.provider().post(asked.operation.path, asked.body)).await;
+    let begun = timeout_at(deadline, ai.begin(&asked, &mut hold)).await;
     match begun.unwrap_or_else(|_| Err(ProviderError::outlived())) {
-        Ok(response) => Ok((hold, deadline, response)),
+        Ok(begun) => Ok((hold, deadline, begun)),
         Err(error) => {
             ai.book_failure(&hold, &error).await;
             Err(error.into())

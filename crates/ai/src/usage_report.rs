@@ -7,7 +7,9 @@ const PLAUSIBLE: i64 = 1_000_000_000;
 /// `usage` as OpenAI-compatible providers report it.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 pub(crate) struct UsageReport {
+    #[serde(alias = "input_tokens")]
     prompt_tokens: Option<i64>,
+    #[serde(alias = "output_tokens")]
     completion_tokens: Option<i64>,
     total_tokens: Option<i64>,
     prompt_tokens_details: Option<PromptDetails>,

@@ -86,9 +86,9 @@ impl Development {
             use_stripe(settings, &stripe.url());
             self.stripe = Some(stripe);
         }
-        if needs_ai(settings) {
+        if settings.ai.is_empty() {
             let ai = Ai::start(free_or_any(port, AI)).await?;
-            use_ai(settings, ai.url());
+            use_ai(settings, &ai.url());
             self.ai = Some(ai);
         }
         if settings.email.smtp_url.is_none() {
@@ -131,8 +131,8 @@ fn use_simulators_beside(settings: &mut Settings) {
     if settings.billing.stripe_secret_key.is_none() {
         use_stripe(settings, &format!("http://{stripe}"));
     }
-    if needs_ai(settings) {
-        use_ai(settings, format!("http://{ai}/v1"));
+    if settings.ai.is_empty() {
+        use_ai(settings, &format!("http://{ai}/v1"));
     }
     settings.email.smtp_url.get_or_insert(format!("smtp://{smtp}").into());
 }
@@ -143,15 +143,13 @@ fn use_stripe(settings: &mut Settings, url: &str) {
     settings.billing.stripe_base_url = url.parse().ok();
 }
 
-/// A server without keys, such as Ollama, is named by its address alone.
-fn needs_ai(settings: &Settings) -> bool {
-    let ai = &settings.ai;
-    ai.openai_api_key.is_none() && ai.openai_base_url.starts_with("https://api.openai.com")
-}
-
-fn use_ai(settings: &mut Settings, url: String) {
-    settings.ai.openai_api_key = Some("simulator".into());
-    settings.ai.openai_base_url = url;
+/// The simulator speaks for every provider.
+fn use_ai(settings: &mut Settings, url: &str) {
+    let ai = &mut settings.ai;
+    ai.openai_api_key = Some("simulator".into());
+    ai.anthropic_api_key = Some("simulator".into());
+    url.clone_into(&mut ai.openai_base_url);
+    url.clone_into(&mut ai.anthropic_base_url);
 }
 
 /// The loopback port at `offset` from the API's, or any if something else listens there.

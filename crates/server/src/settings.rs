@@ -123,19 +123,16 @@ impl Settings {
         problems.extend(self.auth.problems(environment));
         problems.extend(self.email.problems(environment));
         problems.extend(self.billing.problems(environment));
+        problems.extend(self.ai.problems(environment));
         if environment != Environment::Development || !cfg!(feature = "simulators") {
             problems.extend(self.missing());
         }
         if self.app_url.as_ref().is_some_and(|url| url.path() != "/") {
             problems.push("APP_URL must be an origin such as https://app.example.com".into());
         }
-        if environment.is_production() {
-            if self.app_url.as_ref().is_some_and(|url| url.scheme() != "https") {
-                problems.push("APP_URL must be https in production".into());
-            }
-            if !self.ai.openai_base_url.starts_with("https://") {
-                problems.push("OPENAI_BASE_URL must be https in production".into());
-            }
+        let secure = self.app_url.as_ref().is_none_or(|url| url.scheme() == "https");
+        if environment.is_production() && !secure {
+            problems.push("APP_URL must be https in production".into());
         }
         problems
     }
@@ -155,7 +152,7 @@ impl Settings {
             ("DATABASE_URL", self.db.database_url.is_some()),
             ("AUTH_SECRET", self.auth.auth_secret.is_some()),
             ("APP_URL", self.app_url.is_some()),
-            ("OPENAI_API_KEY", self.ai.openai_api_key.is_some()),
+            ("OPENAI_API_KEY, ANTHROPIC_API_KEY or AI_PROVIDERS", !self.ai.is_empty()),
             ("STRIPE_SECRET_KEY", self.billing.stripe_secret_key.is_some()),
             ("STRIPE_WEBHOOK_SECRET", self.billing.stripe_webhook_secret.is_some()),
             ("SMTP_URL", self.email.smtp_url.is_some()),

@@ -219,6 +219,8 @@ impl Simulators {
         settings.rate_limit.rate_limits = Switch::Off;
         settings.ai.openai_api_key = Some("simulator".into());
         settings.ai.openai_base_url = self.ai.url();
+        settings.ai.anthropic_api_key = Some("simulator".into());
+        settings.ai.anthropic_base_url = self.ai.url();
         settings.billing.stripe_secret_key = Some(STRIPE_SECRET_KEY.into());
         settings.billing.stripe_webhook_secret = Some(STRIPE_WEBHOOK_SECRET.into());
         settings.billing.stripe_base_url = self.stripe.url().parse().ok();

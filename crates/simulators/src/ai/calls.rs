@@ -38,7 +38,7 @@ pub enum Endpoint {
 pub struct ReceivedCall {
     /// Where it arrived.
     pub endpoint: Endpoint,
-    /// The bearer token, if there was one.
+    /// The key it came with, if any.
     pub key: Option<String>,
     /// The JSON body, or null.
     pub body: Value,
@@ -124,7 +124,7 @@ impl Calls {
         headers: &HeaderMap,
         body: &[u8],
     ) -> Result<(Call, Value), Refusal> {
-        let key = bearer(headers);
+        let key = key_of(headers);
         let body = serde_json::from_slice(body).unwrap_or(Value::Null);
         let mut call = self.arrive(ReceivedCall { endpoint, key: key.clone(), body: body.clone() });
         if call.held {
@@ -144,7 +144,7 @@ impl Calls {
 
     /// Registers a look at the models.
     pub(super) fn look(&self, headers: &HeaderMap) -> Result<(), ApiError> {
-        let key = bearer(headers);
+        let key = key_of(headers);
         let call = ReceivedCall { endpoint: Endpoint::Models, key: key.clone(), body: Value::Null };
         self.0.send_modify(|state| state.record(call));
         key.map(drop).ok_or_else(ApiError::unauthenticated)
@@ -165,9 +165,12 @@ impl Calls {
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let key = value.strip_prefix("Bearer ")?.trim();
+/// As OpenAI's clients send it, or Anthropic's.
+fn key_of(headers: &HeaderMap) -> Option<String> {
+    let key = match headers.get("x-api-key") {
+        Some(key) => key.to_str().ok()?,
+        None => headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")?.trim(),
+    };
     (!key.is_empty()).then(|| key.to_owned())
 }
 

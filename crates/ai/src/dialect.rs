@@ -1,0 +1,62 @@
+use bytes::Bytes;
+use reqwest::RequestBuilder;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use web::Problem;
+
+use crate::{asked::Operation, error::ProviderError};
+
+/// The version of Anthropic's API that is spoken.
+const ANTHROPIC_VERSION: &str = "2023-06-01";
+
+/// Which API a provider speaks. Inside the gateway everything has `OpenAI`'s shape: this is the one
+/// place where a call is put into another's words and its answer back into ours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dialect {
+    /// `OpenAI`'s, as most providers do.
+    #[default]
+    OpenAi,
+    /// Anthropic's.
+    Anthropic,
+}
+
+/// What a provider is sent.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    /// Below the provider's base URL.
+    pub(crate) path: &'static str,
+    pub(crate) body: Bytes,
+}
+
+impl Dialect {
+    /// Shows the provider our key.
+    pub(crate) fn authorize(self, request: RequestBuilder, key: &SecretString) -> RequestBuilder {
+        match self {
+            Self::OpenAi => request.bearer_auth(key.expose_secret()),
+            Self::Anthropic => request
+                .header("x-api-key", key.expose_secret())
+                .header("anthropic-version", ANTHROPIC_VERSION),
+        }
+    }
+
+    /// A request in `OpenAI`'s shape, as the provider understands it.
+    pub(crate) fn request(self, operation: Operation, body: Bytes) -> Result<Sent, Problem> {
+        match self {
+            Self::OpenAi => Ok(Sent { path: operation.path, body }),
+            Self::Anthropic => {
+                let detail = format!("the model's provider offers no {}", operation.name);
+                Err(Problem::unprocessable("unsupported_operation", detail)
+                    .action("See GET /v1/models for the models that can be called."))
+            }
+        }
+    }
+
+    /// A whole answer, in `OpenAI`'s shape.
+    pub(crate) fn answer(self, body: Bytes) -> Result<Bytes, ProviderError> {
+        match self {
+            Self::OpenAi => Ok(body),
+            Self::Anthropic => Err(ProviderError::Lost { reason: "it is no answer".to_owned() }),
+        }
+    }
+}
