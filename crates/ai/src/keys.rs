@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn a_resting_key_is_passed_over() {
         let keys = keys(&[1, 1]);
-        keys.keys[0].rest_for(Duration::from_secs(60));
+        keys.keys[0].rest_for(Duration::from_mins(1));
         assert_eq!(taken(&keys, 3), [1, 1, 1]);
         assert_eq!(keys.wait(), Duration::ZERO);
     }
@@ -112,11 +112,11 @@ mod tests {
     #[test]
     fn when_all_rest_the_first_to_return_says_when() {
         let keys = keys(&[1, 1]);
-        keys.keys[0].rest_for(Duration::from_secs(60));
-        keys.keys[1].rest_for(Duration::from_secs(600));
+        keys.keys[0].rest_for(Duration::from_mins(1));
+        keys.keys[1].rest_for(Duration::from_mins(10));
         keys.keys[0].rest_for(Duration::from_secs(1));
         let wait = keys.take().unwrap_err();
-        assert!(wait > Duration::from_secs(50) && wait <= Duration::from_secs(60), "{wait:?}");
+        assert!(wait > Duration::from_secs(50) && wait <= Duration::from_mins(1), "{wait:?}");
     }
 
     #[test]
