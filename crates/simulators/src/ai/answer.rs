@@ -1,42 +1,54 @@
 use serde_json::{Value, json};
 use tiktoken_rs::CoreBPE;
 
-use super::{request::ChatRequest, tokens, unique};
+use super::{tokens, unique};
 
 const LONGEST_ECHO: usize = 60;
+
+/// What of a request decides the answer, whichever API it came by.
+#[derive(Debug)]
+pub(super) struct Heard<'a> {
+    /// What the user said last.
+    pub(super) words: String,
+    /// The first of the caller's tools.
+    pub(super) tool: Option<&'a str>,
+    pub(super) stops: &'a [String],
+    pub(super) limit: usize,
+}
 
 /// What the model says: a text, or the arguments of a call of one of the caller's tools.
 #[derive(Debug)]
 pub(super) struct Answer {
-    tool: Option<Tool>,
-    pieces: Vec<String>,
+    pub(super) tool: Option<Tool>,
+    pub(super) pieces: Vec<String>,
     pub(super) tokens: i64,
-    cut: bool,
+    pub(super) cut: bool,
+    /// The stop sequence that ended it.
+    pub(super) stopped_by: Option<String>,
 }
 
 #[derive(Debug)]
-struct Tool {
-    id: String,
-    name: String,
+pub(super) struct Tool {
+    pub(super) id: String,
+    pub(super) name: String,
 }
 
 impl Answer {
-    pub(super) fn of(request: &ChatRequest, bpe: &CoreBPE) -> Self {
-        let heard = request.last_words();
-        let limit = request.limit().unwrap_or(usize::MAX);
-        let tool = request.tools().first().filter(|_| heard.contains("use the tool"));
-        if let Some(tool) = tool {
-            let name = tool["function"]["name"].as_str().unwrap_or_default().to_owned();
-            let arguments = json!({ "input": heard }).to_string();
-            let overhead = tokens::count(bpe, &name);
-            let answer = Self::spoken(&arguments, limit, bpe);
-            let tool = Some(Tool { id: unique("call_"), name });
+    pub(super) fn to(heard: &Heard, bpe: &CoreBPE) -> Self {
+        if let Some(name) = heard.tool.filter(|_| heard.words.contains("use the tool")) {
+            let arguments = json!({ "input": heard.words }).to_string();
+            let overhead = tokens::count(bpe, name);
+            let answer = Self::spoken(&arguments, heard.limit, bpe);
+            let tool = Some(Tool { id: unique("call_"), name: name.to_owned() });
             return Self { tool, tokens: answer.tokens + overhead, ..answer };
         }
-        let echo: Vec<&str> = heard.split_whitespace().take(LONGEST_ECHO).collect();
+        let echo: Vec<&str> = heard.words.split_whitespace().take(LONGEST_ECHO).collect();
         let text = format!("You said: {}", echo.join(" "));
-        let end = request.stops().iter().filter_map(|stop| text.find(stop)).min();
-        Self::spoken(&text[..end.unwrap_or(text.len())], limit, bpe)
+        let found = heard.stops.iter().filter_map(|stop| Some((text.find(stop)?, stop))).min();
+        let end = found.map_or(text.len(), |(end, _)| end);
+        let answer = Self::spoken(&text[..end], heard.limit, bpe);
+        let stopped_by = found.map(|(_, stop)| stop.clone()).filter(|_| !answer.cut);
+        Self { stopped_by, ..answer }
     }
 
     fn spoken(text: &str, limit: usize, bpe: &CoreBPE) -> Self {
@@ -52,7 +64,8 @@ impl Answer {
             }
         }
         let cut = kept.len() < spoken.len();
-        Self { tool: None, pieces, tokens: tokens::to_i64(kept.len()), cut }
+        let tokens = tokens::to_i64(kept.len());
+        Self { tool: None, pieces, tokens, cut, stopped_by: None }
     }
 
     pub(super) fn finish_reason(&self) -> &'static str {

@@ -25,6 +25,8 @@ const REMEMBERED: usize = 100;
 pub enum Endpoint {
     /// `/v1/chat/completions`
     Chat,
+    /// `/v1/messages`
+    Messages,
     /// `/v1/embeddings`
     Embeddings,
     /// `/v1/images/generations`
@@ -81,7 +83,7 @@ impl State {
 
     /// How many calls arrived that a provider would bill.
     pub fn generations(&self) -> usize {
-        [Endpoint::Chat, Endpoint::Embeddings, Endpoint::Images]
+        [Endpoint::Chat, Endpoint::Messages, Endpoint::Embeddings, Endpoint::Images]
             .map(|e| self.arrived(e))
             .iter()
             .sum()

@@ -3,13 +3,14 @@ use serde_json::{Value, json};
 use tiktoken_rs::CoreBPE;
 
 use super::{
-    Endpoint, Usage,
-    answer::Answer,
-    calls::Calls,
+    Endpoint, Fault, Usage,
+    answer::{Answer, Heard},
+    calls::{Call, Calls},
     error::{ApiError, Refusal},
     models::Model,
     request::ChatRequest,
-    stream, tokens, unique,
+    stream::{self, Frames},
+    tokens, unique,
 };
 use crate::clock::now;
 
@@ -24,7 +25,8 @@ pub(super) async fn create(
     let completion =
         tokens::off_thread(move || Completion::of(&request, tokens::of_chat())).await?;
     if streams {
-        return Ok(stream::respond(call, &completion));
+        let frames = completion.frames(&call);
+        return Ok(stream::respond(call, frames));
     }
     let body = completion.body(call.usage(completion.usage));
     call.answer(&body).await
@@ -32,19 +34,26 @@ pub(super) async fn create(
 
 /// A finished answer, before it is decided how it travels.
 #[derive(Debug)]
-pub(super) struct Completion {
+struct Completion {
     id: String,
     model: Model,
     created: i64,
-    pub(super) choices: usize,
-    pub(super) answer: Answer,
-    pub(super) usage: Usage,
-    pub(super) wants_usage: bool,
+    choices: usize,
+    answer: Answer,
+    usage: Usage,
+    wants_usage: bool,
 }
 
 impl Completion {
     fn of(request: &ChatRequest, bpe: &CoreBPE) -> Result<Self, ApiError> {
-        let answer = Answer::of(request, bpe);
+        let tool = request.tools().first().and_then(|tool| tool["function"]["name"].as_str());
+        let heard = Heard {
+            words: request.last_words(),
+            tool,
+            stops: request.stops(),
+            limit: request.limit().unwrap_or(usize::MAX),
+        };
+        let answer = Answer::to(&heard, bpe);
         let choices = request.choices();
         Ok(Self {
             id: unique("chatcmpl-"),
@@ -61,7 +70,7 @@ impl Completion {
     }
 
     /// The fields all objects of one completion share.
-    pub(super) fn envelope(&self, object: &str, choices: Value) -> Value {
+    fn envelope(&self, object: &str, choices: Value) -> Value {
         json!({
             "id": self.id,
             "object": object,
@@ -87,5 +96,37 @@ impl Completion {
             body["usage"] = usage.of_chat();
         }
         body
+    }
+
+    /// The same answer as a stream.
+    fn frames(&self, call: &Call) -> Frames {
+        let finish = self.answer.finish_reason();
+        let mut events = Vec::new();
+        for index in 0..self.choices {
+            let deltas = self.answer.deltas().into_iter();
+            events.extend(deltas.map(|delta| self.chunk(index, &delta, None)));
+            events.push(self.chunk(index, &json!({}), Some(finish)));
+        }
+        if let Some(usage) = call.usage(self.usage).filter(|_| self.wants_usage) {
+            let mut last = self.envelope("chat.completion.chunk", json!([]));
+            last["usage"] = usage.of_chat();
+            let times = if call.fault == Some(Fault::UsageTwice) { 2 } else { 1 };
+            events.extend(std::iter::repeat_n(last, times));
+        }
+        let frames = events.iter().map(Value::to_string).chain(["[DONE]".to_owned()]);
+        Frames {
+            frames: frames.map(|data| format!("data: {data}\n\n")).collect(),
+            failure: format!("data: {}\n\n", ApiError::trouble(500, None).body()),
+        }
+    }
+
+    fn chunk(&self, index: usize, delta: &Value, finish: Option<&str>) -> Value {
+        let choice =
+            json!({ "index": index, "delta": delta, "logprobs": null, "finish_reason": finish });
+        let mut chunk = self.envelope("chat.completion.chunk", json!([choice]));
+        if self.wants_usage {
+            chunk["usage"] = Value::Null;
+        }
+        chunk
     }
 }

@@ -5,16 +5,16 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::stream;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// An error in OpenAI's shape.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct ApiError {
-    status: StatusCode,
+    pub(super) status: StatusCode,
     kind: &'static str,
     code: Option<&'static str>,
     param: Option<&'static str>,
-    message: String,
+    pub(super) message: String,
     retry_after: Option<u64>,
 }
 
@@ -76,18 +76,25 @@ impl ApiError {
     }
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        let body = json!({ "error": {
+impl ApiError {
+    pub(super) fn body(&self) -> Value {
+        json!({ "error": {
             "message": self.message,
             "type": self.kind,
             "param": self.param,
             "code": self.code,
-        }});
-        let mut response = (self.status, Json(body)).into_response();
+        }})
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(self.body())).into_response();
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        // For those whose errors have another shape.
+        response.extensions_mut().insert(self);
         response
     }
 }

@@ -35,6 +35,11 @@ pub enum Fault {
         /// How many chunks arrive before.
         chunks: usize,
     },
+    /// The stream ends in an error event after this many chunks.
+    ErrorAfter {
+        /// How many chunks arrive before.
+        chunks: usize,
+    },
     /// Every chunk takes this long.
     Slow {
         /// The delay before each chunk.

@@ -1,10 +1,12 @@
-//! An OpenAI-compatible provider: deterministic answers, true token counts, misbehaviour on request.
+//! A provider that speaks OpenAI's API and Anthropic's: deterministic answers, true token counts,
+//! misbehaviour on request.
 #![expect(
     clippy::disallowed_types,
     reason = "a provider answers in its own shapes, not with a Problem"
 )]
 
 mod answer;
+mod anthropic;
 mod calls;
 mod chat;
 mod control;
@@ -52,7 +54,7 @@ impl Ai {
         Ok(Self { server, calls })
     }
 
-    /// The base URL an OpenAI client is configured with.
+    /// The base URL of both APIs.
     pub fn url(&self) -> String {
         format!("http://{}/v1", self.server.addr)
     }
@@ -82,7 +84,7 @@ impl Ai {
         self.calls.state()
     }
 
-    /// Resolves once `n` generations (chat, embeddings, images) have arrived since the start.
+    /// Resolves once `n` generations (chats, messages, embeddings, images) have arrived since the start.
     pub async fn wait_for_calls(&self, n: usize) {
         self.wait_until(|state| state.generations() >= n).await;
     }
@@ -101,6 +103,7 @@ fn routes(calls: Calls) -> Router {
         .route("/v1/images/generations", post(images::create))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{id}", get(models::retrieve))
+        .merge(anthropic::routes())
         .layer(middleware::map_response(with_request_id))
         .merge(control::routes())
         .fallback(unknown_url)

@@ -6,50 +6,30 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::{Stream, stream};
-use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::{Fault, calls::Call, chat::Completion, error::Cut};
+use super::{Fault, calls::Call, error::Cut};
 
 type Sender = mpsc::Sender<Result<Bytes, Cut>>;
 
+/// The events of a stream, ready to be sent. The last one is its end.
+#[derive(Debug)]
+pub(super) struct Frames {
+    pub(super) frames: Vec<String>,
+    /// What comes instead of the rest when the provider fails in the middle.
+    pub(super) failure: String,
+}
+
 /// Answers with server-sent events.
-pub(super) fn respond(call: Call, completion: &Completion) -> Response {
-    let events = events(&call, completion);
+pub(super) fn respond(call: Call, events: Frames) -> Response {
     let (sender, receiver) = mpsc::channel(1);
-    let pump = Pump { call, sender, last: events.len() };
+    let pump = Pump { call, sender, last: events.frames.len().saturating_sub(1) };
     tokio::spawn(pump.run(events));
     let headers = [
         (header::CONTENT_TYPE, "text/event-stream; charset=utf-8"),
         (header::CACHE_CONTROL, "no-cache"),
     ];
     (headers, Body::from_stream(flushing(receiver))).into_response()
-}
-
-fn events(call: &Call, completion: &Completion) -> Vec<Value> {
-    let chunk = |index: usize, delta: Value, finish: Option<&str>| {
-        let choice =
-            json!({ "index": index, "delta": delta, "logprobs": null, "finish_reason": finish });
-        let mut chunk = completion.envelope("chat.completion.chunk", json!([choice]));
-        if completion.wants_usage {
-            chunk["usage"] = Value::Null;
-        }
-        chunk
-    };
-    let finish = completion.answer.finish_reason();
-    let mut events = Vec::new();
-    for index in 0..completion.choices {
-        events
-            .extend(completion.answer.deltas().into_iter().map(|delta| chunk(index, delta, None)));
-        events.push(chunk(index, json!({}), Some(finish)));
-    }
-    if let Some(usage) = call.usage(completion.usage).filter(|_| completion.wants_usage) {
-        let mut last = completion.envelope("chat.completion.chunk", json!([]));
-        last["usage"] = usage.of_chat();
-        let times = if call.fault == Some(Fault::UsageTwice) { 2 } else { 1 };
-        events.extend(std::iter::repeat_n(last, times));
-    }
-    events
 }
 
 /// A stream on its way.
@@ -63,18 +43,20 @@ struct Pump {
 struct Over;
 
 impl Pump {
-    async fn run(mut self, events: Vec<Value>) -> Result<(), Over> {
-        for (sent, event) in events.iter().enumerate() {
-            self.meet_fault(sent).await?;
-            self.send(event.to_string()).await?;
+    async fn run(mut self, events: Frames) -> Result<(), Over> {
+        let Frames { mut frames, failure } = events;
+        let end = frames.pop().unwrap_or_default();
+        for (sent, frame) in frames.into_iter().enumerate() {
+            self.meet_fault(sent, &failure).await?;
+            self.send(frame).await?;
         }
-        self.meet_fault(self.last).await?;
+        self.meet_fault(self.last, &failure).await?;
         // Whoever has read the end may rely on the call being over.
         drop(self.call);
-        self.sender.send(Ok("data: [DONE]\n\n".into())).await.map_err(|_| Over)
+        self.sender.send(Ok(end.into())).await.map_err(|_| Over)
     }
 
-    async fn meet_fault(&mut self, sent: usize) -> Result<(), Over> {
+    async fn meet_fault(&mut self, sent: usize, failure: &str) -> Result<(), Over> {
         let due = |chunks: usize| sent == chunks.min(self.last);
         match self.call.fault {
             Some(Fault::CutAfter { chunks }) if due(chunks) => {
@@ -88,7 +70,11 @@ impl Pump {
                 }
             }
             Some(Fault::MalformedAfter { chunks }) if due(chunks) => {
-                self.send("{\"id\":\"chatcmpl-".into()).await?;
+                self.send("data: {\"id\":\"chatcmpl-\n\n".into()).await?;
+            }
+            Some(Fault::ErrorAfter { chunks }) if due(chunks) => {
+                self.send(failure.to_owned()).await?;
+                return Err(Over);
             }
             Some(Fault::Slow { millis_per_chunk }) => {
                 let pause = Duration::from_millis(millis_per_chunk);
@@ -99,8 +85,8 @@ impl Pump {
         Ok(())
     }
 
-    async fn send(&mut self, data: String) -> Result<(), Over> {
-        self.sender.send(Ok(format!("data: {data}\n\n").into())).await.map_err(|_| {
+    async fn send(&mut self, frame: String) -> Result<(), Over> {
+        self.sender.send(Ok(frame.into())).await.map_err(|_| {
             self.call.abandoned = true;
             Over
         })

@@ -1,5 +1,6 @@
 //! The AI provider as its clients see it.
 
+mod anthropic;
 mod faults;
 mod models;
 mod streams;

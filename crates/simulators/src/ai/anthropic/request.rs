@@ -1,0 +1,154 @@
+use serde::Deserialize;
+use serde_json::Value;
+use tiktoken_rs::CoreBPE;
+
+use super::super::{error::ApiError, request::parse, tokens};
+
+/// A model alias, and the dated name that answers carry.
+const MODELS: [(&str, &str); 4] = [
+    ("claude-haiku-4-5", "claude-haiku-4-5-20251001"),
+    ("claude-sonnet-4-5", "claude-sonnet-4-5-20250929"),
+    ("claude-opus-4-1", "claude-opus-4-1-20250805"),
+    ("claude-opus-4-5", "claude-opus-4-5-20251101"),
+];
+
+/// The body of a Messages request, as far as it matters here.
+#[derive(Debug, Deserialize)]
+pub(super) struct MessagesRequest {
+    model: String,
+    pub(super) max_tokens: usize,
+    messages: Vec<Turn>,
+    system: Option<Value>,
+    #[serde(default)]
+    pub(super) stop_sequences: Vec<String>,
+    #[serde(default)]
+    pub(super) stream: bool,
+    #[serde(default)]
+    tools: Vec<Value>,
+    thinking: Option<Value>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Turn {
+    role: String,
+    content: Value,
+}
+
+impl MessagesRequest {
+    pub(super) fn parse(body: Value) -> Result<Self, ApiError> {
+        let request: Self = parse(body, &ARGUMENTS)?;
+        let refuse = |message: &str| Err(ApiError::invalid(None, message));
+        if request.max_tokens == 0 {
+            return refuse("max_tokens: Input should be greater than or equal to 1");
+        }
+        let Some(first) = request.messages.first() else {
+            return refuse("messages: at least one message is required");
+        };
+        if first.role != "user" {
+            return refuse("messages: first message must use the \"user\" role");
+        }
+        for turn in &request.messages {
+            if !["user", "assistant"].contains(&turn.role.as_str()) {
+                return refuse("messages: Unexpected role. Use \"user\" or \"assistant\".");
+            }
+            if blocks(&turn.content).any(|block| block["text"] == "") {
+                return refuse("messages: text content blocks must be non-empty");
+            }
+        }
+        request.snapshot()?;
+        request.check_tool_results()?;
+        Ok(request)
+    }
+
+    /// Every call of a tool must be answered by the very next turn, before anything else in it.
+    fn check_tool_results(&self) -> Result<(), ApiError> {
+        for pair in self.messages.windows(2) {
+            let calls = blocks(&pair[0].content).filter(|block| block["type"] == "tool_use");
+            let results =
+                blocks(&pair[1].content).take_while(|block| block["type"] == "tool_result");
+            let answered: Vec<&Value> = results.map(|block| &block["tool_use_id"]).collect();
+            if calls.map(|block| &block["id"]).any(|id| !answered.contains(&id)) {
+                let message = "messages: `tool_use` ids were found without `tool_result` blocks \
+                               immediately after";
+                return Err(ApiError::invalid(None, message));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn snapshot(&self) -> Result<&'static str, ApiError> {
+        let found = MODELS.iter().find(|(alias, dated)| [*alias, *dated].contains(&&*self.model));
+        found.map(|(_, dated)| *dated).ok_or_else(|| ApiError::unknown_model(&self.model))
+    }
+
+    pub(super) fn thinks(&self) -> bool {
+        self.thinking.as_ref().is_some_and(|thinking| thinking["type"] != "disabled")
+    }
+
+    /// The first tool.
+    pub(super) fn tool(&self) -> Option<&str> {
+        self.tools.first()?["name"].as_str()
+    }
+
+    /// What the user said last.
+    pub(super) fn last_words(&self) -> String {
+        let last = self.messages.iter().rfind(|turn| turn.role == "user");
+        let content = last.map_or(&Value::Null, |turn| &turn.content);
+        match content.as_str() {
+            Some(text) => text.to_owned(),
+            None => blocks(content).map(words).collect::<Vec<_>>().join(" "),
+        }
+    }
+
+    /// How many tokens the prompt has, with images at their usual size.
+    pub(super) fn tokens(&self, bpe: &CoreBPE) -> i64 {
+        const FRAME: i64 = 3;
+        const IMAGE: i64 = 1_600;
+        let turns: i64 = self
+            .messages
+            .iter()
+            .map(|turn| {
+                let blocks: i64 = blocks(&turn.content)
+                    .map(|block| match &block["source"] {
+                        Value::Null => tokens::count(bpe, &block.to_string()),
+                        _ => IMAGE,
+                    })
+                    .sum();
+                FRAME + blocks + turn.content.as_str().map_or(0, |text| tokens::count(bpe, text))
+            })
+            .sum();
+        let count = |value: &Value| tokens::count(bpe, &value.to_string());
+        turns + self.system.as_ref().map_or(0, count) + self.tools.iter().map(count).sum::<i64>()
+    }
+}
+
+fn blocks(content: &Value) -> impl Iterator<Item = &Value> {
+    content.as_array().into_iter().flatten()
+}
+
+fn words(block: &Value) -> &str {
+    block["text"].as_str().or(block["content"].as_str()).unwrap_or_default()
+}
+
+const ARGUMENTS: [&str; 20] = [
+    "cache_control",
+    "container",
+    "context_management",
+    "inference_geo",
+    "max_tokens",
+    "mcp_servers",
+    "messages",
+    "metadata",
+    "model",
+    "output_config",
+    "service_tier",
+    "stop_sequences",
+    "stream",
+    "system",
+    "temperature",
+    "thinking",
+    "tool_choice",
+    "tools",
+    "top_k",
+    "top_p",
+];
