@@ -5,8 +5,8 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use http::{Method, StatusCode};
-use web::{Access, Audience, Caller, Operation, Operator, Problem, RateClass};
+use http::Method;
+use web::{Access, Audience, Caller, Operation, Operator, RateClass};
 
 /// Finds out what a request is for, from the same list that documents the API.
 #[derive(Clone)]
@@ -69,12 +69,9 @@ pub(crate) async fn time_out(
     next: Next,
 ) -> Response {
     let class = request.extensions().get::<Access>().map(|access| access.class);
-    if matches!(class, Some(RateClass::Chat | RateClass::Generation | RateClass::Uploads)) {
+    if class.is_some_and(RateClass::keeps_its_own_time) {
         return next.run(request).await;
     }
     let answer = tokio::time::timeout(limit, next.run(request)).await;
-    answer.unwrap_or_else(|_| {
-        let detail = "the request took too long";
-        Problem::new(StatusCode::GATEWAY_TIMEOUT, "timed_out", detail).into_response()
-    })
+    answer.unwrap_or_else(|_| web::timed_out().into_response())
 }

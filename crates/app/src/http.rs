@@ -124,6 +124,7 @@ fn cors(settings: &HttpSettings) -> CorsLayer {
         .expose_headers([
             header::ETAG,
             header::RETRY_AFTER,
+            HeaderName::from_static("idempotency-replayed"),
             HeaderName::from_static("ratelimit"),
             HeaderName::from_static("ratelimit-policy"),
             REQUEST_ID,

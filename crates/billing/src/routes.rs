@@ -19,7 +19,7 @@ pub(crate) fn routes() -> Routes<Billing> {
         .route(Access::public(), routes!(returned))
         .route(Access::public(), routes!(cancelled))
         .route(Access::public().limited_as(RateClass::Unlimited), routes!(webhook::receive))
-        .route(Access::to(WRITE), routes!(buy))
+        .route(Access::to(WRITE).resumable(), routes!(buy))
         .route(Access::to(READ), routes!(checkout))
         .route(Access::to(READ), routes!(subscription))
         .route(Access::to(READ), routes!(payments))

@@ -6,6 +6,7 @@ mod error;
 mod listener;
 mod migrations;
 mod partitions;
+mod preamble;
 mod roles;
 
 use kernel::{Id, Org};
@@ -17,6 +18,7 @@ pub use error::{is_conflict, is_outage, violated_constraint};
 pub use listener::listen;
 pub use migrations::{MIGRATOR, MigrationStatus, migrate_down, migrate_up, migration_status};
 pub use partitions::create_partitions;
+pub use preamble::with_preamble;
 pub use roles::{RoleError, create_tenant_role};
 
 /// A transaction; dropped without [`Transaction::commit`], it leaves no trace.
@@ -52,13 +54,15 @@ impl Db {
 
     /// Begins a transaction as the owner.
     pub async fn begin(&self) -> sqlx::Result<Tx> {
-        self.pool.begin().await
+        let begin = format!("begin; {}", preamble::preamble());
+        self.pool.begin_with(AssertSqlSafe(begin)).await
     }
 
     /// Begins a transaction that sees and writes the rows of `org` only, in one round trip.
     pub async fn tenant(&self, org: Id<Org>) -> sqlx::Result<Tx> {
         let begin = format!(
-            "begin; set local role app_tenant; select set_config('app.org_id', '{org}', true)"
+            "begin; set local role app_tenant; select set_config('app.org_id', '{org}', true); {}",
+            preamble::preamble(),
         );
         self.pool.begin_with(AssertSqlSafe(begin)).await
     }

@@ -12,6 +12,7 @@ use billing::{Billing, Catalogue};
 use db::Db;
 use email::Mailer;
 use health::Health;
+use idempotency::Idempotency;
 use jobs::{Registry, Schedule};
 use kernel::Clock;
 use projects::Projects;
@@ -33,6 +34,8 @@ pub struct Product {
     pub quotas: Quotas,
     /// AI calls in flight.
     pub ai: Ai,
+    /// Requests in flight that are done to the end.
+    pub idempotency: Idempotency,
     /// Plans and prices, for seeding.
     pub catalogue: Arc<Catalogue>,
     /// Readiness.
@@ -57,6 +60,10 @@ impl Product {
         let prices = PriceBook::new(db.clone(), clock.clone());
         let quotas = Quotas::start(db.clone(), clock.clone(), &settings.quotas);
         let ai = Ai::new(prices, quotas.clone(), &settings.ai)?;
+        let secrets = [&settings.auth.auth_secret, &settings.auth.auth_secret_previous];
+        let secrets = secrets.into_iter().flatten().cloned();
+        let idempotency =
+            Idempotency::new(db.clone(), clock.clone(), secrets, quotas.hold_life());
         let catalogue = Arc::new(Catalogue::embedded());
         let auth = Auth::new(
             db.clone(),
@@ -76,6 +83,7 @@ impl Product {
             audit::module(db.clone()),
             email::module(mailer),
             storage::module(storage),
+            idempotency::module(idempotency.clone()),
             usage::module(usage),
             quotas::module(quotas.clone()),
             auth::module(auth.clone()),
@@ -90,7 +98,19 @@ impl Product {
         let app = app.with(health::module(health.clone()));
         let (jobs, schedules) = (app.jobs.clone(), app.schedules.clone());
         let settings = settings.clone();
-        Ok(Self { db, auth, quotas, ai, catalogue, health, jobs, schedules, app, settings })
+        Ok(Self {
+            db,
+            auth,
+            quotas,
+            ai,
+            idempotency,
+            catalogue,
+            health,
+            jobs,
+            schedules,
+            app,
+            settings,
+        })
     }
 
     /// The API, with everything in front of it.
@@ -100,6 +120,7 @@ impl Product {
         self.app
             .into_router(&self.settings.http(), |router| {
                 router
+                    .layer(from_fn_with_state(self.idempotency, idempotency::guard))
                     .layer(from_fn_with_state(limits, rate_limit::limit))
                     .layer(from_fn_with_state(auth, auth::identify))
             })

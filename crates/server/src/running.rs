@@ -2,6 +2,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Context;
 use axum::{Router, serve::ListenerExt};
+use idempotency::Idempotency;
 use kernel::Clock;
 use sqlx::PgPool;
 use tokio::{net::TcpListener, task::JoinSet};
@@ -18,6 +19,7 @@ pub struct Running {
     pub address: Option<SocketAddr>,
     pool: PgPool,
     ai: ai::Ai,
+    idempotency: Idempotency,
     health: health::Health,
     stop: CancellationToken,
     tasks: JoinSet<anyhow::Result<()>>,
@@ -56,6 +58,7 @@ impl Running {
         product.quotas.reap().await?;
 
         let (ai, health) = (product.ai.clone(), product.health.clone());
+        let idempotency = product.idempotency.clone();
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         let listen = db::listen(product.db.changes().clone(), listening);
@@ -69,6 +72,7 @@ impl Running {
             address,
             pool,
             ai,
+            idempotency,
             health,
             stop,
             tasks,
@@ -106,6 +110,7 @@ impl Running {
                 let task = task.context("a part of the program panicked").flatten();
                 result = std::mem::replace(&mut result, Ok(())).and(task);
             }
+            self.idempotency.drain().await;
             self.ai.drain().await;
         };
         if tokio::time::timeout(GRACE, ending).await.is_err() {

@@ -67,6 +67,13 @@ pub enum RateClass {
     Unlimited,
 }
 
+impl RateClass {
+    /// Whether its operations bound their own time: AI calls and uploads may take long.
+    pub const fn keeps_its_own_time(self) -> bool {
+        matches!(self, Self::Chat | Self::Generation | Self::Uploads)
+    }
+}
+
 /// Whom an operation is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
@@ -85,22 +92,24 @@ pub struct Access {
     pub audience: Audience,
     /// The limit that applies.
     pub class: RateClass,
+    /// Whether asking again continues where the first request stopped, whatever it had done.
+    pub resumable: bool,
 }
 
 impl Access {
     /// Only callers with `permission`.
     pub const fn to(permission: Permission) -> Self {
-        Self { audience: Audience::Callers(permission), class: RateClass::Api }
+        Self { audience: Audience::Callers(permission), class: RateClass::Api, resumable: false }
     }
 
     /// Anybody. The one way to open an operation; a test lists all that use it.
     pub const fn public() -> Self {
-        Self { audience: Audience::Anyone, class: RateClass::Api }
+        Self { audience: Audience::Anyone, class: RateClass::Api, resumable: false }
     }
 
     /// Only the people who run the product.
     pub const fn operators() -> Self {
-        Self { audience: Audience::Operators, class: RateClass::Api }
+        Self { audience: Audience::Operators, class: RateClass::Api, resumable: false }
     }
 
     /// What a caller needs, if callers it is for.
@@ -115,6 +124,14 @@ impl Access {
     #[must_use]
     pub const fn limited_as(mut self, class: RateClass) -> Self {
         self.class = class;
+        self
+    }
+
+    /// Asking again continues where the first request stopped, so that a failure half-way may always
+    /// be repeated. The operation stores each step before it takes it.
+    #[must_use]
+    pub const fn resumable(mut self) -> Self {
+        self.resumable = true;
         self
     }
 }

@@ -20,7 +20,7 @@ pub use extract::{Html, Json, Path, Query, RawJson};
 pub use headers::{CONTENT_SECURITY_POLICY, security_headers};
 pub use page::{Page, PageQuery};
 pub use problem::{FieldError, Problem};
-pub use problem_layer::{fallback, method_not_allowed, panicked, render_problems};
+pub use problem_layer::{fallback, method_not_allowed, panicked, render_problems, timed_out};
 pub use request_id::{MakeRequestId, RequestId};
 pub use routes::{Operation, Routes};
 

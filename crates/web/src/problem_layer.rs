@@ -44,6 +44,11 @@ pub async fn method_not_allowed() -> Problem {
         .action("See the Allow header for the methods it knows.")
 }
 
+/// The answer when a handler took too long.
+pub fn timed_out() -> Problem {
+    Problem::new(StatusCode::GATEWAY_TIMEOUT, "timed_out", "the request took too long")
+}
+
 /// The answer when a handler panicked; the panic itself is logged by the panic hook.
 pub fn panicked(_: Box<dyn Any + Send>) -> Response {
     Problem::internal(anyhow::anyhow!("a handler panicked")).into_response()

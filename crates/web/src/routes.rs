@@ -1,8 +1,8 @@
 use axum::http::Method;
 use utoipa::openapi::{
-    ContentBuilder, Ref, RefOr, ResponseBuilder, SecurityRequirement,
+    ContentBuilder, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, SecurityRequirement, Type,
     extensions::ExtensionsBuilder,
-    path::{Operation as Documented, Paths},
+    path::{Operation as Documented, Parameter, ParameterBuilder, ParameterIn, Paths},
 };
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
@@ -84,10 +84,29 @@ fn declare(access: Access, paths: &mut Paths) -> Vec<Operation> {
         for (method, documented) in methods {
             let Some(documented) = documented else { continue };
             document(access, documented);
+            if method == Method::POST && access.permission().is_some() {
+                documented.parameters.get_or_insert_default().push(idempotency_key().into());
+            }
             operations.push(Operation { method, path: path.clone(), access });
         }
     }
     operations
+}
+
+/// The header that every `POST` of a caller understands.
+fn idempotency_key() -> Parameter {
+    let schema = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(255))
+        .build();
+    ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some("The same key and body within a day: done once, answered again."))
+        .schema(Some(schema))
+        .build()
 }
 
 fn document(access: Access, operation: &mut Documented) {

@@ -11,7 +11,7 @@ const LAYERS: &[&[&str]] = &[
     &["db", "telemetry", "embedded-postgres"],
     &["web", "jobs"],
     &["app"],
-    &["rate-limit", "email", "storage", "audit"],
+    &["rate-limit", "email", "storage", "audit", "idempotency"],
     &["usage", "health"],
     &["quotas"],
     &["auth"],

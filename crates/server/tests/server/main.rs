@@ -3,6 +3,7 @@
 mod architecture;
 mod bad_input;
 mod generated;
+mod idempotency;
 mod isolation;
 mod migrations;
 mod openapi;

@@ -17,9 +17,9 @@ use tokio::{
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// `slipway serve`, killed when dropped.
-struct Process {
-    child: Child,
-    url: String,
+pub(crate) struct Process {
+    pub(crate) child: Child,
+    pub(crate) url: String,
 }
 
 impl Process {
@@ -50,7 +50,7 @@ impl Process {
     }
 
     /// One over the database and the simulators of `app`.
-    async fn beside(app: &TestApp, directory: &Path) -> Self {
+    pub(crate) async fn beside(app: &TestApp, directory: &Path) -> Self {
         let settings = &app.settings;
         let secret = |secret: &Option<secrecy::SecretString>| {
             secret.as_ref().unwrap().expose_secret().to_owned()
@@ -73,7 +73,7 @@ impl Process {
         Self::start(directory, &environment).await
     }
 
-    fn signal(&self, signal: &str) {
+    pub(crate) fn signal(&self, signal: &str) {
         let pid = self.child.id().unwrap().to_string();
         let sent = std::process::Command::new("kill").args([signal, &pid]).status().unwrap();
         assert!(sent.success());
@@ -101,7 +101,7 @@ async fn calls_arrive(app: &TestApp, count: usize) {
 }
 
 /// Asks until it is so.
-async fn eventually(what: &str, so: impl AsyncFn() -> bool) {
+pub(crate) async fn eventually(what: &str, so: impl AsyncFn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !so().await {
         assert!(Instant::now() < deadline, "{what} does not happen");
