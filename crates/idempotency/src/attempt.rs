@@ -42,7 +42,7 @@ impl Attempt {
         (method, route, uri): (&Method, &str, &Uri),
         body: &[u8],
     ) -> Self {
-        let who = caller.api_key().map_or(caller.user.uuid(), |key| key.uuid());
+        let who = caller.api_key().map_or(caller.user.uuid(), kernel::Id::uuid);
         let record = Record {
             id: hash(&[
                 caller.org.uuid().as_bytes(),

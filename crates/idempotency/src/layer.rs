@@ -67,8 +67,7 @@ impl Idempotency {
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
         })?;
         let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
-        let attempt =
-            Attempt::new(self, caller, key, (&parts.method, route, &parts.uri), &body);
+        let attempt = Attempt::new(self, caller, key, (&parts.method, route, &parts.uri), &body);
         match attempt.claim(self.lease(access)).await? {
             Claim::Ours => {}
             Claim::Done(sealed) => {
@@ -84,7 +83,7 @@ impl Idempotency {
         let mut request = Request::from_parts(parts, Body::from(body));
         request.extensions_mut().insert(attempt.clone());
         let running = run(access, attempt, request, next).instrument(Span::current());
-        Ok(self.tasks.spawn(running).await.map_err(Problem::internal)?)
+        self.tasks.spawn(running).await.map_err(Problem::internal)
     }
 
     fn lease(&self, access: Access) -> TimeDelta {

@@ -15,7 +15,12 @@ pub(crate) fn seal(secret: &SecretString, key: &Key, id: &[u8], plain: &[u8]) ->
 }
 
 /// The answer, if it was sealed for this key with one of `secrets`.
-pub(crate) fn open(secrets: &[SecretString], key: &Key, id: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn open(
+    secrets: &[SecretString],
+    key: &Key,
+    id: &[u8],
+    sealed: &[u8],
+) -> Option<Vec<u8>> {
     secrets.iter().find_map(|secret| {
         let (nonce, text) = sealed.split_first_chunk::<NONCE_LEN>()?;
         let nonce = Nonce::assume_unique_for_key(*nonce);

@@ -62,8 +62,7 @@ impl Product {
         let ai = Ai::new(prices, quotas.clone(), &settings.ai)?;
         let secrets = [&settings.auth.auth_secret, &settings.auth.auth_secret_previous];
         let secrets = secrets.into_iter().flatten().cloned();
-        let idempotency =
-            Idempotency::new(db.clone(), clock.clone(), secrets, quotas.hold_life());
+        let idempotency = Idempotency::new(db.clone(), clock.clone(), secrets, quotas.hold_life());
         let catalogue = Arc::new(Catalogue::embedded());
         let auth = Auth::new(
             db.clone(),

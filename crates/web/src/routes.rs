@@ -1,6 +1,7 @@
 use axum::http::Method;
 use utoipa::openapi::{
-    ContentBuilder, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, SecurityRequirement, Type,
+    ContentBuilder, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, SecurityRequirement,
+    Type,
     extensions::ExtensionsBuilder,
     path::{Operation as Documented, Parameter, ParameterBuilder, ParameterIn, Paths},
 };

@@ -119,9 +119,8 @@ async fn a_failure_that_changed_nothing_is_not_kept() {
 async fn a_checkout_that_failed_half_way_continues_under_the_same_key() {
     let app = TestApp::start().await;
     let buyer = app.owner().await.header("idempotency-key", "pack");
-    let buy = async || {
-        buyer.post("/v1/billing/checkout-sessions", json!({ "item": "pack-10" })).await
-    };
+    let buy =
+        async || buyer.post("/v1/billing/checkout-sessions", json!({ "item": "pack-10" })).await;
     let trouble = Trouble::Status { status: 500 };
     let path = "/v1/checkout/sessions".to_owned();
     app.simulators.stripe.fail(Fault { path, times: 100, trouble });
