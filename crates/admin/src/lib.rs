@@ -1,28 +1,33 @@
 //! What the people who run the product can see and do. Every route is for operators only, and
 //! everything that changes something is written into the audit log.
 
+mod ai_control;
 mod audit_log;
 mod grants;
 mod invariants;
 mod orgs;
 
+use ai::Ai;
 use app::Module;
 use db::Db;
 use kernel::Clock;
 use web::Routes;
 
 /// What this feature needs.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Admin {
     /// Everything is seen across orgs, as the owner.
     pub db: Db,
     /// What time it is.
     pub clock: Clock,
+    /// The gateway, to be switched off.
+    pub ai: Ai,
 }
 
 /// Administration as a part of the product.
 pub fn module(admin: Admin) -> Module {
     let routes = Routes::new()
+        .merge(ai_control::routes())
         .merge(invariants::routes())
         .merge(orgs::routes())
         .merge(grants::routes())

@@ -1,5 +1,5 @@
 use axum::Extension;
-use kernel::NanoUsd;
+use kernel::{ApiKey, Id, NanoUsd, Org, User};
 use quotas::Call;
 use usage::{Model, ModelKind, Quantities};
 use web::{Caller, Problem, RequestId};
@@ -15,6 +15,21 @@ pub(crate) struct Operation {
     pub(crate) path: &'static str,
     /// The models that can do it.
     pub(crate) kind: ModelKind,
+}
+
+/// For whom a call is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CalledBy {
+    pub(crate) org: Id<Org>,
+    /// The person, or the maker of the API key.
+    pub(crate) user: Id<User>,
+    pub(crate) api_key: Option<Id<ApiKey>>,
+}
+
+impl From<&Caller> for CalledBy {
+    fn from(caller: &Caller) -> Self {
+        Self { org: caller.org, user: caller.user, api_key: caller.api_key() }
+    }
 }
 
 /// A call that wants to be made.
@@ -44,7 +59,7 @@ impl Candidate {
 
 impl Asked {
     pub(crate) fn new(
-        caller: &Caller,
+        by: CalledBy,
         operation: Operation,
         candidates: Vec<Candidate>,
         payload: Payload,
@@ -55,9 +70,9 @@ impl Asked {
         let mut price = dearest.model.price.clone();
         price.credits = candidates.iter().map(|it| it.model.price.credits).fold(0, i64::max);
         let call = Call {
-            org: caller.org,
-            user: caller.user,
-            api_key: caller.api_key(),
+            org: by.org,
+            user: by.user,
+            api_key: by.api_key,
             project: None,
             operation: operation.name,
             provider: dearest.model.provider.clone(),

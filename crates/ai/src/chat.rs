@@ -6,13 +6,14 @@ use axum::{
 };
 use usage::ModelKind;
 use utoipa_axum::{router::UtoipaMethodRouterExt, routes};
-use web::{Access, Caller, Permission, RateClass, RawJson, RequestId, Routes};
+use web::{Access, Caller, Permission, Problem, RateClass, RawJson, RequestId, Routes};
 
 use crate::{
     Ai,
-    asked::{Asked, Candidate, Operation},
+    asked::{Asked, CalledBy, Candidate, Operation},
     error::ApiResult,
     gateway::{Completed, Server},
+    generations::{Generation, Prefer, accept},
     request::{Chat, ChatRequest},
     stream,
 };
@@ -38,25 +39,52 @@ pub(crate) fn routes() -> Routes<Ai> {
 /// A chat completion, as `OpenAI`'s API: whole as JSON, or with `"stream": true` as server-sent events.
 #[utoipa::path(
     post, path = "/v1/chat/completions", tag = "ai",
+    params(("Prefer" = Option<String>, Header, description = "`respond-async`: make it later, answer 202")),
     request_body = ChatRequest,
-    responses((status = 200, content((Object = "application/json"), (String = "text/event-stream"))))
+    responses(
+        (status = 200, content((Object = "application/json"), (String = "text/event-stream"))),
+        (status = 202, body = Generation),
+    )
 )]
 async fn create_chat_completion(
     State(ai): State<Ai>,
     caller: Caller,
+    prefer: Prefer,
     request_id: Option<Extension<RequestId>>,
     body: RawJson,
 ) -> ApiResult {
-    let chat = Chat::read(body)?;
-    let model = ai.model(&chat.request.model, CHAT).await?;
-    let candidates = vec![Candidate { at_most: chat.at_most(&model)?, model }];
-    let (streamed, wants_usage) = (chat.is_stream(), chat.wants_usage());
-    let asked = Asked::new(&caller, CHAT, candidates, chat.into_payload()?, request_id)?;
-    if streamed {
-        Ok(stream::answer(&ai, asked, wants_usage).await?)
-    } else {
-        Ok(ai.complete(asked).await?.into_response())
+    let by = CalledBy::from(&caller);
+    let (asked, streaming) = ask(&ai, by, request_id, body.clone()).await?;
+    match streaming {
+        Some(_) if prefer.respond_async => {
+            let detail = "must not be set for an answer that nobody waits for";
+            Err(Problem::invalid_field("/stream", detail).into())
+        }
+        None if prefer.respond_async => accept(&ai, by, CHAT.name, &body).await,
+        Some(Streaming { wants_usage }) => Ok(stream::answer(&ai, asked, wants_usage).await?),
+        None => Ok(ai.complete(asked).await?.into_response()),
     }
+}
+
+/// How an answer is to be streamed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Streaming {
+    /// Whether the client asked for the chunk with the usage.
+    wants_usage: bool,
+}
+
+/// Understands a request, as far as its cost is concerned, and whether it is to be streamed.
+pub(crate) async fn ask(
+    ai: &Ai,
+    by: CalledBy,
+    request_id: Option<Extension<RequestId>>,
+    body: RawJson,
+) -> Result<(Asked, Option<Streaming>), Problem> {
+    let chat = Chat::read(body)?;
+    let model = ai.model(by, &chat.request.model, CHAT).await?;
+    let candidates = vec![Candidate { at_most: chat.at_most(&model)?, model }];
+    let streaming = chat.is_stream().then(|| Streaming { wants_usage: chat.wants_usage() });
+    Ok((Asked::new(by, CHAT, candidates, chat.into_payload()?, request_id)?, streaming))
 }
 
 impl IntoResponse for Completed {

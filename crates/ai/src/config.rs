@@ -1,10 +1,10 @@
 use std::collections::HashSet;
 
-use kernel::Environment;
+use kernel::{Environment, NanoUsd};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use crate::Dialect;
+use crate::{Dialect, controls::AnomalyRule};
 
 /// Where AI calls go and how long they may take.
 #[derive(Clone, Debug, clap::Args)]
@@ -39,6 +39,27 @@ pub struct Config {
     /// Seconds a provider may be silent in the middle of an answer.
     #[arg(long, env, default_value_t = 60)]
     pub ai_idle_seconds: u64,
+
+    /// Calls that nobody waits for (`Prefer: respond-async`) which each process makes at the same time.
+    #[arg(long, env, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+    pub ai_background_calls: u16,
+
+    /// AI calls of an org are switched off when ten minutes cost so many times the usual; 0: never.
+    #[arg(long, env, default_value_t = 10)]
+    pub ai_anomaly_factor: u16,
+
+    /// US dollars that ten minutes may always cost an org, whatever is usual; all orgs together ten times as much.
+    #[arg(long, env, default_value_t = 20)]
+    pub ai_anomaly_floor_usd: u32,
+}
+
+impl Config {
+    /// When spending is unusual; `None`: it is not watched.
+    pub(crate) fn anomaly(&self) -> Option<AnomalyRule> {
+        let floor = NanoUsd::from_dollars(self.ai_anomaly_floor_usd.into());
+        (self.ai_anomaly_factor > 0)
+            .then(|| AnomalyRule { factor: self.ai_anomaly_factor.into(), floor })
+    }
 }
 
 const OPENAI: &str = "https://api.openai.com/v1";

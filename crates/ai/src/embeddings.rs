@@ -7,13 +7,14 @@ use serde::Deserialize;
 use usage::{ModelKind, Quantities};
 use utoipa::ToSchema;
 use utoipa_axum::{router::UtoipaMethodRouterExt, routes};
-use web::{Access, Caller, RateClass, RawJson, RequestId, Routes};
+use web::{Access, Caller, Problem, RateClass, RawJson, RequestId, Routes};
 
 use crate::{
     Ai,
-    asked::{Asked, Candidate, Operation},
+    asked::{Asked, CalledBy, Candidate, Operation},
     chat::{BODY_LIMIT, INVOKE},
     error::ApiResult,
+    generations::{Generation, Prefer, accept},
     payload::{Payload, refuse_unknown},
 };
 
@@ -43,22 +44,39 @@ struct EmbeddingRequest {
 /// Embedding vectors, as `OpenAI`'s API.
 #[utoipa::path(
     post, path = "/v1/embeddings", tag = "ai",
-    request_body = EmbeddingRequest, responses((status = 200, body = Object))
+    params(("Prefer" = Option<String>, Header, description = "`respond-async`: make it later, answer 202")),
+    request_body = EmbeddingRequest,
+    responses((status = 200, body = Object), (status = 202, body = Generation))
 )]
 async fn create_embedding(
     State(ai): State<Ai>,
     caller: Caller,
+    prefer: Prefer,
     request_id: Option<Extension<RequestId>>,
     body: RawJson,
 ) -> ApiResult {
+    let by = CalledBy::from(&caller);
+    let asked = ask(&ai, by, request_id, body.clone()).await?;
+    if prefer.respond_async {
+        return accept(&ai, by, EMBED.name, &body).await;
+    }
+    Ok(ai.complete(asked).await?.into_response())
+}
+
+/// Understands a request, as far as its cost is concerned.
+pub(crate) async fn ask(
+    ai: &Ai,
+    by: CalledBy,
+    request_id: Option<Extension<RequestId>>,
+    body: RawJson,
+) -> Result<Asked, Problem> {
     let request: EmbeddingRequest = body.parse()?;
     refuse_unknown(&body.0, PASSED_ON)?;
-    let model = ai.model(&request.model, EMBED).await?;
+    let model = ai.model(by, &request.model, EMBED).await?;
     // No text has more tokens than bytes.
     let input_tokens = i64::try_from(body.0.len()).unwrap_or(i64::MAX);
     let at_most = Quantities { input_tokens, ..Quantities::default() };
     let candidates = vec![Candidate { model, at_most }];
     let payload = Payload { json: body.0, limit: None };
-    let asked = Asked::new(&caller, EMBED, candidates, payload, request_id)?;
-    Ok(ai.complete(asked).await?.into_response())
+    Asked::new(by, EMBED, candidates, payload, request_id)
 }

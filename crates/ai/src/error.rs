@@ -7,6 +7,9 @@ use axum::{
 use serde_json::{Value, json};
 use web::Problem;
 
+/// Says of a problem that the call may have been billed.
+pub(crate) const OUTCOME: &str = "outcome";
+
 /// Why the provider gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProviderError {
@@ -56,6 +59,7 @@ impl From<ProviderError> for Problem {
             }
             // Trying again might be billed again, so SDKs are told not to do it by themselves.
             ProviderError::Lost { .. } => unavailable()
+                .with(OUTCOME, "unknown")
                 .retry_after(10)
                 .header(
                     HeaderName::from_static("x-should-retry"),

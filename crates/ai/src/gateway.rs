@@ -1,9 +1,12 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use db::Db;
+use email::Mailer;
+use kernel::Clock;
 use quotas::{Call, Hold, Quotas};
 use reqwest::Response;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio_util::task::TaskTracker;
 use usage::{Model, Outcome, PriceBook, Quantities};
 use web::Problem;
@@ -11,18 +14,26 @@ use web::Problem;
 use crate::{
     Config, Dialect,
     answer::Answer,
-    asked::{Asked, Candidate, Operation},
+    asked::{Asked, CalledBy, Candidate, Operation},
     booking::{Booked, estimate},
+    controls::{AnomalyRule, Controls},
     error::ProviderError,
     providers::Providers,
     usage_report::UsageReport,
 };
 
 /// The gateway: price book, quotas and providers, and the calls in flight.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Ai {
     prices: PriceBook,
+    pub(crate) db: Db,
+    pub(crate) clock: Clock,
+    pub(crate) mailer: Mailer,
     pub(crate) quotas: Quotas,
+    pub(crate) controls: Controls,
+    pub(crate) anomaly: Option<AnomalyRule>,
+    /// How many calls that nobody waits for are made at the same time.
+    pub(crate) background: Arc<Semaphore>,
     providers: Providers,
     /// Calls are owned by these tasks, not by the connections that asked for them.
     tasks: TaskTracker,
@@ -56,8 +67,21 @@ pub(crate) struct Completed {
 
 impl Ai {
     /// A gateway that sends calls where `config` says.
-    pub fn new(prices: PriceBook, quotas: Quotas, config: &Config) -> anyhow::Result<Self> {
+    pub fn new(
+        db: Db,
+        clock: Clock,
+        mailer: Mailer,
+        prices: PriceBook,
+        quotas: Quotas,
+        config: &Config,
+    ) -> anyhow::Result<Self> {
         Ok(Self {
+            controls: Controls::new(db.clone(), clock.clone()),
+            anomaly: config.anomaly(),
+            background: Arc::new(Semaphore::new(config.ai_background_calls.into())),
+            db,
+            clock,
+            mailer,
             prices,
             quotas,
             providers: Providers::new(config)?,
@@ -87,8 +111,15 @@ impl Ai {
         self.tasks.spawn(task)
     }
 
-    /// The model that the caller named, with its price.
-    pub(crate) async fn model(&self, name: &str, operation: Operation) -> Result<Model, Problem> {
+    /// The model that the caller named, with its price; or the cheaper one that replaces it.
+    pub(crate) async fn model(
+        &self,
+        by: CalledBy,
+        name: &str,
+        operation: Operation,
+    ) -> Result<Model, Problem> {
+        let replaced = self.controls.instead_of(by.org, name).await?;
+        let name = replaced.as_deref().unwrap_or(name);
         let models = self.prices.models().await?;
         let found = self.providers.find(&models, name, operation.kind);
         let unknown = || usage::Error::UnknownModel { name: name.to_owned() };
@@ -97,6 +128,7 @@ impl Ai {
 
     /// Reserves the most that the call can cost. Only then may a provider be asked.
     pub(crate) async fn admit(&self, call: Call) -> Result<Hold, Problem> {
+        self.controls.of(call.org).await?.check()?;
         Ok(self.quotas.reserve(call).await?)
     }
 

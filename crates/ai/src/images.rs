@@ -3,13 +3,14 @@ use serde::Deserialize;
 use usage::{ModelKind, Quantities};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
-use web::{Access, Caller, RateClass, RawJson, RequestId, Routes};
+use web::{Access, Caller, Problem, RateClass, RawJson, RequestId, Routes};
 
 use crate::{
     Ai,
-    asked::{Asked, Candidate, Operation},
+    asked::{Asked, CalledBy, Candidate, Operation},
     chat::INVOKE,
     error::ApiResult,
+    generations::{Generation, Prefer, accept},
     payload::{Payload, refuse_unknown},
     request::within,
 };
@@ -56,23 +57,40 @@ struct ImageRequest {
 /// Generated images, as `OpenAI`'s API.
 #[utoipa::path(
     post, path = "/v1/images/generations", tag = "ai",
-    request_body = ImageRequest, responses((status = 200, body = Object))
+    params(("Prefer" = Option<String>, Header, description = "`respond-async`: make it later, answer 202")),
+    request_body = ImageRequest,
+    responses((status = 200, body = Object), (status = 202, body = Generation))
 )]
 async fn create_image(
     State(ai): State<Ai>,
     caller: Caller,
+    prefer: Prefer,
     request_id: Option<Extension<RequestId>>,
     body: RawJson,
 ) -> ApiResult {
+    let by = CalledBy::from(&caller);
+    let asked = ask(&ai, by, request_id, body.clone()).await?;
+    if prefer.respond_async {
+        return accept(&ai, by, IMAGE.name, &body).await;
+    }
+    Ok(ai.complete(asked).await?.into_response())
+}
+
+/// Understands a request, as far as its cost is concerned.
+pub(crate) async fn ask(
+    ai: &Ai,
+    by: CalledBy,
+    request_id: Option<Extension<RequestId>>,
+    body: RawJson,
+) -> Result<Asked, Problem> {
     let request: ImageRequest = body.parse()?;
     refuse_unknown(&body.0, PASSED_ON)?;
     let images = within("/n", request.n.unwrap_or(1), 10)?;
-    let model = ai.model(&request.model, IMAGE).await?;
+    let model = ai.model(by, &request.model, IMAGE).await?;
     // The prompt counts too; no text has more tokens than bytes.
     let input_tokens = i64::try_from(body.0.len()).unwrap_or(i64::MAX);
     let at_most = Quantities { images, input_tokens, ..Quantities::default() };
     let candidates = vec![Candidate { model, at_most }];
     let payload = Payload { json: body.0, limit: None };
-    let asked = Asked::new(&caller, IMAGE, candidates, payload, request_id)?;
-    Ok(ai.complete(asked).await?.into_response())
+    Asked::new(by, IMAGE, candidates, payload, request_id)
 }

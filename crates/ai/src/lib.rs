@@ -7,10 +7,12 @@ mod booking;
 mod breaker;
 mod chat;
 mod config;
+mod controls;
 mod dialect;
 mod embeddings;
 mod error;
 mod gateway;
+mod generations;
 mod images;
 mod keys;
 mod models;
@@ -24,11 +26,16 @@ mod stream;
 mod usage_report;
 
 use app::{Check, Module};
+use jobs::{Registry, Schedule};
 use web::Routes;
 
 pub use config::Config;
+pub use controls::{Control, ControlInput, Stop, Stopper, WhenExhausted};
 pub use dialect::Dialect;
 pub use gateway::Ai;
+
+use controls::WatchSpend;
+use generations::{EndLostGenerations, PurgeGenerations, RunGeneration};
 
 /// The gateway as a part of the product.
 pub fn module(ai: Ai) -> Module {
@@ -37,13 +44,24 @@ pub fn module(ai: Ai) -> Module {
         .merge(chat::routes())
         .merge(embeddings::routes())
         .merge(images::routes())
-        .merge(models::routes());
+        .merge(models::routes())
+        .merge(generations::routes())
+        .merge(controls::routes());
     Module {
-        routes: routes.with_state(ai),
+        routes: routes.with_state(ai.clone()),
+        jobs: Registry::default()
+            .with::<RunGeneration>(ai.clone())
+            .with::<EndLostGenerations>(ai.clone())
+            .with::<PurgeGenerations>(ai.clone())
+            .with::<WatchSpend>(ai),
+        schedules: vec![
+            Schedule::cron("* * * * *", &EndLostGenerations {}),
+            Schedule::cron("15 * * * *", &PurgeGenerations {}),
+            Schedule::cron("* * * * *", &WatchSpend {}),
+        ],
         checks: vec![Check::degrading("ai", move || {
             let ai = probed.clone();
             async move { ai.providers().check().await }
         })],
-        ..Module::default()
     }
 }

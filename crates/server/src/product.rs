@@ -59,7 +59,14 @@ impl Product {
         let usage = Usage { db: db.clone(), clock: clock.clone() };
         let prices = PriceBook::new(db.clone(), clock.clone());
         let quotas = Quotas::start(db.clone(), clock.clone(), &settings.quotas);
-        let ai = Ai::new(prices, quotas.clone(), &settings.ai)?;
+        let ai = Ai::new(
+            db.clone(),
+            clock.clone(),
+            mailer.clone(),
+            prices,
+            quotas.clone(),
+            &settings.ai,
+        )?;
         let secrets = [&settings.auth.auth_secret, &settings.auth.auth_secret_previous];
         let secrets = secrets.into_iter().flatten().cloned();
         let idempotency = Idempotency::new(db.clone(), clock.clone(), secrets, quotas.hold_life());
@@ -89,7 +96,7 @@ impl Product {
             ai::module(ai.clone()),
             billing::module(billing),
             projects::module(projects),
-            admin::module(Admin { db: db.clone(), clock: clock.clone() }),
+            admin::module(Admin { db: db.clone(), clock: clock.clone(), ai: ai.clone() }),
             database::module(db.pool().clone()),
             partitions::module(db.clone(), clock.clone()),
         ]);

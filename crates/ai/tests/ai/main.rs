@@ -1,7 +1,9 @@
 //! The gateway against a provider that behaves, and one that does not.
 
 mod calls;
+mod controls;
 mod failures;
+mod generations;
 mod races;
 mod streams;
 

@@ -1,16 +1,18 @@
 mod already_registered;
+mod notice;
 mod password_reset;
 mod verify_email;
 mod welcome;
 
 pub use already_registered::AlreadyRegistered;
+pub use notice::Notice;
 pub use password_reset::PasswordReset;
 pub use verify_email::VerifyEmail;
 pub use welcome::Welcome;
 
 #[cfg(test)]
 mod tests {
-    use super::{PasswordReset, Welcome};
+    use super::{Notice, PasswordReset, Welcome};
     use crate::{Brand, template::render};
 
     fn brand() -> Brand {
@@ -26,6 +28,16 @@ mod tests {
         assert_eq!(mail.subject, "Welcome to A & B");
         assert!(mail.html.contains("A &#38; B") && mail.html.contains("Hello bAdab,"));
         assert!(mail.text.contains("A & B"));
+    }
+
+    #[test]
+    fn a_notice_says_all_it_has_to_say() {
+        let paragraphs = ["One & two.".to_owned(), "Three.".to_owned()];
+        let notice = Notice { name: "Ada", subject: "News", paragraphs: &paragraphs };
+        let mail = render(&notice, &brand()).unwrap();
+        assert_eq!(mail.subject, "News");
+        assert!(mail.html.contains("<p>One &#38; two.</p>") && mail.html.contains("<p>Three.</p>"));
+        assert!(mail.text.contains("\n\nOne & two.\n\nThree.\n"), "{}", mail.text);
     }
 
     #[test]

@@ -133,3 +133,23 @@ async fn what_happens_while_an_instance_hears_nothing_holds_there_within_a_secon
     let is_admin = async || there.get("/v1/me").await.body["role"] == "admin";
     within_a_second("the next role", is_admin).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ai_switched_off_here_is_off_there_within_a_second_heard_of_or_not() {
+    let app = TestApp::start().await;
+    let (operator, owner) = (app.operator().await, app.owner().await);
+    let (url, changes) = second(&app).await;
+    let there = owner.at(&url);
+    let status = async || there.post("/v1/chat/completions", chat()).await.status.as_u16();
+
+    assert_eq!(status().await, 200);
+    operator.put("/admin/v1/ai-control", json!({ "on": false })).await.ok();
+    within_a_second("the kill switch", async || status().await == 503).await;
+    operator.put("/admin/v1/ai-control", json!({ "on": true })).await.ok();
+    within_a_second("its end", async || status().await == 200).await;
+
+    hears(&changes).await;
+    assert_eq!(status().await, 200);
+    owner.put("/v1/ai-control", json!({ "on": false })).await.ok();
+    within_a_second("the org's switch", async || status().await == 503).await;
+}

@@ -1,0 +1,14 @@
+//! What may stop or change AI calls at run time: the kill switch, and the steps taken before a budget
+//! is exhausted, for one org or for everybody.
+
+mod anomaly;
+mod cache;
+mod change;
+mod control;
+mod notice;
+mod routes;
+
+pub(crate) use anomaly::{AnomalyRule, WatchSpend};
+pub(crate) use cache::Controls;
+pub use control::{Control, ControlInput, Stop, Stopper, WhenExhausted};
+pub(crate) use routes::routes;

@@ -1,0 +1,13 @@
+//! AI calls that nobody waits for: asked with `Prefer: respond-async` (RFC 7240), made by a worker,
+//! their answer fetched later.
+
+mod events;
+mod generation;
+mod purge;
+mod routes;
+mod run;
+
+pub(crate) use generation::{Generation, NewGeneration};
+pub(crate) use purge::PurgeGenerations;
+pub(crate) use routes::{Prefer, accept, routes};
+pub(crate) use run::{EndLostGenerations, RunGeneration};

@@ -1,0 +1,132 @@
+use std::{sync::Arc, time::Duration};
+
+use axum::http::StatusCode;
+use chrono::{DateTime, TimeDelta, Utc};
+use jobs::{Enqueue, Job};
+use kernel::{Id, Org};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::sync::OwnedSemaphorePermit;
+use web::{Problem, RawJson};
+
+use super::generation::{Generation, LEASE, Task};
+use crate::{Ai, chat, embeddings, error::OUTCOME, images};
+
+/// How long one waits whose process is busy with others.
+const BUSY: TimeDelta = TimeDelta::seconds(2);
+/// How long one waits at least after a failure in which nothing was billed.
+const PAUSE: TimeDelta = TimeDelta::seconds(15);
+
+/// Makes the call of a generation.
+///
+/// It only begins it: calls take minutes, and must not keep mails waiting. From then on the
+/// generation's lease says whether somebody works on it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct RunGeneration {
+    pub(crate) id: Id<Generation>,
+}
+
+impl Job for RunGeneration {
+    const NAME: &'static str = "ai.run_generation";
+    type Context = Ai;
+
+    async fn run(self, ai: Ai) -> anyhow::Result<()> {
+        let now = ai.clock.now();
+        let Ok(slot) = Arc::clone(&ai.background).try_acquire_owned() else {
+            let mut db = ai.db.pool().acquire().await?;
+            Enqueue::new(&self).at(now + BUSY).send(&mut db).await?;
+            return Ok(());
+        };
+        let Some(task) = Generation::start(ai.db.pool(), self.id, now).await? else {
+            return Ok(());
+        };
+        let owner = ai.clone();
+        ai.spawn(async move { work(&owner, self.id, task, slot).await });
+        Ok(())
+    }
+}
+
+async fn work(ai: &Ai, id: Id<Generation>, task: Task, _slot: OwnedSemaphorePermit) {
+    let (org, expires_at) = (task.by.org, task.expires_at);
+    let answer = tokio::select! {
+        answer = call(ai, task) => answer,
+        () = keep_leased(ai, id) => unreachable!("renews until the call has ended"),
+    };
+    let ended = match &answer {
+        Ok(answer) => finish(ai, id, Ok(answer)).await,
+        Err(problem) => match again_at(ai, org, problem).await.filter(|at| *at < expires_at) {
+            Some(at) => put_back(ai, id, at).await,
+            None => finish(ai, id, Err(&problem.body(None))).await,
+        },
+    };
+    if let Err(error) = ended {
+        tracing::error!(generation = %id, %error, "the end of a generation could not be noted");
+    }
+}
+
+async fn call(ai: &Ai, task: Task) -> Result<String, Problem> {
+    let body = RawJson(task.request.into());
+    let asked = match task.operation.as_str() {
+        "chat" => chat::ask(ai, task.by, None, body).await?.0,
+        "embedding" => embeddings::ask(ai, task.by, None, body).await?,
+        _ => images::ask(ai, task.by, None, body).await?,
+    };
+    let answer = ai.complete(asked).await?.body;
+    let answer = String::from_utf8(answer.into()).map_err(Problem::internal)?;
+    // Postgres keeps no U+0000, which JSON may only contain escaped.
+    Ok(answer.replace('\0', ""))
+}
+
+/// When to try again; `None`: never, since it may have been billed, or would fail again.
+async fn again_at(ai: &Ai, org: Id<Org>, problem: &Problem) -> Option<DateTime<Utc>> {
+    let now = ai.clock.now();
+    if let Some(resets_at) = problem.extension("resets_at").and_then(Value::as_str) {
+        let waits = ai.controls.of(org).await.is_ok_and(|controls| controls.waits());
+        return resets_at.parse().ok().filter(|_| waits);
+    }
+    let certainly_unbilled = problem.is_retryable() && problem.extension(OUTCOME).is_none();
+    (certainly_unbilled && problem.status != StatusCode::TOO_MANY_REQUESTS).then(|| now + PAUSE)
+}
+
+async fn keep_leased(ai: &Ai, id: Id<Generation>) {
+    let pause = LEASE.to_std().unwrap_or(Duration::from_mins(1)) / 4;
+    loop {
+        tokio::time::sleep(pause).await;
+        if let Err(error) = Generation::renew(ai.db.pool(), id, ai.clock.now()).await {
+            tracing::warn!(generation = %id, %error, "a generation's lease was not renewed");
+        }
+    }
+}
+
+async fn finish(ai: &Ai, id: Id<Generation>, answer: Result<&String, &Value>) -> sqlx::Result<()> {
+    let answer = answer.map(String::as_str);
+    Generation::finish(ai.db.pool(), id, answer, ai.clock.now()).await
+}
+
+async fn put_back(ai: &Ai, id: Id<Generation>, at: DateTime<Utc>) -> sqlx::Result<()> {
+    let mut tx = ai.db.begin().await?;
+    Generation::put_back(&mut tx, id, at).await?;
+    Enqueue::new(&RunGeneration { id }).at(at).send(&mut tx).await?;
+    tx.commit().await
+}
+
+/// Ends generations whose process died. Their calls may have been billed, so they are not made again;
+/// the customer pays nothing for them.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct EndLostGenerations {}
+
+impl Job for EndLostGenerations {
+    const NAME: &'static str = "ai.end_lost_generations";
+    type Context = Ai;
+
+    async fn run(self, ai: Ai) -> anyhow::Result<()> {
+        let detail = "we lost track of this call; you were not charged";
+        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "outcome_unknown", detail)
+            .action("Send it again.");
+        let ended = Generation::end_lost(ai.db.pool(), &problem.body(None), ai.clock.now()).await?;
+        if ended > 0 {
+            tracing::warn!(ended, "generations were lost with their process");
+        }
+        Ok(())
+    }
+}

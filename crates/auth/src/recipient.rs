@@ -1,0 +1,43 @@
+use kernel::{EmailAddress, Id, Org, User};
+use sqlx::PgExecutor;
+
+/// Somebody to be told something by mail.
+#[derive(Clone, Debug)]
+pub struct Recipient {
+    /// Where.
+    pub email: EmailAddress,
+    /// Their account, unless they are an operator.
+    pub user: Option<Id<User>>,
+    /// Whom to greet.
+    pub name: String,
+}
+
+impl Recipient {
+    /// The owners of `org`.
+    pub async fn owners(db: impl PgExecutor<'_>, org: Id<Org>) -> sqlx::Result<Vec<Self>> {
+        sqlx::query_as!(
+            Self,
+            r#"select u.email as "email: _", u.id as "user: _", u.name
+               from memberships m
+               join users u on u.id = m.user_id and u.disabled_at is null
+               where m.org_id = $1 and m.role = 'owner'
+               order by u.id"#,
+            org as _,
+        )
+        .fetch_all(db)
+        .await
+    }
+
+    /// Everybody who runs the product.
+    pub async fn operators(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Self>> {
+        sqlx::query_as!(
+            Self,
+            r#"select email as "email: _", null::uuid as "user: _", '' as "name!"
+               from operators
+               where enrolled_at is not null and disabled_at is null
+               order by id"#,
+        )
+        .fetch_all(db)
+        .await
+    }
+}

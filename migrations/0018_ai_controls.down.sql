@@ -1,0 +1,2 @@
+drop table ai_controls;
+drop function announce_ai_control;
