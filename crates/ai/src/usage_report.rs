@@ -31,7 +31,7 @@ impl UsageReport {
             input_tokens,
             cached_input_tokens: details.cached_tokens.unwrap_or(0),
             output_tokens: self.completion_tokens.unwrap_or(0).max(hidden).min(PLAUSIBLE),
-            images: 0,
+            ..Quantities::default()
         };
         Some(reported.clamped())
     }

@@ -17,6 +17,24 @@ pub enum Error {
     /// A time range that ends before it begins, or is too long.
     #[error("the range must end after it begins, be at most 366 days long and not before 2000")]
     InvalidRange,
+    /// A time zone that is not in the IANA database.
+    #[error("there is no time zone {name}")]
+    UnknownTimeZone {
+        /// As the caller spelled it.
+        name: String,
+    },
+    /// Something that usage cannot be grouped by.
+    #[error("usage cannot be grouped by {name}")]
+    UnknownDimension {
+        /// As the caller spelled it.
+        name: String,
+    },
+    /// A report with more lines than anybody reads.
+    #[error("the report would have more than 50,000 lines")]
+    TooManyGroups,
+    /// A place to go on from that this API did not give.
+    #[error("the cursor is not one of ours")]
+    InvalidCursor,
     /// The price book could not be read; shared with everyone who waited for it.
     #[error("the price book could not be read: {0}")]
     PriceBook(Arc<sqlx::Error>),
@@ -27,10 +45,20 @@ pub enum Error {
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
+        let detail = error.to_string();
         match error {
-            Error::UnknownModel { .. } => Self::not_found("unknown_model", error.to_string())
+            Error::UnknownModel { .. } => Self::not_found("unknown_model", detail)
                 .action("See GET /v1/models for the models that can be called."),
-            Error::InvalidRange => Self::unprocessable("invalid_range", error.to_string()),
+            Error::InvalidRange => Self::unprocessable("invalid_range", detail)
+                .action("Ask for a shorter span, with from before to."),
+            Error::UnknownTimeZone { .. } => Self::unprocessable("unknown_time_zone", detail)
+                .action("Use a name of the IANA database, such as Europe/Berlin."),
+            Error::UnknownDimension { .. } => Self::unprocessable("unknown_dimension", detail)
+                .action("Group by model, provider, operation, user, key or project."),
+            Error::TooManyGroups => Self::unprocessable("too_many_groups", detail)
+                .action("Ask for a shorter span or larger buckets, or use GET /v1/usage/export."),
+            Error::InvalidCursor => Self::bad_request("invalid_cursor", detail)
+                .action("Begin again without a cursor."),
             Error::PriceBook(error) => Self::unavailable(error),
             Error::Database(error) => error.into(),
         }

@@ -14,6 +14,9 @@ pub struct Quantities {
     pub output_tokens: i64,
     /// Images made.
     pub images: i64,
+    /// Seconds of sound or video, begun ones whole.
+    #[serde(default)]
+    pub seconds: i64,
 }
 
 impl Quantities {
@@ -31,6 +34,7 @@ impl Quantities {
             cached_input_tokens: self.cached_input_tokens.clamp(0, input_tokens),
             output_tokens: self.output_tokens.max(0),
             images: self.images.max(0),
+            seconds: self.seconds.max(0),
         }
     }
 }
@@ -52,6 +56,8 @@ pub struct Price {
     pub output_per_million: NanoUsd,
     /// Each image.
     pub per_image: NanoUsd,
+    /// Each second of sound or video.
+    pub per_second: NanoUsd,
     /// Each call.
     pub per_request: NanoUsd,
     /// Credits that a standard generation draws.
@@ -70,7 +76,9 @@ impl Price {
             (quantities.output_tokens, self.output_per_million),
         ];
         let tokens: i128 = per_million.iter().map(|&(count, price)| product(count, price)).sum();
-        let whole = product(quantities.images, self.per_image) + i128::from(self.per_request.0);
+        let whole = product(quantities.images, self.per_image)
+            + product(quantities.seconds, self.per_second)
+            + i128::from(self.per_request.0);
         let total = (tokens + 999_999) / 1_000_000 + whole;
         NanoUsd(i64::try_from(total).unwrap_or(i64::MAX))
     }
@@ -96,6 +104,7 @@ mod tests {
             cached_input_per_million: NanoUsd(75_000_000),
             output_per_million: NanoUsd(600_000_000),
             per_image: NanoUsd(0),
+            per_second: NanoUsd(0),
             per_request: NanoUsd(0),
             credits: 1,
         }
@@ -107,7 +116,7 @@ mod tests {
             input_tokens: 1000,
             cached_input_tokens: 400,
             output_tokens: 10,
-            images: 0,
+            ..Quantities::default()
         };
         assert_eq!(price().cost(&quantities), NanoUsd(600 * 150 + 400 * 75 + 10 * 600));
     }
@@ -130,7 +139,7 @@ mod tests {
     #[test]
     fn reported_counts_are_made_plausible() {
         let reported =
-            Quantities { input_tokens: 5, cached_input_tokens: 9, output_tokens: -3, images: -1 };
+            Quantities { input_tokens: 5, cached_input_tokens: 9, output_tokens: -3, images: -1, seconds: -1 };
         let plausible =
             Quantities { input_tokens: 5, cached_input_tokens: 5, ..Default::default() };
         assert_eq!(reported.clamped(), plausible);

@@ -78,6 +78,7 @@ impl PriceBook {
                           as "cached_input_per_million!",
                       coalesce(p.output_per_million, 0) as "output_per_million!",
                       coalesce(p.per_image, 0) as "per_image!",
+                      coalesce(p.per_second, 0) as "per_second!",
                       coalesce(p.per_request, 0) as "per_request!"
                from models m
                join prices p on p.model_id = m.id
@@ -105,6 +106,7 @@ impl PriceBook {
                 cached_input_per_million: NanoUsd(row.cached_input_per_million),
                 output_per_million: NanoUsd(row.output_per_million),
                 per_image: NanoUsd(row.per_image),
+                per_second: NanoUsd(row.per_second),
                 per_request: NanoUsd(row.per_request),
                 credits: row.credits,
             },

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use kernel::{ApiKey, Id, NanoUsd, Org, User};
 use serde::{Deserialize, Serialize};
@@ -78,14 +80,40 @@ pub enum Payer {
     Platform,
 }
 
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Succeeded => "succeeded",
+            Self::Partial => "partial",
+            Self::Unknown => "unknown",
+        })
+    }
+}
+
+impl fmt::Display for Payer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Plan => "plan",
+            Self::Credits => "credits",
+            Self::Platform => "platform",
+        })
+    }
+}
+
 impl Record {
     /// Writes all of `records` in one statement.
     pub async fn insert_all(db: &mut PgConnection, records: &[Self]) -> sqlx::Result<()> {
         let rows =
             serde_json::to_value(records).map_err(|error| sqlx::Error::Encode(error.into()))?;
         sqlx::query!(
-            "insert into usage_records
-             select * from jsonb_populate_recordset(null::usage_records, $1)",
+            "insert into usage_records (
+                 id, org_id, user_id, api_key_id, project_id, operation, provider, model, price_id,
+                 outcome, paid_by, input_tokens, cached_input_tokens, output_tokens, images, seconds,
+                 estimated, cost_nano_usd, credits, request_id, reserved_at, created_at)
+             select id, org_id, user_id, api_key_id, project_id, operation, provider, model, price_id,
+                    outcome, paid_by, input_tokens, cached_input_tokens, output_tokens, images, seconds,
+                    estimated, cost_nano_usd, credits, request_id, reserved_at, created_at
+             from jsonb_populate_recordset(null::usage_records, $1)",
             rows,
         )
         .execute(db)

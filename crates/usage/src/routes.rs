@@ -1,50 +1,102 @@
-use axum::extract::State;
-use chrono::{DateTime, Datelike, TimeDelta, Utc};
-use serde::Deserialize;
-use utoipa::IntoParams;
-use utoipa_axum::routes;
-use web::{Access, Caller, Json, Permission, Query, Routes};
+use std::convert::Infallible;
 
-use crate::{Error, Summary, Usage};
+use axum::{
+    body::Body,
+    extract::State,
+    http::{HeaderMap, header},
+    response::{
+        IntoResponse, Response,
+        sse::{self, Sse},
+    },
+};
+use futures::{Stream, StreamExt};
+use utoipa_axum::routes;
+use web::{Access, Caller, Json, Page, Permission, Query, Routes};
+
+use crate::{
+    Forecast, RecordsQuery, Report, ReportQuery, Usage,
+    records::{Event, Listed, Shown, Tail, csv},
+};
 
 const READ: Permission = Permission::read("usage:read");
 
 pub(crate) fn routes() -> Routes<Usage> {
-    Routes::new().route(Access::to(READ), routes!(summary))
+    let read = Access::to(READ);
+    Routes::new()
+        .route(read, routes!(report))
+        .route(read, routes!(forecast))
+        .route(read, routes!(list_records))
+        .route(read, routes!(export))
+        .route(read, routes!(follow))
 }
 
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct Range {
-    /// From then, inclusive. The start of this month (UTC) unless given.
-    from: Option<DateTime<Utc>>,
-    /// Until then, exclusive. Now unless given.
-    to: Option<DateTime<Utc>>,
-}
-
-impl Range {
-    fn resolve(self, now: DateTime<Utc>) -> Result<(DateTime<Utc>, DateTime<Utc>), Error> {
-        let month = now.date_naive().with_day(1).unwrap_or_default();
-        let from = self.from.unwrap_or_else(|| month.and_time(chrono::NaiveTime::MIN).and_utc());
-        // One microsecond later, so that a call which just ended is in it.
-        let to = self.to.unwrap_or(now + TimeDelta::microseconds(1));
-        let length = to.signed_duration_since(from);
-        let valid = length > TimeDelta::zero()
-            && length <= TimeDelta::days(366)
-            && (2000..2200).contains(&from.year());
-        if valid { Ok((from, to)) } else { Err(Error::InvalidRange) }
-    }
-}
-
-/// What the org used: calls, tokens, cost in nano-USD, credits; in total and by model.
-#[utoipa::path(get, path = "/v1/usage", tag = "usage", params(Range), responses((status = 200, body = Summary)))]
-async fn summary(
+/// What the org used: calls, tokens, cost in nano-USD, credits; in total, and by whatever was asked for.
+#[utoipa::path(get, path = "/v1/usage", tag = "usage", params(ReportQuery),
+    responses((status = 200, body = Report)))]
+async fn report(
     State(usage): State<Usage>,
     caller: Caller,
-    Query(range): Query<Range>,
-) -> web::Result<Json<Summary>> {
-    let (from, to) = range.resolve(usage.clock.now())?;
+    Query(query): Query<ReportQuery>,
+) -> web::Result<Json<Report>> {
     let mut tx = usage.db.tenant(caller.org).await?;
-    Ok(Json(Summary::of(&mut *tx, caller.org, from, to).await?))
+    Ok(Json(Report::of(&mut tx, caller.org, &query, usage.clock.now()).await?))
+}
+
+/// What this month will have cost when it ends, if days stay as they are.
+#[utoipa::path(get, path = "/v1/usage/forecast", tag = "usage",
+    responses((status = 200, body = Forecast)))]
+async fn forecast(State(usage): State<Usage>, caller: Caller) -> web::Result<Json<Forecast>> {
+    let mut tx = usage.db.tenant(caller.org).await?;
+    Ok(Json(Forecast::of(&mut tx, caller.org, usage.clock.now()).await?))
+}
+
+/// The calls one by one, the newest first.
+#[utoipa::path(get, path = "/v1/usage/records", tag = "usage", params(RecordsQuery),
+    responses((status = 200, body = Page<Shown>)))]
+async fn list_records(
+    State(usage): State<Usage>,
+    caller: Caller,
+    Query(query): Query<RecordsQuery>,
+) -> web::Result<Json<Page<Shown>>> {
+    let listed = Listed::new(caller.org, query, usage.clock.now())?;
+    let mut tx = usage.db.tenant(caller.org).await?;
+    Ok(Json(listed.page(&mut *tx).await?))
+}
+
+/// The calls one by one as a CSV file, the newest first.
+#[utoipa::path(get, path = "/v1/usage/export", tag = "usage", params(RecordsQuery),
+    responses((status = 200, body = String, content_type = "text/csv")))]
+async fn export(
+    State(usage): State<Usage>,
+    caller: Caller,
+    Query(query): Query<RecordsQuery>,
+) -> web::Result<Response> {
+    let listed = Listed::new(caller.org, query, usage.clock.now())?;
+    let file = csv(usage.db, caller.org, listed).inspect(|batch| {
+        if let Err(error) = batch {
+            tracing::warn!(%error, "an export broke off");
+        }
+    });
+    let headers = [
+        (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
+        (header::CONTENT_DISPOSITION, "attachment; filename=\"usage.csv\""),
+    ];
+    Ok((headers, Body::from_stream(file)).into_response())
+}
+
+/// Follow what calls add up to, as they end. Each stream lasts half a minute; go on with `Last-Event-ID`.
+#[utoipa::path(get, path = "/v1/usage/events", tag = "usage",
+    params(("Last-Event-ID" = Option<i64>, Header, description = "The id of the last event that was seen")),
+    responses((status = 200, body = Event, content_type = "text/event-stream")))]
+async fn follow(
+    State(usage): State<Usage>,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Sse<impl Stream<Item = Result<sse::Event, Infallible>>> {
+    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
+    let events = Tail::new(usage.db, caller.org, last).events();
+    Sse::new(events.map(|event| {
+        let data = serde_json::to_string(&event).unwrap_or_default();
+        Ok(sse::Event::default().event("usage").id(event.id.to_string()).data(data))
+    }))
 }

@@ -31,6 +31,7 @@ struct Entry {
     cached_input_per_million: Option<i64>,
     output_per_million: Option<i64>,
     per_image: Option<i64>,
+    per_second: Option<i64>,
     per_request: Option<i64>,
     credits: i64,
 }
@@ -65,9 +66,9 @@ async fn add(db: &mut PgConnection, entry: &Entry) -> anyhow::Result<()> {
     .await?;
     sqlx::query!(
         "insert into prices (id, model_id, effective_from, free, input_per_million,
-                             cached_input_per_million, output_per_million, per_image, per_request,
-                             credits, source)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                             cached_input_per_million, output_per_million, per_image, per_second,
+                             per_request, credits, source)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
          on conflict (model_id, effective_from) do nothing",
         Id::<Price>::new() as _,
         model as _,
@@ -77,6 +78,7 @@ async fn add(db: &mut PgConnection, entry: &Entry) -> anyhow::Result<()> {
         entry.cached_input_per_million,
         entry.output_per_million,
         entry.per_image,
+        entry.per_second,
         entry.per_request,
         entry.credits,
         entry.source,

@@ -1,0 +1,171 @@
+use chrono::TimeDelta;
+use db::Tx;
+use kernel::{Id, Org};
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestRunner},
+};
+use testing::TestApp;
+use usage::{Outcome, Payer, Record, Report, ReportQuery};
+
+use crate::{call, roll_up_all, total, write};
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// A transaction writes a call, and stays open.
+    Begin { minutes_ago: i64, model: usize, unknown: bool },
+    /// One of the open transactions commits.
+    Commit(usize),
+    /// One of them does not.
+    Abort(usize),
+    /// The roll-up runs.
+    RollUp,
+    /// It runs, and its process dies before the commit.
+    Crash,
+    /// Everything is added up again.
+    Rebuild,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let begin = (0..3000_i64, 0..3_usize, any::<bool>());
+    let step = prop_oneof![
+        4 => begin.prop_map(|(minutes_ago, model, unknown)| Step::Begin { minutes_ago, model, unknown }),
+        3 => any::<usize>().prop_map(Step::Commit),
+        1 => any::<usize>().prop_map(Step::Abort),
+        2 => Just(Step::RollUp),
+        1 => Just(Step::Crash),
+        1 => Just(Step::Rebuild),
+    ];
+    proptest::collection::vec(step, 1..40)
+}
+
+/// What the report for `org` says: calls and cost.
+async fn reported(app: &TestApp, org: Id<Org>, group_by: &str) -> (i64, i64) {
+    let mut tx = app.db.tenant(org).await.unwrap();
+    let from = app.clock.now() - TimeDelta::days(7);
+    let query = ReportQuery { from: Some(from), group_by: group_by.into(), ..Default::default() };
+    let report = Report::of(&mut tx, org, &query, app.clock.now()).await.unwrap();
+    let total = report.split.total;
+    let groups: i64 = report.groups.iter().map(|group| group.totals.calls).sum();
+    assert_eq!(groups, total.calls);
+    (total.calls, total.cost_nano_usd.0)
+}
+
+async fn run(app: &TestApp, org: Id<Org>, steps: Vec<Step>) {
+    let mut open: Vec<(Tx, i64)> = Vec::new();
+    let mut expected = (0, 0);
+    for (number, step) in steps.into_iter().enumerate() {
+        match step {
+            Step::Begin { .. } if open.len() == 4 => {}
+            Step::Begin { minutes_ago, model, unknown } => {
+                let mut record = call(app, org, TimeDelta::minutes(minutes_ago));
+                record.model = format!("model-{model}");
+                record.cost_nano_usd.0 = 1 << (number % 40);
+                if unknown {
+                    (record.outcome, record.paid_by) = (Outcome::Unknown, Payer::Platform);
+                }
+                let mut tx = app.db.begin().await.unwrap();
+                Record::insert_all(&mut tx, std::slice::from_ref(&record)).await.unwrap();
+                open.push((tx, record.cost_nano_usd.0));
+            }
+            Step::Commit(_) | Step::Abort(_) if open.is_empty() => {}
+            Step::Commit(which) => {
+                let (tx, cost) = open.swap_remove(which % open.len());
+                tx.commit().await.unwrap();
+                expected = (expected.0 + 1, expected.1 + cost);
+            }
+            Step::Abort(which) => {
+                let (tx, _) = open.swap_remove(which % open.len());
+                tx.rollback().await.unwrap();
+            }
+            Step::RollUp | Step::Crash | Step::Rebuild => {
+                let mut tx = app.db.begin().await.unwrap();
+                match step {
+                    Step::Rebuild => usage::rebuild(&mut tx).await.unwrap(),
+                    _ => usage::roll_up(&mut tx).await.unwrap(),
+                };
+                match step {
+                    Step::Crash => tx.rollback().await.unwrap(),
+                    _ => tx.commit().await.unwrap(),
+                }
+            }
+        }
+        assert_eq!(reported(app, org, "model").await, expected);
+        assert_eq!(reported(app, org, "user,model").await, expected);
+    }
+    drop(open);
+    assert_eq!(usage::violations(app.db.pool()).await.unwrap(), []);
+}
+
+#[test]
+fn reports_are_exact_whatever_the_order_of_commits_and_crashes() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let app = runtime.block_on(TestApp::start());
+    let config = Config { cases: 60, failure_persistence: None, ..Config::default() };
+    TestRunner::new(config)
+        .run(&steps(), |steps| {
+            runtime.block_on(async {
+                let owner = app.owner().await;
+                run(&app, owner.org(), steps).await;
+            });
+            Ok(())
+        })
+        .unwrap();
+    runtime.block_on(roll_up_all(&app));
+}
+
+#[tokio::test]
+async fn a_call_that_commits_after_later_ones_were_rolled_up_is_not_lost() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let mut slow = app.db.begin().await.unwrap();
+    Record::insert_all(&mut slow, &[call(&app, owner.org(), TimeDelta::minutes(30))]).await.unwrap();
+    write(&app, &[call(&app, owner.org(), TimeDelta::zero())]).await;
+
+    let mut tx = app.db.begin().await.unwrap();
+    usage::roll_up(&mut tx).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(total(&owner, "").await["calls"], 1, "the newer call is seen at once");
+    slow.commit().await.unwrap();
+
+    assert_eq!(total(&owner, "").await["calls"], 2);
+    roll_up_all(&app).await;
+    assert_eq!(total(&owner, "").await["calls"], 2);
+}
+
+#[tokio::test]
+async fn a_wrong_roll_up_is_found_and_mended() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    write(&app, &[call(&app, owner.org(), TimeDelta::zero())]).await;
+    roll_up_all(&app).await;
+
+    sqlx::query("update usage_rollups set cost_nano_usd = 1 where detail")
+        .execute(app.db.pool())
+        .await
+        .unwrap();
+    assert_eq!(usage::violations(app.db.pool()).await.unwrap().len(), 1);
+    let mut tx = app.db.begin().await.unwrap();
+    usage::rebuild(&mut tx).await.unwrap();
+    tx.commit().await.unwrap();
+
+    assert_eq!(usage::violations(app.db.pool()).await.unwrap(), []);
+    assert_eq!(total(&owner, "group_by=user").await["cost_nano_usd"], 4_500);
+}
+
+#[tokio::test]
+async fn the_roll_up_runs_by_the_clock() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    write(&app, &[call(&app, owner.org(), TimeDelta::zero())]).await;
+    let add = "select from graphile_worker.add_job('usage.roll_up', '{\"job\": {}}')";
+
+    let rolled_up = async || -> bool {
+        sqlx::query(add).execute(app.db.pool()).await.unwrap();
+        app.run_jobs().await;
+        let exists = "select exists (select from usage_rollups)";
+        sqlx::query_scalar(exists).fetch_one(app.db.pool()).await.unwrap()
+    };
+
+    while !rolled_up().await {}
+}
