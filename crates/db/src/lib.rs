@@ -54,16 +54,24 @@ impl Db {
 
     /// Begins a transaction as the owner.
     pub async fn begin(&self) -> sqlx::Result<Tx> {
-        let begin = format!("begin; {}", preamble::preamble());
-        self.pool.begin_with(AssertSqlSafe(begin)).await
+        self.begin_with(format!("begin; {}", preamble::preamble())).await
     }
 
     /// Begins a transaction that sees and writes the rows of `org` only, in one round trip.
     pub async fn tenant(&self, org: Id<Org>) -> sqlx::Result<Tx> {
-        let begin = format!(
+        self.begin_with(format!(
             "begin; set local role app_tenant; select set_config('app.org_id', '{org}', true); {}",
             preamble::preamble(),
-        );
-        self.pool.begin_with(AssertSqlSafe(begin)).await
+        ))
+        .await
+    }
+
+    /// A task of its own, because a caller may give up at any moment: the library learns that a
+    /// transaction is open from the answer only, and would else give the next caller a connection
+    /// that is still in this one, with the rights of its org and never committed.
+    async fn begin_with(&self, statement: String) -> sqlx::Result<Tx> {
+        let pool = self.pool.clone();
+        let begun = tokio::spawn(async move { pool.begin_with(AssertSqlSafe(statement)).await });
+        begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
     }
 }

@@ -105,6 +105,26 @@ async fn the_tenant_does_not_stick_to_a_reused_connection() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_who_gives_up_while_a_transaction_begins_leaves_none_behind() {
+    let app = TestApp::start_with(|settings| settings.db.database_pool_size = 2).await;
+    let owner = app.owner().await;
+
+    for patience in 0..200 {
+        tokio::select! {
+            biased;
+            () = async { for _ in 0..patience { tokio::task::yield_now().await } } => {}
+            begun = app.db.tenant(owner.org()) => drop(begun.unwrap()),
+        }
+        let (user, org): (String, Option<String>) =
+            sqlx::query_as("select current_user::text, current_org()::text")
+                .fetch_one(app.db.pool())
+                .await
+                .unwrap();
+        assert_eq!((user.as_str(), org), ("slipway", None), "given up after {patience}");
+    }
+}
+
 #[tokio::test]
 async fn what_belongs_to_another_org_does_not_exist() {
     let app = TestApp::start().await;
