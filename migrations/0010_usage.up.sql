@@ -67,7 +67,8 @@ create view usage_violations as
 select 'rollup_is_sum_of_calls' as rule,
        format('%s %s', org_id, slot) as subject,
        format('%s %s %s: %s calls, %s nano-USD too many',
-              case when detail then 'detail' else 'total' end, provider, model, sum(calls), sum(cost)) as detail
+              case when detail then 'detail' else 'total' end, provider, model, sum(calls), sum(cost)) as detail,
+       slot
 from (
     select org_id, detail, slot, provider, model, operation, outcome, paid_by, user_id, api_key_id, project_id,
            calls, input_tokens, cached_input_tokens, output_tokens, images, seconds, cost_nano_usd as cost, credits

@@ -57,8 +57,9 @@ impl From<Error> for Problem {
                 .action("Group by model, provider, operation, user, key or project."),
             Error::TooManyGroups => Self::unprocessable("too_many_groups", detail)
                 .action("Ask for a shorter span or larger buckets, or use GET /v1/usage/export."),
-            Error::InvalidCursor => Self::bad_request("invalid_cursor", detail)
-                .action("Begin again without a cursor."),
+            Error::InvalidCursor => {
+                Self::bad_request("invalid_cursor", detail).action("Begin again without a cursor.")
+            }
             Error::PriceBook(error) => Self::unavailable(error),
             Error::Database(error) => error.into(),
         }

@@ -138,8 +138,13 @@ mod tests {
 
     #[test]
     fn reported_counts_are_made_plausible() {
-        let reported =
-            Quantities { input_tokens: 5, cached_input_tokens: 9, output_tokens: -3, images: -1, seconds: -1 };
+        let reported = Quantities {
+            input_tokens: 5,
+            cached_input_tokens: 9,
+            output_tokens: -3,
+            images: -1,
+            seconds: -1,
+        };
         let plausible =
             Quantities { input_tokens: 5, cached_input_tokens: 5, ..Default::default() };
         assert_eq!(reported.clamped(), plausible);

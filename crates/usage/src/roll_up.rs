@@ -51,11 +51,9 @@ pub async fn rebuild(db: &mut PgConnection) -> sqlx::Result<u64> {
 }
 
 async fn rebuild_from(db: &mut PgConnection, restart: i64) -> sqlx::Result<u64> {
-    sqlx::query!(
-        "delete from usage_rollups where slot >= (select raw_from from usage_watermark)"
-    )
-    .execute(&mut *db)
-    .await?;
+    sqlx::query!("delete from usage_rollups where slot >= (select raw_from from usage_watermark)")
+        .execute(&mut *db)
+        .await?;
     // Numbers given by an earlier cluster say nothing here: those rows count as written just now.
     sqlx::query!("update usage_records set xid = default where xid >= $1 and $1 > 0", restart)
         .execute(&mut *db)

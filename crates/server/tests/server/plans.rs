@@ -22,6 +22,18 @@ async fn hot_queries_use_their_index() {
             ),
             "org_id_created_at",
         ),
+        (format!("select from usage_records where org_id = {id} and xid >= 5"), "org_id_xid"),
+        ("select from usage_records where xid >= 5 and xid < 9".into(), "xid_idx"),
+        (
+            format!(
+                "select from usage_rollups where org_id = {id} and not detail and slot >= now()"
+            ),
+            "usage_rollup_line",
+        ),
+        (
+            "select from usage_rollups where not detail and slot >= now()".into(),
+            "usage_rollups_by_slot",
+        ),
         (
             format!("select from budgets where org_id is null or org_id = any(array[{id}::uuid])"),
             "budgets_by_org",

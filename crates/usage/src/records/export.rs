@@ -9,9 +9,24 @@ use super::{Listed, Shown};
 const BATCH: i64 = 1000;
 
 const COLUMNS: [&str; 18] = [
-    "ended_at", "id", "provider", "model", "operation", "user", "key", "project", "outcome",
-    "paid_by", "input_tokens", "cached_input_tokens", "output_tokens", "images", "estimated",
-    "cost_usd", "credits", "request_id",
+    "ended_at",
+    "id",
+    "provider",
+    "model",
+    "operation",
+    "user",
+    "key",
+    "project",
+    "outcome",
+    "paid_by",
+    "input_tokens",
+    "cached_input_tokens",
+    "output_tokens",
+    "images",
+    "estimated",
+    "cost_usd",
+    "credits",
+    "request_id",
 ];
 
 /// The calls as CSV with a heading, batch by batch: the database is asked for the next one when the
@@ -34,7 +49,8 @@ pub(crate) fn csv(
 }
 
 fn write(calls: &[Shown], heading: bool) -> anyhow::Result<Bytes> {
-    let mut csv = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+    let mut csv =
+        csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
     if heading {
         csv.write_record(COLUMNS)?;
     }

@@ -123,7 +123,8 @@ mod tests {
 
     #[test]
     fn days_that_differ_widen_the_interval_which_never_falls_below_what_is_spent() {
-        let days: Vec<_> = (0..28).map(|day| (if day % 2 == 0 { 0 } else { 2_000_000 }, 0)).collect();
+        let days: Vec<_> =
+            (0..28).map(|day| (if day % 2 == 0 { 0 } else { 2_000_000 }, 0)).collect();
         let forecast = forecast(&days[1..], 20_000_000);
         assert!(forecast.low_nano_usd < forecast.month_nano_usd);
         assert!(forecast.high_nano_usd > forecast.month_nano_usd);

@@ -160,7 +160,10 @@ mod tests {
     #[test]
     fn days_begin_at_midnight_where_that_is_a_quarter_past_in_utc() {
         let days = lengths(
-            "2026-06-01T00:00:00Z", "2026-06-02T00:00:00Z", Tz::Asia__Kathmandu, Bucket::Day,
+            "2026-06-01T00:00:00Z",
+            "2026-06-02T00:00:00Z",
+            Tz::Asia__Kathmandu,
+            Bucket::Day,
         );
         assert_eq!(days, [18 * 60 + 15, 5 * 60 + 45]);
     }

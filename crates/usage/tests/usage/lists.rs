@@ -13,7 +13,8 @@ async fn pages_show_every_call_once_the_newest_first_while_others_end() {
     let app = TestApp::start().await;
     let owner = app.owner().await;
     // Several end in the same moment.
-    let calls: Vec<_> = (0..57).map(|n| call(&app, owner.org(), TimeDelta::minutes(n / 4))).collect();
+    let calls: Vec<_> =
+        (0..57).map(|n| call(&app, owner.org(), TimeDelta::minutes(n / 4))).collect();
     write(&app, &calls).await;
 
     for limit in [1, 7, 20, 56, 57, 100] {

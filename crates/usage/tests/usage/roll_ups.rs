@@ -119,7 +119,9 @@ async fn a_call_that_commits_after_later_ones_were_rolled_up_is_not_lost() {
     let app = TestApp::start().await;
     let owner = app.owner().await;
     let mut slow = app.db.begin().await.unwrap();
-    Record::insert_all(&mut slow, &[call(&app, owner.org(), TimeDelta::minutes(30))]).await.unwrap();
+    Record::insert_all(&mut slow, &[call(&app, owner.org(), TimeDelta::minutes(30))])
+        .await
+        .unwrap();
     write(&app, &[call(&app, owner.org(), TimeDelta::zero())]).await;
 
     let mut tx = app.db.begin().await.unwrap();
