@@ -31,6 +31,7 @@ pub struct RecordsQuery {
     /// Only calls for this project.
     pub project: Option<Uuid>,
     /// Only calls that ended so.
+    #[param(inline)]
     pub outcome: Option<Outcome>,
     /// Calls per page; ignored by exports.
     #[param(minimum = 1, maximum = 100, default = 20)]

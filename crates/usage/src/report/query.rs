@@ -19,12 +19,14 @@ pub struct ReportQuery {
     /// Where days and months begin at midnight, such as `Europe/Berlin`. The org's unless given.
     pub tz: Option<String>,
     /// How the span is cut. Not at all unless given.
+    #[param(inline)]
     pub bucket: Option<Bucket>,
     /// Any of `model`, `provider`, `operation`, `user`, `key`, `project`, separated by commas.
     #[serde(default = "by_model")]
     #[param(default = "model")]
     pub group_by: String,
     /// With the span of the same length before it.
+    #[param(inline)]
     pub compare: Option<Compare>,
     /// Only calls of this model.
     pub model: Option<String>,

@@ -89,14 +89,14 @@ async fn events(client: &Client, last: Option<&str>, enough: i64) -> (String, i6
     let (mut text, mut calls, mut id) = (String::new(), 0, String::new());
     while id.is_empty() || calls < enough {
         text.push_str(std::str::from_utf8(&stream.next().await.unwrap().unwrap()).unwrap());
-        while let Some((event, rest)) = text.clone().split_once("\n\n") {
+        while let Some(end) = text.find("\n\n") {
+            let event: String = text.drain(..end + 2).collect();
             let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name));
             if let (Some(new), Some(data)) = (field("id: "), field("data: ")) {
                 let data: Value = serde_json::from_str(data).unwrap();
                 calls += data["calls"].as_i64().unwrap();
-                id = new.to_owned();
+                new.clone_into(&mut id);
             }
-            text = rest.to_owned();
         }
     }
     (id, calls)
