@@ -28,7 +28,7 @@ const PROVIDER: HeaderName = HeaderName::from_static("x-slipway-provider");
 const COST: HeaderName = HeaderName::from_static("x-slipway-cost-nano-usd");
 const CREDITS: HeaderName = HeaderName::from_static("x-slipway-credits");
 
-const CHAT: Operation =
+pub(crate) const CHAT: Operation =
     Operation { name: "chat", path: "/chat/completions", kind: ModelKind::Chat };
 
 pub(crate) fn routes() -> Routes<Ai> {

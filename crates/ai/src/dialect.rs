@@ -1,13 +1,26 @@
 use bytes::Bytes;
+use futures::stream::BoxStream;
+use kernel::Clock;
 use reqwest::RequestBuilder;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use usage::ModelKind;
 use web::Problem;
 
-use crate::{asked::Operation, error::ProviderError};
+use crate::{
+    anthropic::{self, messages_request},
+    asked::Operation,
+    error::ProviderError,
+};
+
+/// Bytes of a streamed answer.
+pub(crate) type Blocks = BoxStream<'static, Result<Bytes, &'static str>>;
 
 /// The version of Anthropic's API that is spoken.
 const ANTHROPIC_VERSION: &str = "2023-06-01";
+
+/// Where its answers are made, below the base URL.
+pub(crate) const MESSAGES: &str = "/messages";
 
 /// Which API a provider speaks. Inside the gateway everything has `OpenAI`'s shape: this is the one
 /// place where a call is put into another's words and its answer back into ours.
@@ -44,6 +57,9 @@ impl Dialect {
     pub(crate) fn request(self, operation: Operation, body: Bytes) -> Result<Sent, Problem> {
         match self {
             Self::OpenAi => Ok(Sent { path: operation.path, body }),
+            Self::Anthropic if operation.kind == ModelKind::Chat => {
+                Ok(Sent { path: MESSAGES, body: messages_request(&body)? })
+            }
             Self::Anthropic => {
                 let detail = format!("the model's provider offers no {}", operation.name);
                 Err(Problem::unprocessable("unsupported_operation", detail)
@@ -52,11 +68,26 @@ impl Dialect {
         }
     }
 
-    /// A whole answer, in `OpenAI`'s shape.
-    pub(crate) fn answer(self, body: Bytes) -> Result<Bytes, ProviderError> {
+    /// A whole answer, in `OpenAI`'s shape; for a caller who speaks the provider's own API it carries
+    /// the original along.
+    pub(crate) fn answer(self, body: Bytes, caller: Self) -> Result<Bytes, ProviderError> {
         match self {
             Self::OpenAi => Ok(body),
-            Self::Anthropic => Err(ProviderError::Lost { reason: "it is no answer".to_owned() }),
+            Self::Anthropic => anthropic::completion(&body, now(), caller == self)
+                .ok_or_else(|| ProviderError::Lost { reason: "it is no answer".to_owned() }),
         }
     }
+
+    /// The events of a streamed answer, likewise.
+    pub(crate) fn stream(self, blocks: Blocks, caller: Self) -> Blocks {
+        match self {
+            Self::OpenAi => blocks,
+            Self::Anthropic => anthropic::chunks(blocks, now(), caller == self),
+        }
+    }
+}
+
+/// Anthropic does not say when an answer was made, and `OpenAI`'s clients expect it.
+fn now() -> i64 {
+    Clock::System.now().timestamp()
 }

@@ -10,7 +10,7 @@ use utoipa_axum::{router::UtoipaMethodRouterExt, routes};
 use web::{Access, Caller, Problem, RateClass, RawJson, RequestId, Routes};
 
 use crate::{
-    Ai,
+    Ai, Dialect,
     asked::{Asked, CalledBy, Candidate, Operation},
     chat::{BODY_LIMIT, INVOKE},
     error::ApiResult,
@@ -77,6 +77,6 @@ pub(crate) async fn ask(
     let input_tokens = i64::try_from(body.0.len()).unwrap_or(i64::MAX);
     let at_most = Quantities { input_tokens, ..Quantities::default() };
     let candidates = vec![Candidate { model, at_most }];
-    let payload = Payload { json: body.0, limit: None };
+    let payload = Payload { dialect: Dialect::OpenAi, json: body.0, limit: None };
     Asked::new(by, EMBED, candidates, payload, request_id)
 }

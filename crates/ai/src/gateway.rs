@@ -163,8 +163,7 @@ impl Ai {
         let provider = self.providers.get(&model.provider);
         let gone = || ProviderError::unavailable("it is not configured", Duration::ZERO);
         let provider = provider.ok_or_else(gone)?;
-        let body = asked.payload.addressed_to(model).map_err(ProviderError::Unsupported)?;
-        let sent = provider.dialect.request(asked.operation, body);
+        let sent = asked.payload.addressed_to(model, provider.dialect, asked.operation);
         let sent = sent.map_err(ProviderError::Unsupported)?;
         let response = provider.post(&model.name, &sent).await?;
         let server = Server { provider: model.provider.clone(), model: model.name.clone() };
@@ -209,7 +208,8 @@ impl Ai {
         hold: &mut Hold,
     ) -> Result<(Answer, Quantities, Server), ProviderError> {
         let Begun { response, dialect, at_most, server } = self.begin(asked, hold).await?;
-        let answer = Answer::read(response, |body| dialect.answer(body)).await?;
+        let answer =
+            Answer::read(response, |body| dialect.answer(body, asked.payload.dialect)).await?;
         Ok((answer, at_most, server))
     }
 

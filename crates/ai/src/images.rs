@@ -6,7 +6,7 @@ use utoipa_axum::routes;
 use web::{Access, Caller, Problem, RateClass, RawJson, RequestId, Routes};
 
 use crate::{
-    Ai,
+    Ai, Dialect,
     asked::{Asked, CalledBy, Candidate, Operation},
     chat::INVOKE,
     error::ApiResult,
@@ -91,6 +91,6 @@ pub(crate) async fn ask(
     let input_tokens = i64::try_from(body.0.len()).unwrap_or(i64::MAX);
     let at_most = Quantities { images, input_tokens, ..Quantities::default() };
     let candidates = vec![Candidate { model, at_most }];
-    let payload = Payload { json: body.0, limit: None };
+    let payload = Payload { dialect: Dialect::OpenAi, json: body.0, limit: None };
     Asked::new(by, IMAGE, candidates, payload, request_id)
 }

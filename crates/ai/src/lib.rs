@@ -1,7 +1,8 @@
-//! The gateway to AI providers, in the shape of `OpenAI`'s API: every call is reserved before the
+//! The gateway to AI providers, in the shape of `OpenAI`'s API and of Anthropic's: every call is reserved before the
 //! provider is asked, and settled by a task that outlives the client's connection.
 
 mod answer;
+mod anthropic;
 mod asked;
 mod booking;
 mod breaker;
@@ -15,6 +16,7 @@ mod gateway;
 mod generations;
 mod images;
 mod keys;
+mod messages;
 mod models;
 mod payload;
 mod provider;
@@ -44,6 +46,7 @@ pub fn module(ai: Ai) -> Module {
         .merge(chat::routes())
         .merge(embeddings::routes())
         .merge(images::routes())
+        .merge(messages::routes())
         .merge(models::routes())
         .merge(generations::routes())
         .merge(controls::routes());

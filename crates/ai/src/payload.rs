@@ -6,12 +6,21 @@ use serde_json::value::{RawValue, to_raw_value};
 use usage::Model;
 use web::Problem;
 
+use crate::{
+    Dialect,
+    anthropic::inbound::chat_request,
+    asked::Operation,
+    dialect::{MESSAGES, Sent},
+};
+
 type Fields<'a> = BTreeMap<&'a str, &'a RawValue>;
 
 /// The body of a call. It can be addressed to any model that may serve the call; what the client
-/// wrote is passed on as it came.
+/// wrote is passed on as it came, or translated if the provider speaks another API.
 #[derive(Debug)]
 pub(crate) struct Payload {
+    /// The API whose words the client uses.
+    pub(crate) dialect: Dialect,
     pub(crate) json: Bytes,
     /// Of calls whose answer is made of tokens.
     pub(crate) limit: Option<Limit>,
@@ -34,25 +43,45 @@ impl Limit {
 }
 
 impl Payload {
-    /// What a provider is sent for `model`: it is told the limit we reserved by, and to report the
-    /// usage of a stream, whether the client wants either or not.
-    pub(crate) fn addressed_to(&self, model: &Model) -> Result<Bytes, Problem> {
-        let mut fields = fields(&self.json)?;
-        let name = raw(&model.name)?;
-        fields.insert("model", &name);
-        let (limit, report) = (
-            raw(&self.limit.map(|it| it.tokens(model)))?,
-            raw(&StreamOptions { include_usage: true })?,
-        );
-        if let Some(Limit { old_name, streamed, .. }) = self.limit {
-            fields.remove("max_completion_tokens");
-            fields.insert(if old_name { "max_tokens" } else { "max_completion_tokens" }, &limit);
-            if streamed {
-                fields.insert("stream_options", &report);
+    /// What a provider that speaks `dialect` is sent for `model`.
+    pub(crate) fn addressed_to(
+        &self,
+        model: &Model,
+        dialect: Dialect,
+        operation: Operation,
+    ) -> Result<Sent, Problem> {
+        match (self.dialect, dialect) {
+            (Dialect::OpenAi, _) => {
+                dialect.request(operation, limited(&self.json, self.limit, model)?)
+            }
+            (Dialect::Anthropic, Dialect::OpenAi) => {
+                let chat = chat_request(&self.json)?;
+                dialect.request(operation, limited(&chat, self.limit, model)?)
+            }
+            // Its limit is the client's own, which the API demands.
+            (Dialect::Anthropic, Dialect::Anthropic) => {
+                Ok(Sent { path: MESSAGES, body: limited(&self.json, None, model)? })
             }
         }
-        serde_json::to_vec(&fields).map(Bytes::from).map_err(Problem::internal)
     }
+}
+
+/// The request `json` for `model`: it is told the limit we reserved by, and to report the usage of a
+/// stream, whether the client wants either or not.
+fn limited(json: &[u8], limit: Option<Limit>, model: &Model) -> Result<Bytes, Problem> {
+    let mut fields = fields(json)?;
+    let name = raw(&model.name)?;
+    fields.insert("model", &name);
+    let (tokens, report) =
+        (raw(&limit.map(|it| it.tokens(model)))?, raw(&StreamOptions { include_usage: true })?);
+    if let Some(Limit { old_name, streamed, .. }) = limit {
+        fields.remove("max_completion_tokens");
+        fields.insert(if old_name { "max_tokens" } else { "max_completion_tokens" }, &tokens);
+        if streamed {
+            fields.insert("stream_options", &report);
+        }
+    }
+    serde_json::to_vec(&fields).map(Bytes::from).map_err(Problem::internal)
 }
 
 #[derive(Serialize)]

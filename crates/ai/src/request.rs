@@ -4,11 +4,17 @@ use usage::{Model, Quantities};
 use utoipa::ToSchema;
 use web::{Problem, RawJson};
 
-use crate::payload::{Limit, Payload, refuse_unknown};
+use crate::{
+    Dialect,
+    payload::{Limit, Payload, refuse_unknown},
+};
 
 /// The most tokens that one image of a prompt counts as, with any model that Slipway ships a price
 /// for: gpt-4o-mini at high detail, 2,833 + 8 × 5,667.
 const TOKENS_PER_IMAGE: i64 = 49_000;
+
+/// What providers add on their own to a prompt with tools or a schema; Anthropic up to about 500.
+const TOKENS_OF_INSTRUCTIONS: i64 = 1_000;
 
 /// Parameters that do not change what a token costs. Any other is refused: a faster service tier, a
 /// predicted output or a hosted tool would cost more than was reserved.
@@ -67,6 +73,12 @@ pub(crate) struct ChatRequest {
     /// How many answers.
     #[schema(minimum = 1, maximum = 128)]
     n: Option<i64>,
+    /// Tools of the caller's own.
+    #[schema(value_type = Option<Vec<Object>>)]
+    tools: Option<serde::de::IgnoredAny>,
+    /// Text, or JSON by a schema.
+    #[schema(value_type = Option<Object>)]
+    response_format: Option<serde::de::IgnoredAny>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -135,7 +147,7 @@ impl Chat {
 
     /// What a provider is sent.
     pub(crate) fn into_payload(self) -> Result<Payload, Problem> {
-        Ok(Payload { limit: Some(self.limit()?), json: self.json })
+        Ok(Payload { dialect: Dialect::OpenAi, limit: Some(self.limit()?), json: self.json })
     }
 
     /// Where both names of the limit are given, providers disagree about which one counts.
@@ -168,8 +180,16 @@ impl Chat {
         });
         let (count, bytes) = images.fold((0, 0), |(count, sum), bytes| (count + 1, sum + bytes));
         let text = i64::try_from(self.json.len().saturating_sub(bytes)).unwrap_or(i64::MAX);
-        text.saturating_add(TOKENS_PER_IMAGE.saturating_mul(count))
+        let told = self.request.tools.is_some() || self.request.response_format.is_some();
+        prompt_tokens_at_most(text, count, told)
     }
+}
+
+/// The most tokens of a prompt of so many bytes of text and so many images, `told` of tools or of the
+/// form of the answer.
+pub(crate) fn prompt_tokens_at_most(text: i64, images: i64, told: bool) -> i64 {
+    let instructions = if told { TOKENS_OF_INSTRUCTIONS } else { 0 };
+    text.saturating_add(TOKENS_PER_IMAGE.saturating_mul(images)).saturating_add(instructions)
 }
 
 /// Refuses a count outside of 1 to `most`.

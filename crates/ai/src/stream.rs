@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use eventsource_stream::{Event, EventStream, Eventsource};
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, TryStreamExt};
 use quotas::Hold;
 use serde::Deserialize;
 use serde_json::json;
@@ -53,11 +53,13 @@ pub(crate) async fn answer(ai: &Ai, asked: Asked, wants_usage: bool) -> Result<R
     let (begun, begins) = oneshot::channel();
     let owner = ai.clone();
     ai.spawn(async move {
+        let caller = asked.payload.dialect;
         match begin(&owner, asked, &begun).await {
-            Ok((hold, deadline, Begun { response, at_most, server, .. })) => {
+            Ok((hold, deadline, Begun { response, dialect, at_most, server })) => {
                 // Whoever waited for the beginning may have gone; the pump notices.
                 let _ = begun.send(Ok(server));
-                let upstream = response.bytes_stream().eventsource();
+                let blocks = response.bytes_stream().map_err(|_| "the connection broke").boxed();
+                let upstream = dialect.stream(blocks, caller).eventsource();
                 let pump = Pump { wants_usage, client: Some(events), delivered: 0, report: None };
                 pump.run(&owner, &hold, deadline, at_most, upstream).await;
             }

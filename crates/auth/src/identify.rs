@@ -22,9 +22,12 @@ pub async fn identify(State(auth): State<Auth>, mut request: Request, next: Next
 
 impl Auth {
     async fn identity(&self, headers: &HeaderMap) -> Identity {
-        let mut values = headers.get_all(header::AUTHORIZATION).iter();
-        let Some(value) = values.next() else { return Identity::Anonymous };
-        let (Some(token), None) = (bearer(value), values.next()) else {
+        let bearers = headers.get_all(header::AUTHORIZATION).iter().map(bearer);
+        // As Anthropic's clients send it.
+        let keys = headers.get_all("x-api-key").iter().map(|key| key.to_str().ok());
+        let mut tokens = bearers.chain(keys);
+        let Some(token) = tokens.next() else { return Identity::Anonymous };
+        let (Some(token), None) = (token, tokens.next()) else {
             return Identity::Refused(invalid_token());
         };
         if operators::is_well_formed(token) {

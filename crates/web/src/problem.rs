@@ -163,8 +163,9 @@ impl Problem {
     /// The answer's body.
     pub fn body(&self, request_id: Option<&str>) -> Value {
         let mut body = self.more.extensions.clone();
+        // A foreign API may have a meaning of its own for it.
+        body.entry("type").or_insert_with(|| format!("/problems/{}", self.code).into());
         let mut put = |name: &str, value: Value| body.insert(name.to_owned(), value);
-        put("type", format!("/problems/{}", self.code).into());
         put("title", title(self.code).into());
         put("status", self.status.as_u16().into());
         put("code", self.code.into());

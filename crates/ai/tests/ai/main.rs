@@ -1,9 +1,11 @@
 //! The gateway against a provider that behaves, and one that does not.
 
+mod anthropic;
 mod calls;
 mod controls;
 mod failures;
 mod generations;
+mod messages;
 mod races;
 mod streams;
 

@@ -7,12 +7,12 @@ use testing::{Client, TestApp};
 use crate::{left_today, streamed, usage};
 
 /// The events of a stream, parsed; `[DONE]` as null.
-fn events(text: &str) -> Vec<Value> {
+pub(crate) fn events(text: &str) -> Vec<Value> {
     let data = text.split("\n\n").filter_map(|event| event.strip_prefix("data: "));
     data.map(|data| serde_json::from_str(data).unwrap_or(Value::Null)).collect()
 }
 
-fn content(events: &[Value]) -> String {
+pub(crate) fn content(events: &[Value]) -> String {
     events.iter().filter_map(|event| event["choices"][0]["delta"]["content"].as_str()).collect()
 }
 

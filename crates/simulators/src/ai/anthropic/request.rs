@@ -93,11 +93,7 @@ impl MessagesRequest {
     /// What the user said last.
     pub(super) fn last_words(&self) -> String {
         let last = self.messages.iter().rfind(|turn| turn.role == "user");
-        let content = last.map_or(&Value::Null, |turn| &turn.content);
-        match content.as_str() {
-            Some(text) => text.to_owned(),
-            None => blocks(content).map(words).collect::<Vec<_>>().join(" "),
-        }
+        last.map(|turn| words(&turn.content)).unwrap_or_default()
     }
 
     /// How many tokens the prompt has, with images at their usual size.
@@ -126,8 +122,16 @@ fn blocks(content: &Value) -> impl Iterator<Item = &Value> {
     content.as_array().into_iter().flatten()
 }
 
-fn words(block: &Value) -> &str {
-    block["text"].as_str().or(block["content"].as_str()).unwrap_or_default()
+/// All text of a content, results of tools included.
+fn words(content: &Value) -> String {
+    if let Some(text) = content.as_str() {
+        return text.to_owned();
+    }
+    let texts = blocks(content).map(|block| match block["text"].as_str() {
+        Some(text) => text.to_owned(),
+        None => words(&block["content"]),
+    });
+    texts.collect::<Vec<_>>().join(" ")
 }
 
 const ARGUMENTS: [&str; 20] = [
