@@ -5,6 +5,7 @@ pub mod commands;
 mod database;
 #[cfg(feature = "simulators")]
 mod development;
+mod listener;
 mod output;
 mod partitions;
 mod product;

@@ -1,17 +1,16 @@
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Context;
-use axum::{Router, serve::ListenerExt};
 use idempotency::Idempotency;
 use kernel::Clock;
 use sqlx::PgPool;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Product, Role, Settings, database_address, prepare_database};
+use crate::{Product, Role, Settings, database_address, listener, prepare_database};
 
-/// How long calls in flight may take to end after the API has stopped taking new ones.
-const GRACE: Duration = Duration::from_secs(30);
+/// How long connections to Postgres may take to close.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// The program at work: an API that listens, a worker, or both, over one database.
 pub struct Running {
@@ -24,6 +23,8 @@ pub struct Running {
     stop: CancellationToken,
     tasks: JoinSet<anyhow::Result<()>>,
     drain: Duration,
+    /// How long calls in flight may take to end after the API has stopped taking new ones.
+    grace: Duration,
     #[cfg(feature = "simulators")]
     development: crate::Development,
 }
@@ -66,7 +67,11 @@ impl Running {
         tasks.spawn(async move { listen.await.map_or(Ok(()), |never| match never {}) });
         work(&mut tasks, &settings, &product, &pool, &stop);
         if let Some(listener) = listener {
-            tasks.spawn(serve(listener, product.into_router(), stop.clone()));
+            let serving = listener::serve(listener, product.into_router(), stop.clone());
+            tasks.spawn(async move {
+                serving.await;
+                Ok(())
+            });
         }
         Ok(Self {
             address,
@@ -77,6 +82,7 @@ impl Running {
             stop,
             tasks,
             drain: Duration::from_secs(settings.drain_seconds),
+            grace: Duration::from_secs(settings.grace_seconds),
             #[cfg(feature = "simulators")]
             development,
         })
@@ -113,10 +119,12 @@ impl Running {
             self.idempotency.drain().await;
             self.ai.drain().await;
         };
-        if tokio::time::timeout(GRACE, ending).await.is_err() {
+        if tokio::time::timeout(self.grace, ending).await.is_err() {
             tracing::warn!("stopped with calls still in flight; their holds will expire");
         }
-        self.pool.close().await;
+        if tokio::time::timeout(CLOSING, self.pool.close()).await.is_err() {
+            tracing::warn!("connections to Postgres are still in use");
+        }
         #[cfg(feature = "simulators")]
         self.development.stop().await?;
         result
@@ -148,20 +156,4 @@ fn work(
         worker.run(stopped).await;
         Ok(())
     });
-}
-
-async fn serve(
-    listener: TcpListener,
-    router: Router,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    // Small writes, such as the events of a stream, must not wait for a full packet.
-    let listener = listener.tap_io(|connection| {
-        if let Err(error) = connection.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps delaying small writes");
-        }
-    });
-    axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await?;
-    Ok(())
 }

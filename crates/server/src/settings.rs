@@ -37,6 +37,10 @@ pub struct Settings {
     #[arg(long, env, default_value_t = 0)]
     pub drain_seconds: u64,
 
+    /// Seconds that requests and AI calls in flight may take to end after that.
+    #[arg(long, env, default_value_t = 30)]
+    pub grace_seconds: u64,
+
     /// How many reverse proxies of yours append to X-Forwarded-For.
     #[arg(long, env, default_value_t = 0)]
     pub trusted_proxies: usize,

@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 use testing::{Client, TestApp};
 use tokio::{
-    io::{AsyncBufReadExt, BufReader},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     process::{Child, Command},
 };
 
@@ -197,6 +197,26 @@ async fn a_terminated_server_finishes_the_calls_in_flight() {
     assert!(answer.ends_with("data: [DONE]\n\n"), "{answer}");
     assert!(process.child.wait().await.unwrap().success());
     assert_eq!(owner.get("/v1/usage").await.ok()["total"]["calls"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_that_are_never_finished_do_not_hold_up_the_end() {
+    let app = TestApp::live().await;
+    let directory = tempfile::tempdir().unwrap();
+    let mut process = Process::beside(&app, directory.path()).await;
+    let address = process.url.trim_start_matches("http://").to_owned();
+    let mut silent = tokio::net::TcpStream::connect(&address).await.unwrap();
+    let mut halting = tokio::net::TcpStream::connect(&address).await.unwrap();
+    halting.write_all(b"GET /v1/plans HTTP/1.1\r\nHost: a\r\nX-Slow").await.unwrap();
+    app.anonymous().at(&process.url).get("/health/live").await.ok();
+
+    process.signal("-TERM");
+
+    let ended = tokio::time::timeout(Duration::from_secs(10), process.child.wait()).await;
+    assert!(ended.expect("it does not wait for them").unwrap().success());
+    for connection in [&mut silent, &mut halting] {
+        assert_eq!(connection.read(&mut [0; 1]).await.unwrap_or(0), 0);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
