@@ -17,7 +17,7 @@ pub(crate) struct Booked {
 impl Ai {
     /// Gives everything back: nobody waits for the call any more, and it was not made.
     pub(crate) async fn release(&self, hold: &Hold) {
-        self.persist(|| self.quotas.release(hold.id)).await;
+        self.persist(|| self.quotas.release(hold)).await;
     }
 
     /// Books a call that gave no answer: given back if the provider certainly billed nothing.
@@ -29,7 +29,7 @@ impl Ai {
         };
         count(hold, outcome);
         self.persist(|| async {
-            if lost { self.quotas.give_up(hold).await } else { self.quotas.release(hold.id).await }
+            if lost { self.quotas.give_up(hold).await } else { self.quotas.release(hold).await }
         })
         .await;
     }
@@ -47,7 +47,7 @@ impl Ai {
         let cost: NanoUsd = hold.call.price.cost(&quantities);
         let credits = self.quotas.credits_for(hold.call.price.credits, cost);
         let used = Used { outcome, quantities, estimated: counted.is_none(), cost, credits };
-        self.persist(|| self.quotas.settle(hold.id, used.clone())).await;
+        self.persist(|| self.quotas.settle(hold, used.clone())).await;
         let credits = if hold.paid_by == Payer::Credits { credits.min(hold.credits) } else { 0 };
         Booked { cost, credits }
     }

@@ -1,44 +1,45 @@
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use kernel::{Id, Org};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{Call, Period};
+use crate::{Call, Period, book::BudgetChange, counters::Counters};
 
 /// An amount that may be used in a period, with what has been used of it so far.
 ///
-/// Limit and counters are one row, so what is locked is what decides.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Limit and counters are one row, so what is locked is what decides. Rows are locked in the order of
+/// their ids, the platform's last, so that who waits for one org's row holds up nobody else.
+#[derive(Clone, Debug)]
 pub struct Budget {
-    /// Identifies it; budgets are locked in the order of their ids, the platform's last, so that who
-    /// waits for one org's row holds up nobody else.
-    pub id: Id<Budget>,
-    /// Whose use it counts.
-    pub scope: Scope,
+    /// Identifies it.
+    pub(crate) id: Id<Budget>,
+    pub(crate) scope: Scope,
     /// The org it belongs to; `None` for the platform's own.
-    pub org: Option<Id<Org>>,
+    pub(crate) org: Option<Id<Org>>,
     /// The project, user or key, if it is about one.
-    pub subject: Option<Uuid>,
-    /// Whether it stops calls or pays for them.
-    pub kind: Kind,
-    /// How long it lasts.
-    pub period: Period,
-    /// What it counts.
-    pub unit: Unit,
+    pub(crate) subject: Option<Uuid>,
+    pub(crate) kind: Kind,
+    pub(crate) period: Period,
+    pub(crate) unit: Unit,
     /// The one operation it counts, or all.
-    pub operation: Option<String>,
+    pub(crate) operation: Option<String>,
+    /// Whether it only alerts.
+    pub(crate) soft: bool,
     /// How much may be used.
-    pub amount: i64,
-    /// When the counters' period began.
-    pub period_start: DateTime<Utc>,
-    /// Used by calls that have ended.
-    pub spent: i64,
-    /// Reserved by calls in flight.
-    pub held: i64,
-    /// The highest amount that was in force in this period.
-    pub highest_amount: i64,
+    pub(crate) amount: i64,
+    /// How much more, and until when.
+    pub(crate) raised_by: i64,
+    pub(crate) raised_until: Option<DateTime<Utc>>,
+    /// Changes with all of the above.
+    pub(crate) version: i64,
+    /// The period that the row shows.
+    pub(crate) shown: DateTime<Utc>,
+    /// The period that counts; later than the shown one if the batch begins it.
+    pub(crate) starts: DateTime<Utc>,
+    pub(crate) counters: Counters,
 }
 
 /// Whose use a budget counts.
@@ -80,23 +81,55 @@ pub enum Unit {
     Tokens,
     /// Provider cost in nano-USD.
     NanoUsd,
+    /// Calls whose outcome was never learned: the platform paid for them.
+    Unknowns,
+}
+
+impl Unit {
+    /// The most of this that `call` can use.
+    pub(crate) fn of(self, call: &Call) -> i64 {
+        match self {
+            Self::Requests => 1,
+            Self::Tokens => call.max_tokens,
+            Self::NanoUsd => call.max_cost.0,
+            // Calls in flight are expected to end well.
+            Self::Unknowns => 0,
+        }
+    }
+
+    /// How much room there must be for `call`.
+    pub(crate) fn needed(self, call: &Call) -> i64 {
+        if self == Self::Unknowns { 1 } else { self.of(call) }
+    }
 }
 
 impl Budget {
-    /// What can still be reserved.
-    pub fn room(&self) -> i64 {
-        self.amount.saturating_sub(self.spent).saturating_sub(self.held)
+    /// What may be used in all at `now`.
+    pub(crate) fn limit(&self, now: DateTime<Utc>) -> i64 {
+        let raised = self.raised_until.is_some_and(|end| now < end);
+        self.amount.saturating_add(if raised { self.raised_by } else { 0 })
     }
 
     /// Starts the counters anew if `now` is in a later period. Calls still in flight keep counting
     /// for the period in which they were reserved.
-    pub(crate) fn roll(&mut self, now: DateTime<Utc>) {
-        let start = self.period.start(now);
-        if start > self.period_start {
-            self.period_start = start;
-            (self.spent, self.held) = (0, 0);
-            self.highest_amount = self.amount;
+    pub(crate) fn roll(&mut self, now: DateTime<Utc>, zone: Tz) {
+        let start = self.period.start(now, zone);
+        if start > self.starts && start - self.starts >= self.period.least_length() {
+            self.starts = start;
+            self.counters.roll();
         }
+    }
+
+    /// Forgets what the batch would have done.
+    pub(crate) fn discard(&mut self) {
+        self.counters.discard();
+        self.starts = self.shown;
+    }
+
+    /// Whether there is room for `call`. The answer is relied upon.
+    pub(crate) fn fits(&mut self, call: &Call, now: DateTime<Utc>) -> bool {
+        let limit = self.limit(now);
+        self.counters.fits(self.unit.needed(call), limit)
     }
 
     /// Whether `call` counts here.
@@ -111,110 +144,29 @@ impl Budget {
         whose && self.operation.as_deref().is_none_or(|operation| operation == call.operation)
     }
 
-    /// Locks the platform's budgets and those of `orgs`, in the one order that everybody uses.
-    pub(crate) async fn lock_all(db: &mut PgConnection, orgs: &[Uuid]) -> sqlx::Result<Vec<Self>> {
-        sqlx::query_as!(
-            Self,
-            r#"select id as "id: _", scope as "scope: _", org_id as "org: _",
-                      subject_id as subject, kind as "kind: _", period as "period: _",
-                      unit as "unit: _", operation, amount, period_start, spent, held,
-                      highest_amount
-               from budgets
-               where org_id is null or org_id = any($1)
-               order by org_id is null, id
-               for update"#,
-            orgs,
-        )
-        .fetch_all(db)
-        .await
+    /// What the batch does to the row.
+    pub(crate) fn change(&self, now: DateTime<Utc>) -> Option<BudgetChange> {
+        let batch = &self.counters.batch;
+        batch.changes().then(|| BudgetChange {
+            id: self.id.uuid(),
+            began: self.shown,
+            starts: self.starts,
+            spent: batch.spent,
+            held: batch.held,
+            overrun: batch.overrun,
+            version: batch.verified.then_some(self.version),
+            least: batch.least,
+            most: batch.most,
+            amount: self.limit(now),
+        })
     }
 
-    /// Locks the budgets with these ids, in the one order that everybody uses.
-    pub(crate) async fn lock(db: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<Vec<Self>> {
-        sqlx::query_as!(
-            Self,
-            r#"select id as "id: _", scope as "scope: _", org_id as "org: _",
-                      subject_id as subject, kind as "kind: _", period as "period: _",
-                      unit as "unit: _", operation, amount, period_start, spent, held,
-                      highest_amount
-               from budgets
-               where id = any($1)
-               order by org_id is null, id
-               for update"#,
-            ids,
-        )
-        .fetch_all(db)
-        .await
-    }
-
-    /// Writes the counters of all of `budgets`.
-    pub(crate) async fn save_counters(
-        db: &mut PgConnection,
-        budgets: &[&Self],
-    ) -> sqlx::Result<()> {
-        let ids: Vec<Uuid> = budgets.iter().map(|it| it.id.uuid()).collect();
-        let starts: Vec<DateTime<Utc>> = budgets.iter().map(|it| it.period_start).collect();
-        let spent: Vec<i64> = budgets.iter().map(|it| it.spent).collect();
-        let held: Vec<i64> = budgets.iter().map(|it| it.held).collect();
-        let highest: Vec<i64> = budgets.iter().map(|it| it.highest_amount).collect();
+    /// Locks `org`'s budgets, then the platform's, in the one order that everybody uses.
+    pub(crate) async fn lock(db: &mut PgConnection, org: Id<Org>) -> sqlx::Result<()> {
         sqlx::query!(
-            "update budgets b
-             set period_start = n.period_start, spent = n.spent, held = n.held,
-                 highest_amount = n.highest_amount
-             from unnest($1::uuid[], $2::timestamptz[], $3::bigint[], $4::bigint[], $5::bigint[])
-                 as n (id, period_start, spent, held, highest_amount)
-             where b.id = n.id",
-            &ids,
-            &starts,
-            &spent,
-            &held,
-            &highest,
-        )
-        .execute(db)
-        .await?;
-        Ok(())
-    }
-}
-
-/// A budget to be set.
-#[derive(Clone, Debug)]
-pub struct NewBudget {
-    /// Whose use it counts.
-    pub scope: Scope,
-    /// The org it belongs to; `None` for the platform's own.
-    pub org: Option<Id<Org>>,
-    /// The project, user or key, if it is about one.
-    pub subject: Option<Uuid>,
-    /// Whether it stops calls or pays for them.
-    pub kind: Kind,
-    /// How long it lasts.
-    pub period: Period,
-    /// What it counts.
-    pub unit: Unit,
-    /// How much may be used.
-    pub amount: i64,
-}
-
-impl NewBudget {
-    /// Sets the budget, or changes the amount of the one that is there. What was used stays used.
-    pub async fn set(&self, db: &mut PgConnection, now: DateTime<Utc>) -> sqlx::Result<()> {
-        sqlx::query!(
-            "insert into budgets (id, scope, org_id, subject_id, kind, period, unit, amount,
-                                  highest_amount, period_start)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9)
-             on conflict on constraint budget_exists do update
-             set amount = excluded.amount,
-                 highest_amount = greatest(budgets.highest_amount, excluded.amount)
-             where budgets.amount <> excluded.amount",
-            Id::<Budget>::new() as _,
-            self.scope as _,
-            self.org as _,
-            self.subject,
-            self.kind as _,
-            self.period as _,
-            self.unit as _,
-            self.amount,
-            self.period.start(now),
+            "select from budgets where org_id = $1 or org_id is null
+             order by org_id is null, id for no key update",
+            org as _
         )
         .execute(db)
         .await?;

@@ -1,51 +1,40 @@
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
-use kernel::NanoUsd;
+use kernel::{Id, NanoUsd, Org};
 use usage::Payer;
 
-use crate::{Budget, Call, Grant, Kind, Scope, Unit, hold::Draw};
+use crate::{
+    Budget, Call, Kind, Refusal, Unit,
+    hold::{Draw, Ended},
+    picture::Picture,
+    refusal::{Exhausted, latest},
+};
 
-/// Why a call may not start.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// A budget that somebody set has no room for it.
-    BudgetExhausted {
-        /// Whose.
-        scope: Scope,
-        /// What it counts.
-        unit: Unit,
-        /// When it begins anew; never for a lifetime budget.
-        resets_at: Option<DateTime<Utc>>,
-    },
-    /// What the plan includes is used up, and there are no credits.
-    IncludedExhausted {
-        /// When the plan includes calls again.
-        resets_at: DateTime<Utc>,
-    },
-    /// It could not fit a budget even if nothing of that had been used.
-    CallTooLarge {
-        /// Whose budget.
-        scope: Scope,
-        /// What it counts.
-        unit: Unit,
-    },
-    /// There are credits, but too few; or the plan includes nothing that would come back.
-    InsufficientCredits {
-        /// How many it can draw.
-        needed: i64,
-        /// How many there are.
-        available: i64,
-    },
+/// What is known of the books. Each call is decided in turn and changes what the next one sees.
+#[derive(Debug, Default)]
+pub(crate) struct Books {
+    pub(crate) platform: Option<Picture>,
+    pub(crate) orgs: HashMap<Id<Org>, Picture>,
 }
 
-/// The locked rows that decide about a batch of calls. Each call is decided in turn and changes
-/// what the next one sees.
-#[derive(Debug)]
-pub(crate) struct Books {
-    pub(crate) budgets: Vec<Budget>,
-    /// In the order in which they are spent.
-    pub(crate) grants: Vec<Grant>,
-    pub(crate) credit_covers: NanoUsd,
-    pub(crate) now: DateTime<Utc>,
+impl Books {
+    /// Forgets pictures that `settlement` shows to be old: it reserved in a later period.
+    pub(crate) fn forget_older_than(&mut self, call: &Ended) {
+        for draw in &call.draws {
+            let Draw::Budget { budget, platform, period, .. } = draw else { continue };
+            let picture =
+                if *platform { self.platform.as_mut() } else { self.orgs.get_mut(&call.org) };
+            let is_old = picture
+                .and_then(|it| it.budget(*budget))
+                .is_some_and(|shown| shown.shown < *period);
+            if is_old && *platform {
+                self.platform = None;
+            } else if is_old {
+                self.orgs.remove(&call.org);
+            }
+        }
+    }
 }
 
 /// What a permitted call reserves.
@@ -54,6 +43,8 @@ pub(crate) struct Reservation {
     pub(crate) paid_by: Payer,
     pub(crate) credits: i64,
     pub(crate) draws: Vec<Draw>,
+    /// When it was made: the time of whoever is ahead.
+    pub(crate) at: DateTime<Utc>,
 }
 
 /// How many credits a call of this cost draws: never worth less than what it costs us.
@@ -63,91 +54,110 @@ pub(crate) fn credits_for(per_call: i64, cost: NanoUsd, credit_covers: NanoUsd) 
     i64::try_from(for_cost).unwrap_or(i64::MAX).max(per_call)
 }
 
-impl Books {
+/// The pictures that decide about one call.
+pub(crate) struct Decision<'a> {
+    pub(crate) platform: &'a mut Picture,
+    pub(crate) org: &'a mut Picture,
+    pub(crate) credit_covers: NanoUsd,
+    pub(crate) now: DateTime<Utc>,
+}
+
+impl Decision<'_> {
     /// Reserves all that `call` needs, or nothing.
-    pub(crate) fn reserve(&mut self, call: &Call) -> Result<Reservation, Refusal> {
-        for budget in &mut self.budgets {
-            budget.roll(self.now);
-        }
-        let applies = |kind: Kind| move |it: &&Budget| it.kind == kind && it.counts(call);
-        if let Some(full) = self
-            .budgets
-            .iter()
-            .filter(applies(Kind::Limit))
-            .find(|it| it.room() < quantity(it.unit, call))
-        {
-            if full.amount < quantity(full.unit, call) {
-                return Err(Refusal::CallTooLarge { scope: full.scope, unit: full.unit });
-            }
-            return Err(Refusal::BudgetExhausted {
-                scope: full.scope,
-                unit: full.unit,
-                resets_at: full.period.end(self.now),
-            });
-        }
-        let mut included = self.budgets.iter().filter(applies(Kind::Included)).peekable();
-        let has_plan = included.peek().is_some();
-        let full: Vec<&Budget> =
-            included.filter(|it| it.room() < quantity(it.unit, call)).collect();
+    pub(crate) fn reserve(mut self, call: &Call) -> Result<Reservation, Refusal> {
+        // The instance whose clock is ahead has begun the period for all.
+        self.now = self.now.max(self.org.latest_start()).max(self.platform.latest_start());
+        self.org.roll(self.now);
+        self.platform.roll(self.now);
+        self.check_limits(call)?;
+        let (has_plan, full) = self.check_plan(call);
         if has_plan && full.is_empty() {
-            let draws = self.draw_budgets(call, &[Kind::Limit, Kind::Included]);
-            return Ok(Reservation { paid_by: Payer::Plan, credits: 0, draws });
+            let draws = self.draw_budgets(call, true);
+            return Ok(Reservation { paid_by: Payer::Plan, credits: 0, draws, at: self.now });
         }
-        let comes_back = full
-            .iter()
-            .map(|it| it.period.end(self.now).filter(|_| it.amount >= quantity(it.unit, call)))
-            .collect::<Option<Vec<_>>>()
-            .and_then(|ends| ends.into_iter().max());
-        let (credits, mut draws) = self.draw_credits(call, comes_back)?;
-        draws.extend(self.draw_budgets(call, &[Kind::Limit]));
-        Ok(Reservation { paid_by: Payer::Credits, credits, draws })
+        let needed = credits_for(call.price.credits, call.max_cost, self.credit_covers);
+        let mut draws = self.draw_credits(needed, &full)?;
+        draws.extend(self.draw_budgets(call, false));
+        Ok(Reservation { paid_by: Payer::Credits, credits: needed, draws, at: self.now })
     }
 
-    fn draw_budgets(&mut self, call: &Call, kinds: &[Kind]) -> Vec<Draw> {
-        let mut draws = Vec::new();
-        for budget in &mut self.budgets {
-            if kinds.contains(&budget.kind) && budget.counts(call) {
-                let amount = quantity(budget.unit, call);
-                budget.held += amount;
-                let (budget, period_start) = (budget.id, budget.period_start);
-                draws.push(Draw::Budget { budget, period_start, amount });
+    fn budgets(&mut self) -> impl Iterator<Item = &mut Budget> {
+        self.org.budgets.iter_mut().chain(&mut self.platform.budgets)
+    }
+
+    /// Every budget that somebody set must have room; of several that have none, the one is named
+    /// that has room again last.
+    fn check_limits(&mut self, call: &Call) -> Result<(), Refusal> {
+        let (now, org_zone, platform_zone) = (self.now, self.org.zone, self.platform.zone);
+        let mut full: Vec<Exhausted> = Vec::new();
+        for budget in self.budgets() {
+            let stops = budget.kind == Kind::Limit && !budget.soft && budget.counts(call);
+            if stops && !budget.fits(call, now) {
+                let zone = if budget.org.is_some() { org_zone } else { platform_zone };
+                full.push(Exhausted::new(budget, call, now, zone));
             }
         }
-        draws
+        match latest(full) {
+            None => Ok(()),
+            Some(full) if full.is_too_small() => Err(Refusal::CallTooLarge(Box::new(full))),
+            Some(full) => Err(Refusal::BudgetExhausted(Box::new(full))),
+        }
     }
 
-    fn draw_credits(
-        &mut self,
-        call: &Call,
-        included_again_at: Option<DateTime<Utc>>,
-    ) -> Result<(i64, Vec<Draw>), Refusal> {
-        let needed = credits_for(call.price.credits, call.max_cost, self.credit_covers);
+    /// Whether there is a plan, and what of it is used up.
+    fn check_plan(&mut self, call: &Call) -> (bool, Vec<Exhausted>) {
+        let (now, zone) = (self.now, self.org.zone);
+        let (mut has_plan, mut full) = (false, Vec::new());
+        for budget in &mut self.org.budgets {
+            if budget.kind == Kind::Included && budget.counts(call) {
+                has_plan = true;
+                if !budget.fits(call, now) {
+                    full.push(Exhausted::new(budget, call, now, zone));
+                }
+            }
+        }
+        (has_plan, full)
+    }
+
+    fn draw_budgets(&mut self, call: &Call, from_plan: bool) -> Vec<Draw> {
+        let counts = |it: &&mut Budget| it.counts(call) && (from_plan || it.kind == Kind::Limit);
+        self.budgets()
+            .filter(counts)
+            .map(|budget| {
+                let (unit, amount) = (budget.unit, budget.unit.of(call));
+                if unit != Unit::Unknowns {
+                    budget.counters.reserve(amount);
+                }
+                let (platform, period) = (budget.org.is_none(), budget.starts);
+                Draw::Budget { budget: budget.id, platform, unit, period, amount }
+            })
+            .collect()
+    }
+
+    fn draw_credits(&mut self, needed: i64, plan: &[Exhausted]) -> Result<Vec<Draw>, Refusal> {
         let now = self.now;
-        let live = |grant: &&Grant| grant.org == call.org && grant.is_live(now);
-        let available: i64 = self.grants.iter().filter(live).map(Grant::room).sum();
+        let rooms = self.org.grants.iter().map(|grant| grant.room(now));
+        let available = rooms.fold(0, i64::saturating_add);
         if available < needed {
-            return Err(match included_again_at {
-                Some(resets_at) if available == 0 => Refusal::IncludedExhausted { resets_at },
+            let again = plan.iter().all(|it| !it.is_too_small()) && available == 0;
+            return Err(match latest(plan.to_vec()).filter(|_| again) {
+                Some(full) if full.resets_at.is_some() => {
+                    Refusal::IncludedExhausted(Box::new(full))
+                }
                 _ => Refusal::InsufficientCredits { needed, available },
             });
         }
         let (mut draws, mut missing) = (Vec::new(), needed);
-        for grant in self.grants.iter_mut().filter(|grant| live(&&**grant)) {
-            let amount = missing.min(grant.room());
+        for grant in &mut self.org.grants {
+            if missing == 0 {
+                break;
+            }
+            let amount = grant.draw(missing, now);
+            missing -= amount;
             if amount > 0 {
-                grant.held += amount;
-                missing -= amount;
                 draws.push(Draw::Grant { grant: grant.id, amount });
             }
         }
-        Ok((needed, draws))
-    }
-}
-
-fn quantity(unit: Unit, call: &Call) -> i64 {
-    match unit {
-        Unit::Requests => 1,
-        Unit::Tokens => call.max_tokens,
-        Unit::NanoUsd => call.max_cost.0,
+        Ok(draws)
     }
 }

@@ -5,6 +5,10 @@ use web::Tier;
 
 use crate::{Kind, NewBudget, Period, Scope, Unit};
 
+/// How many calls of an org may end each day without anybody learning how: the platform pays for
+/// them. Operators may set another number.
+const UNKNOWNS_PER_DAY: i64 = 50;
+
 /// What an org's plan gives it. `billing` decides it; nobody here has heard of Stripe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entitlement {
@@ -98,9 +102,13 @@ pub async fn entitle(
             kind: Kind::Included,
             period,
             unit,
+            operation: None,
+            soft: false,
             amount,
         };
         budget.set(db, now).await?;
     }
-    Ok(())
+    NewBudget::limit(Some(org), Period::Day, Unit::Unknowns, UNKNOWNS_PER_DAY)
+        .set_if_absent(db, now)
+        .await
 }

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use web::Problem;
 
-use crate::{Refusal, Scope, Unit};
+use crate::{Exhausted, Refusal, Scope, Unit};
 
 /// What this crate's operations return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -47,31 +47,36 @@ impl From<Error> for Problem {
 
 fn refused(refusal: Refusal, at: DateTime<Utc>) -> Problem {
     match refusal {
-        Refusal::BudgetExhausted { scope: Scope::Global, resets_at, .. } => {
+        Refusal::BudgetExhausted(full) if full.scope == Scope::Global => {
             let detail = "AI calls are paused until the platform's budget begins anew";
             let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "ai_unavailable", detail);
-            with_reset(problem, resets_at, at)
+            with_reset(problem, &full, at)
         }
-        Refusal::BudgetExhausted { scope, unit, resets_at } => {
-            let detail =
-                format!("this would exceed the {} budget of {}", counted(unit), whose(scope));
+        Refusal::BudgetExhausted(full) if full.unit == Unit::Unknowns => {
+            let detail = "too many calls ended today without anybody learning how";
             let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "quota_exhausted", detail)
-                .action("Wait until it resets, or ask an admin of your organization to raise it.")
-                .with("scope", serde_json::json!(scope))
-                .with("unit", serde_json::json!(unit));
-            with_reset(problem, resets_at, at)
+                .action("Stop breaking off calls, or contact support if it was not you.");
+            with_reset(named(problem, &full), &full, at)
         }
-        Refusal::CallTooLarge { scope, unit } => {
-            let detail =
-                format!("this call alone exceeds the {} budget of {}", counted(unit), whose(scope));
-            Problem::unprocessable("call_too_large", detail)
-                .action("Ask for a shorter answer, a shorter prompt or a cheaper model.")
+        Refusal::BudgetExhausted(full) => {
+            let (counted, whose) = (counted(full.unit), whose(full.scope));
+            let detail = format!("this would exceed the {counted} budget of {whose}");
+            let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "quota_exhausted", detail)
+                .action("Wait until it resets, or ask an admin of your organization to raise it.");
+            with_reset(named(problem, &full), &full, at)
         }
-        Refusal::IncludedExhausted { resets_at } => {
+        Refusal::CallTooLarge(full) => {
+            let (counted, whose) = (counted(full.unit), whose(full.scope));
+            let detail = format!("this call alone exceeds the {counted} budget of {whose}");
+            let problem = Problem::unprocessable("call_too_large", detail)
+                .action("Ask for a shorter answer, a shorter prompt or a cheaper model.");
+            if full.scope == Scope::Global { problem } else { named(problem, &full) }
+        }
+        Refusal::IncludedExhausted(full) => {
             let detail = "the generations included in your plan are used up";
             let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "quota_exhausted", detail)
                 .action("Buy credits or upgrade, or wait until the plan's quota resets.");
-            with_reset(problem, Some(resets_at), at)
+            with_reset(named(problem, &full), &full, at)
         }
         Refusal::InsufficientCredits { needed, available } => {
             let detail = format!("this needs up to {needed} credits and you have {available}");
@@ -83,8 +88,20 @@ fn refused(refusal: Refusal, at: DateTime<Utc>) -> Problem {
     }
 }
 
-fn with_reset(problem: Problem, resets_at: Option<DateTime<Utc>>, at: DateTime<Utc>) -> Problem {
-    let Some(resets_at) = resets_at else { return problem };
+/// Says which budget it was. The platform's own is nobody else's business.
+fn named(problem: Problem, full: &Exhausted) -> Problem {
+    problem
+        .with("scope", serde_json::json!(full.scope))
+        .with("unit", serde_json::json!(full.unit))
+        .with("budget", serde_json::json!(full))
+}
+
+fn with_reset(problem: Problem, full: &Exhausted, at: DateTime<Utc>) -> Problem {
+    if full.may_free_soon() {
+        // Only calls in flight fill it: what they do not use is free when they end.
+        return problem.retry_after(1);
+    }
+    let Some(resets_at) = full.resets_at else { return problem };
     let wait = u64::try_from((resets_at - at).num_seconds()).unwrap_or(0) + 1;
     problem.with("resets_at", resets_at.to_rfc3339()).retry_after(wait)
 }
@@ -94,6 +111,7 @@ fn counted(unit: Unit) -> &'static str {
         Unit::Requests => "request",
         Unit::Tokens => "token",
         Unit::NanoUsd => "spend",
+        Unit::Unknowns => "unknown-outcome",
     }
 }
 

@@ -3,29 +3,27 @@ use kernel::{Id, Org};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
-use crate::ledger::{Account, Entry};
+use crate::{
+    book::GrantChange,
+    counters::Counters,
+    ledger::{Account, Entry},
+};
 
 /// A bucket of credits with an expiry.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Grant {
     /// Identifies it.
-    pub id: Id<Grant>,
-    /// Who may spend it.
-    pub org: Id<Org>,
+    pub(crate) id: Id<Grant>,
     /// Lower is spent first.
-    pub priority: i16,
+    pub(crate) priority: i16,
     /// When what is left lapses.
-    pub expires_at: Option<DateTime<Utc>>,
+    pub(crate) expires_at: Option<DateTime<Utc>>,
     /// How much was given.
-    pub amount: i64,
-    /// How much calls that have ended drew.
-    pub spent: i64,
-    /// How much calls in flight reserve.
-    pub held: i64,
+    pub(crate) amount: i64,
     /// How much was taken back.
-    pub revoked: i64,
+    pub(crate) revoked: i64,
+    pub(crate) counters: Counters,
 }
 
 /// Where credits come from. Decides which are spent first: those that lapse soonest and cost least.
@@ -55,73 +53,43 @@ impl GrantSource {
 }
 
 impl Grant {
-    /// What can still be reserved.
-    pub fn room(&self) -> i64 {
-        (self.amount - self.spent - self.held - self.revoked).max(0)
+    /// What can still be reserved at `now`.
+    pub(crate) fn room(&self, now: DateTime<Utc>) -> i64 {
+        let live = self.expires_at.is_none_or(|end| now < end);
+        let room = self.amount.saturating_sub(self.revoked).saturating_sub(self.counters.used());
+        if live { room.max(0) } else { 0 }
     }
 
-    /// Whether it can be spent at `now`.
-    pub(crate) fn is_live(&self, now: DateTime<Utc>) -> bool {
-        self.room() > 0 && self.expires_at.is_none_or(|end| now < end)
+    /// Reserves what there is of `wanted`, and answers how much that is. The answer is relied upon.
+    pub(crate) fn draw(&mut self, wanted: i64, now: DateTime<Utc>) -> i64 {
+        let amount = wanted.min(self.room(now));
+        if amount == wanted {
+            self.counters.fits(amount, self.amount - self.revoked);
+        } else {
+            self.counters.fix();
+        }
+        self.counters.reserve(amount);
+        amount
     }
 
-    /// Locks the live grants of `orgs`; answers them in the order in which they are spent.
-    ///
-    /// They are locked by id, after any budgets, as everybody does.
-    pub(crate) async fn lock_live(
-        db: &mut PgConnection,
-        orgs: &[Uuid],
-        now: DateTime<Utc>,
-    ) -> sqlx::Result<Vec<Self>> {
-        let mut grants = sqlx::query_as!(
-            Self,
-            r#"select id as "id: _", org_id as "org: _", priority, expires_at, amount, spent, held,
-                      revoked
-               from grants
-               where org_id = any($1)
-                 and spent + held + revoked < amount
-                 and (expires_at is null or expires_at > $2)
-               order by id
-               for update"#,
-            orgs,
-            now,
-        )
-        .fetch_all(db)
-        .await?;
-        let never = DateTime::<Utc>::MAX_UTC;
-        grants.sort_by_key(|it| (it.priority, it.expires_at.unwrap_or(never), it.id));
-        Ok(grants)
+    /// What the batch does to the row.
+    pub(crate) fn change(&self) -> Option<GrantChange> {
+        let batch = &self.counters.batch;
+        batch.changes().then(|| GrantChange {
+            id: self.id.uuid(),
+            spent: batch.spent,
+            held: batch.held,
+            revoked: batch.verified.then_some(self.revoked),
+            least: batch.least,
+            most: batch.most,
+        })
     }
 
-    /// Locks the grants with these ids, in the one order that everybody uses.
-    pub(crate) async fn lock(db: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<Vec<Self>> {
-        sqlx::query_as!(
-            Self,
-            r#"select id as "id: _", org_id as "org: _", priority, expires_at, amount, spent, held,
-                      revoked
-               from grants
-               where id = any($1)
-               order by id
-               for update"#,
-            ids,
-        )
-        .fetch_all(db)
-        .await
-    }
-
-    /// Writes the counters of all of `grants`.
-    pub(crate) async fn save_counters(db: &mut PgConnection, grants: &[&Self]) -> sqlx::Result<()> {
-        let ids: Vec<Uuid> = grants.iter().map(|it| it.id.uuid()).collect();
-        let spent: Vec<i64> = grants.iter().map(|it| it.spent).collect();
-        let held: Vec<i64> = grants.iter().map(|it| it.held).collect();
+    /// Locks `org`'s grants, in the one order that everybody uses: by id, after any budgets.
+    pub(crate) async fn lock(db: &mut PgConnection, org: Id<Org>) -> sqlx::Result<()> {
         sqlx::query!(
-            "update grants g
-             set spent = n.spent, held = n.held
-             from unnest($1::uuid[], $2::bigint[], $3::bigint[]) as n (id, spent, held)
-             where g.id = n.id",
-            &ids,
-            &spent,
-            &held,
+            "select from grants where org_id = $1 order by id for no key update",
+            org as _
         )
         .execute(db)
         .await?;

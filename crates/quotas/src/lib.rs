@@ -5,39 +5,51 @@
 //! call has ended, [`Quotas::settle`] books what it really used. A hold that nobody settles is ended
 //! by the reaper, at the platform's cost.
 
-mod batcher;
+mod batch;
+mod book;
 mod budget;
+mod committer;
 mod config;
+mod counters;
 mod decision;
+mod desk;
 mod entitlement;
 mod error;
 mod grant;
 mod hold;
 mod ledger;
+mod new_budget;
 mod period;
 mod pressure;
+mod picture;
 mod reap;
-mod reserve;
+mod recourse;
+mod refusal;
+mod request;
 mod routes;
 mod service;
 mod settle;
 mod status;
+mod target;
+mod terms;
+mod work;
 
 use app::{Check, Module};
 use jobs::{Registry, Schedule};
 
-pub use budget::{Budget, Kind, NewBudget, Scope, Unit};
+pub use budget::{Budget, Kind, Scope, Unit};
 pub use config::Config;
-pub use decision::Refusal;
 pub use entitlement::{Entitlement, Included, entitle};
 pub use error::{Error, Result};
 pub use grant::{Grant, GrantSource, NewGrant};
 pub use hold::{Call, Hold};
 pub use ledger::{Violation, violations};
+pub use new_budget::NewBudget;
 pub use period::Period;
 pub use pressure::percent_used;
+pub use refusal::{Exhausted, Refusal};
 pub use service::Quotas;
-pub use settle::{Settlement, Used};
+pub use settle::Used;
 pub use status::{Credits, Status};
 
 /// Quotas as a part of the product.

@@ -1,15 +1,18 @@
 use chrono::{DateTime, Utc};
-use db::Db;
+use futures::future::join_all;
 use jobs::Job;
-use kernel::{Id, NanoUsd};
+use kernel::{ApiKey, Id, NanoUsd, Org, User};
 use serde::{Deserialize, Serialize};
+use sqlx::PgExecutor;
+use usage::{Payer, Price};
 
 use crate::{
-    Hold, Quotas,
-    settle::{Settlement, Used, settle_in},
+    Hold, Quotas, Result, Unit,
+    hold::{Draw, Ended},
+    settle::{Settlement, Used},
 };
 
-/// How many holds one transaction ends.
+/// How many holds are ended at once.
 const BATCH: i64 = 100;
 
 /// Ends holds that nobody settled: the process died, or the call hung beyond all time-outs.
@@ -29,36 +32,96 @@ impl Job for ReapHolds {
     }
 }
 
-/// Ends every hold that expired before `now`; answers how many. Several instances may do so at once.
-pub(crate) async fn reap_all(db: &Db, now: DateTime<Utc>) -> sqlx::Result<usize> {
+/// Ends every hold that has expired; answers how many. Several instances may do so at once. One that
+/// cannot be ended does not keep the others.
+pub(crate) async fn reap_all(quotas: &Quotas) -> Result<usize> {
+    let now = quotas.clock().now();
     let mut ended = 0;
+    let mut after = (DateTime::UNIX_EPOCH, Id::<Hold>::from(uuid::Uuid::nil()));
     loop {
-        let mut tx = db.begin().await?;
-        let expired = sqlx::query!(
-            r#"select id as "id: Id<Hold>", cost_nano_usd
-               from holds
-               where expires_at < $1
-               order by expires_at
-               limit $2
-               for update skip locked"#,
-            now,
-            BATCH,
-        )
-        .fetch_all(&mut *tx)
-        .await?;
-        if expired.is_empty() {
-            return Ok(ended);
+        let expired = expired(quotas.db().pool(), now, after).await?;
+        let Some(last) = expired.last() else { break };
+        after = (last.expires_at, last.call.id);
+        let ends = expired.into_iter().map(|it| quotas.end(it.give_up(now)));
+        for result in join_all(ends).await {
+            match result {
+                Ok(was_open) => ended += usize::from(was_open),
+                Err(error) => tracing::error!(%error, "an expired call could not be given up"),
+            }
         }
-        let settlements: Vec<Settlement> = expired
-            .into_iter()
-            .map(|row| Settlement {
-                hold: row.id,
-                used: Some(Used::unknown(NanoUsd(row.cost_nano_usd))),
-            })
-            .collect();
-        settle_in(&mut tx, now, &settlements).await?;
-        tx.commit().await?;
-        tracing::warn!(count = settlements.len(), "calls with unknown outcome were given up");
-        ended += settlements.len();
     }
+    if ended > 0 {
+        tracing::warn!(count = ended, "calls with unknown outcome were given up");
+    }
+    Ok(ended)
+}
+
+struct Expired {
+    call: Ended,
+    cost: NanoUsd,
+    expires_at: DateTime<Utc>,
+}
+
+impl Expired {
+    fn give_up(self, now: DateTime<Utc>) -> Settlement {
+        let used = Some(Used::unknown(self.cost));
+        Settlement { call: self.call, used, if_expired_at: Some(now) }
+    }
+}
+
+/// Those that expired before `now`, the next ones after `after`. A draw on a budget that was removed
+/// is told without its unit, and is left out: there is nothing to give back to.
+async fn expired(
+    db: impl PgExecutor<'_>,
+    now: DateTime<Utc>,
+    after: (DateTime<Utc>, Id<Hold>),
+) -> Result<Vec<Expired>> {
+    let rows = sqlx::query!(
+        r#"select h.id as "id: Id<Hold>", h.org_id as "org: Id<Org>", h.user_id as "user: Id<User>",
+                  h.api_key_id as "api_key: Id<ApiKey>", h.project_id, h.operation, h.provider, h.model,
+                  h.price_id as "price: Id<Price>", h.paid_by as "paid_by: Payer", h.request_id,
+                  h.created_at, h.expires_at, h.cost_nano_usd, h.draw_ids, h.draw_amounts,
+                  h.draw_periods as "draw_periods: Vec<Option<DateTime<Utc>>>",
+                  array(select b.unit from unnest(h.draw_ids) with ordinality d (id, n)
+                        left join budgets b on b.id = d.id order by d.n) as "units!: Vec<Option<Unit>>",
+                  array(select b.org_id is null from unnest(h.draw_ids) with ordinality d (id, n)
+                        left join budgets b on b.id = d.id order by d.n) as "platforms!: Vec<bool>"
+           from holds h
+           where h.expires_at < $1 and (h.expires_at, h.id) > ($2, $3)
+           order by h.expires_at, h.id
+           limit $4"#,
+        now,
+        after.0,
+        after.1 as _,
+        BATCH,
+    )
+    .fetch_all(db)
+    .await?;
+    let read = rows.into_iter().map(|row| {
+        let amounts = row.draw_ids.into_iter().zip(row.draw_amounts).zip(row.draw_periods);
+        let kinds = row.units.into_iter().zip(row.platforms);
+        let draws = amounts.zip(kinds).filter_map(|(((id, amount), period), (unit, platform))| {
+            let Some(period) = period else {
+                return Some(Draw::Grant { grant: id.into(), amount });
+            };
+            Some(Draw::Budget { budget: id.into(), platform, unit: unit?, period, amount })
+        });
+        let call = Ended {
+            id: row.id,
+            org: row.org,
+            user: row.user,
+            api_key: row.api_key,
+            project: row.project_id,
+            operation: row.operation,
+            provider: row.provider,
+            model: row.model,
+            price: row.price,
+            paid_by: row.paid_by,
+            request_id: row.request_id,
+            created_at: row.created_at,
+            draws: draws.collect(),
+        };
+        Expired { call, cost: NanoUsd(row.cost_nano_usd), expires_at: row.expires_at }
+    });
+    Ok(read.collect())
 }

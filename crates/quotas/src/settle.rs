@@ -1,25 +1,25 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use db::Db;
-use kernel::{ApiKey, Id, NanoUsd, Org, User};
-use sqlx::{PgConnection, types::Json};
-use usage::{Outcome, Payer, Price, Quantities, Record};
+use kernel::{Id, NanoUsd};
+use usage::{Outcome, Payer, Quantities};
 use uuid::Uuid;
 
 use crate::{
-    Budget, Grant, Hold, Scope, Unit,
-    hold::Draw,
-    ledger::{Account, Entry},
+    Hold, Unit,
+    book::{NewEntry, NewUsage},
+    hold::{Draw, Ended},
 };
 
 /// How a call ended.
 #[derive(Clone, Debug)]
-pub struct Settlement {
+pub(crate) struct Settlement {
     /// Which call.
-    pub hold: Id<Hold>,
+    pub(crate) call: Ended,
     /// What it used; `None`: the provider billed nothing, and everything is given back.
-    pub used: Option<Used>,
+    pub(crate) used: Option<Used>,
+    /// The reaper's: only if the hold expired before that time, as it may have been renewed.
+    pub(crate) if_expired_at: Option<DateTime<Utc>>,
 }
 
 /// What a call used.
@@ -48,203 +48,128 @@ impl Used {
             credits: 0,
         }
     }
-}
 
-/// A row of `holds` that has just been deleted.
-struct Ended {
-    id: Id<Hold>,
-    org: Id<Org>,
-    user: Id<User>,
-    api_key: Option<Id<ApiKey>>,
-    project: Option<Uuid>,
-    operation: String,
-    provider: String,
-    model: String,
-    price: Id<Price>,
-    paid_by: Payer,
-    draws: Json<Vec<Draw>>,
-    request_id: Option<String>,
-    created_at: DateTime<Utc>,
-}
-
-/// Books how calls ended, in one commit. Answers for each whether it was still open: a call that
-/// was already settled, or given up, is not booked again.
-pub(crate) async fn settle_all(
-    db: &Db,
-    now: DateTime<Utc>,
-    settlements: Vec<Settlement>,
-) -> sqlx::Result<Vec<bool>> {
-    let mut tx = db.begin().await?;
-    let open = settle_in(&mut tx, now, &settlements).await?;
-    tx.commit().await?;
-    Ok(open)
-}
-
-/// The same, as part of a transaction.
-pub(crate) async fn settle_in(
-    db: &mut PgConnection,
-    now: DateTime<Utc>,
-    settlements: &[Settlement],
-) -> sqlx::Result<Vec<bool>> {
-    let ids: Vec<Uuid> = settlements.iter().map(|it| it.hold.uuid()).collect();
-    let mut ended: HashMap<Id<Hold>, Ended> =
-        delete(db, &ids).await?.into_iter().map(|hold| (hold.id, hold)).collect();
-    let mut booking = Booking::lock(db, ended.values()).await?;
-    let mut open = Vec::with_capacity(settlements.len());
-    for settlement in settlements {
-        // The first of several settlements of one call counts.
-        let hold = ended.remove(&settlement.hold);
-        if let Some(hold) = &hold {
-            booking.book(hold, settlement.used.as_ref(), now);
-        }
-        open.push(hold.is_some());
-    }
-    booking.save(db, now).await?;
-    Ok(open)
-}
-
-/// Deleting the hold is what makes a call count once.
-async fn delete(db: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<Vec<Ended>> {
-    sqlx::query_as!(
-        Ended,
-        r#"delete from holds
-           where id = any($1)
-           returning id as "id: _", org_id as "org: _", user_id as "user: _",
-                     api_key_id as "api_key: _", project_id as project, operation, provider, model,
-                     price_id as "price: _", paid_by as "paid_by: _",
-                     draws as "draws: Json<Vec<Draw>>", request_id, created_at"#,
-        ids,
-    )
-    .fetch_all(db)
-    .await
-}
-
-/// The rows that settling changes, and what it adds.
-struct Booking {
-    budgets: Vec<Budget>,
-    grants: Vec<Grant>,
-    entries: Vec<Entry>,
-    records: Vec<Record>,
-}
-
-impl Booking {
-    async fn lock(
-        db: &mut PgConnection,
-        ended: impl Iterator<Item = &Ended>,
-    ) -> sqlx::Result<Self> {
-        let (mut budgets, mut grants) = (Vec::new(), Vec::new());
-        for draw in ended.flat_map(|hold| &*hold.draws) {
-            match draw {
-                Draw::Budget { budget, .. } => budgets.push(budget.uuid()),
-                Draw::Grant { grant, .. } => grants.push(grant.uuid()),
-            }
-        }
-        let budgets = Budget::lock(db, &budgets).await?;
-        let grants = if grants.is_empty() { Vec::new() } else { Grant::lock(db, &grants).await? };
-        Ok(Self { budgets, grants, entries: Vec::new(), records: Vec::new() })
-    }
-
-    fn book(&mut self, hold: &Ended, used: Option<&Used>, now: DateTime<Utc>) {
-        let mut credits = used.map_or(0, |used| used.credits);
-        for draw in &*hold.draws {
-            match draw {
-                Draw::Budget { budget, period_start, amount } => {
-                    self.book_budget(*budget, *period_start, *amount, used);
-                }
-                Draw::Grant { grant, amount } => {
-                    let drawn = credits.min(*amount);
-                    credits -= drawn;
-                    self.book_grant(hold, *grant, *amount, drawn);
-                }
-            }
-        }
-        if let Some(used) = used {
-            let drawn = used.credits - credits;
-            self.records.push(record(hold, used, drawn, now));
-        }
-    }
-
-    fn book_budget(
-        &mut self,
-        id: Id<Budget>,
-        period_start: DateTime<Utc>,
-        reserved: i64,
-        used: Option<&Used>,
-    ) {
-        let same_period = |it: &&mut Budget| it.id == id && it.period_start == period_start;
-        // A budget that was removed, or whose period is over, no longer decides anything.
-        let Some(budget) = self.budgets.iter_mut().find(same_period) else { return };
-        budget.held -= reserved;
-        let Some(used) = used else { return };
-        let actual = match budget.unit {
+    /// What a budget of this unit counts, and how much of that is beyond what was reserved.
+    fn counted(&self, unit: Unit, platform: bool, reserved: i64) -> (i64, i64) {
+        let actual = match unit {
             Unit::Requests => 1,
-            Unit::Tokens => used.quantities.tokens(),
-            Unit::NanoUsd => used.cost.0,
+            Unit::Tokens => self.quantities.tokens(),
+            Unit::NanoUsd => self.cost.0,
+            Unit::Unknowns => return (i64::from(self.outcome == Outcome::Unknown), 0),
         };
-        let counted = match (budget.scope, used.outcome) {
+        let counted = match (platform, self.outcome) {
             // What we do not know for certain is counted at the most that it can be.
-            (Scope::Global, Outcome::Unknown) => reserved,
-            (Scope::Global, _) if used.estimated => actual.max(reserved),
+            (true, Outcome::Unknown) => reserved,
+            (true, _) if self.estimated => actual.max(reserved),
             // The platform really pays it, even beyond what was reserved.
-            (Scope::Global, _) => actual,
+            (true, _) => actual,
             // Nobody's fault but ours.
-            (_, Outcome::Unknown) => 0,
-            (_, _) => actual.min(reserved),
+            (false, Outcome::Unknown) => 0,
+            (false, _) => actual.min(reserved),
         };
-        budget.spent = budget.spent.saturating_add(counted);
-    }
-
-    fn book_grant(&mut self, hold: &Ended, id: Id<Grant>, reserved: i64, drawn: i64) {
-        let Some(grant) = self.grants.iter_mut().find(|it| it.id == id) else { return };
-        grant.held -= reserved;
-        grant.spent += drawn;
-        if drawn > 0 {
-            self.entries.push(Entry {
-                org: hold.org,
-                from: Account::Available,
-                to: Account::Spent,
-                credits: drawn,
-                grant: id,
-                external_id: format!("hold:{}:{id}", hold.id),
-            });
-        }
-    }
-
-    async fn save(&self, db: &mut PgConnection, now: DateTime<Utc>) -> sqlx::Result<()> {
-        let budgets: Vec<&Budget> = self.budgets.iter().collect();
-        Budget::save_counters(db, &budgets).await?;
-        if !self.grants.is_empty() {
-            Grant::save_counters(db, &self.grants.iter().collect::<Vec<_>>()).await?;
-        }
-        if !self.entries.is_empty() {
-            Entry::insert_all(db, &self.entries, now).await?;
-        }
-        if !self.records.is_empty() {
-            Record::insert_all(db, &self.records).await?;
-        }
-        Ok(())
+        (counted, (counted - reserved).max(0))
     }
 }
 
-fn record(hold: &Ended, used: &Used, credits: i64, now: DateTime<Utc>) -> Record {
-    Record {
-        id: hold.id.uuid(),
-        org: hold.org,
-        user: Some(hold.user),
-        api_key: hold.api_key,
-        project_id: hold.project,
-        operation: hold.operation.clone(),
-        provider: hold.provider.clone(),
-        model: hold.model.clone(),
-        price_id: hold.price,
-        outcome: used.outcome,
-        paid_by: if used.outcome == Outcome::Unknown { Payer::Platform } else { hold.paid_by },
-        quantities: used.quantities,
-        estimated: used.estimated,
-        cost_nano_usd: used.cost,
-        credits,
-        request_id: hold.request_id.clone(),
-        reserved_at: hold.created_at,
-        created_at: now,
+/// What ending a call does to one budget or grant.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    Budget {
+        budget: Uuid,
+        platform: bool,
+        period: DateTime<Utc>,
+        reserved: i64,
+        spent: i64,
+        overrun: i64,
+    },
+    Grant {
+        grant: Uuid,
+        reserved: i64,
+        spent: i64,
+    },
+}
+
+impl Settlement {
+    /// Whether its call is `open`, and expired if that is the condition.
+    pub(crate) fn is_due(&self, open: &HashMap<Id<Hold>, DateTime<Utc>>) -> bool {
+        let expires_at = open.get(&self.call.id);
+        expires_at.is_some_and(|end| self.if_expired_at.is_none_or(|limit| *end < limit))
+    }
+
+    /// What it does to every budget and grant that the hold draws on.
+    pub(crate) fn effects(&self) -> Vec<Effect> {
+        let mut credits = self.used.as_ref().map_or(0, |used| used.credits.max(0));
+        let effect = |draw: &Draw| match draw {
+            Draw::Budget { budget, platform, unit, period, amount } => {
+                let used = self.used.as_ref();
+                let (spent, overrun) =
+                    used.map_or((0, 0), |used| used.counted(*unit, *platform, *amount));
+                let (budget, reserved) = (budget.uuid(), *amount);
+                let (platform, period) = (*platform, *period);
+                Effect::Budget { budget, platform, period, reserved, spent, overrun }
+            }
+            Draw::Grant { grant, amount } => {
+                let spent = credits.min(*amount);
+                credits -= spent;
+                Effect::Grant { grant: grant.uuid(), reserved: *amount, spent }
+            }
+        };
+        self.call.draws.iter().map(effect).collect()
+    }
+
+    /// The credits that move from available to spent.
+    pub(crate) fn entries(&self, effects: &[Effect], now: DateTime<Utc>) -> Vec<NewEntry> {
+        let entry = |effect: &Effect| match effect {
+            Effect::Grant { grant, spent, .. } if *spent > 0 => Some(NewEntry {
+                id: Uuid::now_v7(),
+                org_id: self.call.org.uuid(),
+                from_account: "available".to_owned(),
+                to_account: "spent".to_owned(),
+                amount: *spent,
+                grant_id: *grant,
+                external_id: format!("hold:{}:{grant}", self.call.id),
+                created_at: now,
+            }),
+            _ => None,
+        };
+        effects.iter().filter_map(entry).collect()
+    }
+
+    /// The call's record, unless the provider billed nothing.
+    pub(crate) fn usage(&self, effects: &[Effect], now: DateTime<Utc>) -> Option<NewUsage> {
+        let (used, call) = (self.used.as_ref()?, &self.call);
+        let booked = effects.iter().filter_map(|it| match it {
+            Effect::Budget { budget, spent, .. } if *spent > 0 => Some((*budget, *spent)),
+            _ => None,
+        });
+        let credits =
+            effects.iter().map(|it| if let Effect::Grant { spent, .. } = it { *spent } else { 0 });
+        let paid_by = if used.outcome == Outcome::Unknown { Payer::Platform } else { call.paid_by };
+        let (budgets, booked) = booked.unzip();
+        Some(NewUsage {
+            id: call.id.uuid(),
+            org_id: call.org.uuid(),
+            user_id: call.user.uuid(),
+            api_key_id: call.api_key.map(Id::uuid),
+            project_id: call.project,
+            operation: call.operation.clone(),
+            provider: call.provider.clone(),
+            model: call.model.clone(),
+            price_id: call.price.uuid(),
+            outcome: used.outcome.as_str().to_owned(),
+            paid_by: paid_by.as_str().to_owned(),
+            input_tokens: used.quantities.input_tokens,
+            cached_input_tokens: used.quantities.cached_input_tokens,
+            output_tokens: used.quantities.output_tokens,
+            images: used.quantities.images,
+            estimated: used.estimated,
+            cost_nano_usd: used.cost.0,
+            credits: credits.sum(),
+            request_id: call.request_id.clone(),
+            reserved_at: call.created_at,
+            created_at: now,
+            budgets,
+            booked,
+        })
     }
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use sqlx::{PgConnection, PgExecutor};
 use utoipa::ToSchema;
 
-use crate::{Kind, Period, Scope, Unit};
+use crate::{Kind, Period, Scope, Unit, picture::zone_of};
 
 /// What an org may still use.
 #[derive(Debug, Serialize, ToSchema)]
@@ -80,15 +80,16 @@ impl Status {
             r#"select scope as "scope: Scope", kind as "kind: Kind", period as "period: Period",
                       unit as "unit: Unit", amount, period_start, spent + held as "used!"
                from budgets
-               where org_id = $1
+               where org_id = $1 and unit <> 'unknowns'
                order by id"#,
             org as _,
         )
         .fetch_all(&mut *db)
         .await?;
+        let zone = zone_of(&mut *db, org).await?;
         let budgets = rows.into_iter().map(|row| {
             // Counters of a period that is over are only reset by the next reservation.
-            let used = if row.period_start < row.period.start(now) { 0 } else { row.used };
+            let used = if row.period_start < row.period.start(now, zone) { 0 } else { row.used };
             BudgetStatus {
                 scope: row.scope,
                 kind: row.kind,
@@ -97,7 +98,7 @@ impl Status {
                 amount: row.amount,
                 used,
                 remaining: (row.amount - used).max(0),
-                resets_at: row.period.end(now),
+                resets_at: row.period.end(now, zone),
             }
         });
         let budgets = budgets.collect();

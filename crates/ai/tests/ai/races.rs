@@ -26,6 +26,8 @@ async fn limit(app: &TestApp, owner: &Client, scope: Scope, unit: Unit, amount: 
         period: Period::Day,
         unit,
         amount,
+        operation: None,
+        soft: false,
     };
     let mut tx = app.db.begin().await.unwrap();
     budget.set(&mut tx, app.clock.now()).await.unwrap();
