@@ -10,7 +10,6 @@ use crate::{
     decision::{Books, Decision},
     picture::Picture,
     settle::{Effect, Settlement},
-    target::Target,
     terms::Terms,
 };
 
@@ -141,22 +140,22 @@ impl<'a> Batch<'a> {
         }))
     }
 
-    /// Writes all of it, or nothing; then the pictures are as before, or as the database says.
-    pub(crate) async fn write(mut self, target: Target) -> sqlx::Result<()> {
-        let rows = self.rows();
-        let written = if rows.is_empty() { Ok(HashMap::new()) } else { target.write(&rows).await };
-        for org in &self.used {
+    /// The batch is written, and these rows show these counters now; or it is not. Then the pictures
+    /// are as before.
+    pub(crate) fn conclude(self, written: Option<&HashMap<Uuid, (i64, i64)>>) {
+        let orgs = self.used.iter();
+        for org in orgs {
             if let Some(picture) = self.books.orgs.get_mut(org) {
-                conclude(picture, written.as_ref().ok());
+                conclude(picture, written);
             }
         }
         if let Some(platform) = self.books.platform.as_mut() {
-            conclude(platform, written.as_ref().ok());
+            conclude(platform, written);
         }
-        written.map(drop)
     }
 
-    fn rows(&mut self) -> Rows {
+    /// All that it writes.
+    pub(crate) fn rows(&mut self) -> Rows {
         let mut rows = Rows {
             ended: std::mem::take(&mut self.ended).into_values().collect(),
             holds: std::mem::take(&mut self.holds),

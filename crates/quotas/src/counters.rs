@@ -87,6 +87,11 @@ impl Counters {
         self.batch = Added { verified: true, rolls: true, ..Added::default() };
     }
 
+    /// Has what was assumed of the row verified, though nothing of it is reserved.
+    pub(crate) fn rely(&mut self) {
+        self.batch.verified = true;
+    }
+
     pub(crate) fn reserve(&mut self, amount: i64) {
         self.batch.held = self.batch.held.saturating_add(amount);
         self.batch.verified = true;

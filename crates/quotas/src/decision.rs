@@ -77,6 +77,10 @@ impl Decision<'_> {
         }
         let needed = credits_for(call.price.credits, call.max_cost, self.credit_covers);
         let mut draws = self.draw_credits(needed, &full)?;
+        for full in &full {
+            // Another instance may have given back what was thought to be used up.
+            self.org.budget(full.id).into_iter().for_each(|budget| budget.counters.rely());
+        }
         draws.extend(self.draw_budgets(call, false));
         Ok(Reservation { paid_by: Payer::Credits, credits: needed, draws, at: self.now })
     }

@@ -18,6 +18,8 @@ mod error;
 mod grant;
 mod hold;
 mod ledger;
+#[cfg(test)]
+mod model;
 mod new_budget;
 mod period;
 mod pressure;

@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use uuid::Uuid;
 
 use crate::{
@@ -89,8 +91,11 @@ impl Work {
                 Some(Err(_)) | None => left.reserves.push(reserve),
             }
         }
-        match batch.write(target).await {
-            Ok(()) => {
+        let rows = batch.rows();
+        let written = if rows.is_empty() { Ok(HashMap::new()) } else { target.write(&rows).await };
+        batch.conclude(written.as_ref().ok());
+        match written {
+            Ok(_) => {
                 booked.into_iter().for_each(|settle| settle.done(true));
                 for (reserve, verdict) in decided {
                     let verdict = verdict.map_err(|refusal| Error::Refused { refusal, at: now });

@@ -1,0 +1,462 @@
+//! Random histories on several instances whose pictures are old, over a database that is a few lines
+//! of Rust, against the reference. `QUOTAS_MODEL_CASES` says how many; a failure prints its seed.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
+use kernel::{Id, NanoUsd, Org, User};
+use proptest::{collection::vec, prelude::*, test_runner::Config};
+use usage::{Outcome, Payer, Price, Quantities};
+use uuid::Uuid;
+
+use crate::{
+    Budget, Call, Grant, Hold, Kind, Period, Scope, Unit, Used, batch::Batch, book::Rows,
+    counters::Counters, decision::Books, picture::Picture, settle::Settlement, terms::Terms,
+};
+use reference::{Counted, Credits, Limit, Reference, UNKNOWNS, Verdict, Wanted, Whose, Window};
+
+mod reference;
+
+const ORGS: usize = 2;
+const INSTANCES: usize = 3;
+const ZONES: [Tz; ORGS] = [Tz::Europe__Berlin, Tz::America__Havana];
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// Ends calls and makes some, in one commit of one instance.
+    Commit {
+        instance: usize,
+        ends: Vec<(usize, How)>,
+        calls: Vec<Wanted>,
+    },
+    /// Forgets all that it knows; its calls are never settled.
+    Crash(usize),
+    /// Gives up calls that were made more than an hour ago.
+    Reap(usize),
+    Pass(i64),
+    Amount(usize, i64),
+    Limit(Limit),
+    Credits(usize, i64, Option<i64>),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum How {
+    Settle(i64, i64, i64),
+    Release,
+    GiveUp,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let instance = 0..INSTANCES;
+    let how = prop_oneof![
+        6 => (0..150_i64, 0..150_i64, 0..4_i64).prop_map(|(t, c, k)| How::Settle(t, c, k)),
+        1 => Just(How::Release),
+        1 => Just(How::GiveUp),
+    ];
+    let wanted = (0..ORGS, 0..2_usize, 0..120_i64, 0..120_i64, 1..4_i64)
+        .prop_map(|(org, user, tokens, cost, credits)| Wanted { org, user, tokens, cost, credits });
+    let commit = (instance.clone(), vec((any::<usize>(), how), 0..3), vec(wanted, 0..5))
+        .prop_map(|(instance, ends, calls)| Step::Commit { instance, ends, calls });
+    prop_oneof![
+        20 => commit,
+        1 => instance.clone().prop_map(Step::Crash),
+        2 => instance.prop_map(Step::Reap),
+        3 => (1..3000_i64).prop_map(Step::Pass),
+        2 => (any::<usize>(), 0..600_i64).prop_map(|(n, amount)| Step::Amount(n, amount)),
+        2 => limit().prop_map(Step::Limit),
+        2 => (0..ORGS, 1..9_i64, proptest::option::of(1..4000_i64))
+            .prop_map(|(org, amount, end)| Step::Credits(org, amount, end)),
+    ]
+}
+
+fn limit() -> impl Strategy<Value = Limit> {
+    let whose = prop_oneof![
+        Just(Whose::Platform),
+        (0..ORGS).prop_map(Whose::Org),
+        (0..ORGS, 0..2_usize).prop_map(|(org, user)| Whose::User(org, user)),
+    ];
+    let window = prop_oneof![Just(Window::Day), Just(Window::Month), Just(Window::Lifetime)];
+    let counted = prop_oneof![Just(Counted::Requests), Just(Counted::Tokens), Just(Counted::Cost)];
+    (whose, window, counted, 0..600_i64, any::<bool>(), prop::bool::weighted(0.2)).prop_map(
+        |(whose, window, counted, amount, included, soft)| {
+            let included = included && matches!(whose, Whose::Org(_));
+            let amount = if counted == Counted::Requests { amount / 40 } else { amount };
+            Limit { whose, window, counted, amount, included, soft: soft && !included }
+        },
+    )
+}
+
+/// The database, as far as `book` goes.
+#[derive(Default)]
+struct Database {
+    versions: HashMap<Uuid, i64>,
+    budgets: Vec<Budget>,
+    grants: Vec<(Id<Org>, Grant)>,
+    holds: HashSet<Uuid>,
+}
+
+impl Database {
+    fn read(&self, books: &mut Books, orgs: &[Id<Org>], now: DateTime<Utc>) {
+        let picture = |org: Option<Id<Org>>, zone: Tz| {
+            let id = org.map_or(Uuid::nil(), Id::uuid);
+            let version = self.versions.get(&id).copied().unwrap_or_default();
+            let budgets = self.budgets.iter().filter(|it| it.org == org).cloned().collect();
+            let live = |(whose, it): &&(Id<Org>, Grant)| {
+                Some(*whose) == org && it.expires_at.is_none_or(|end| end > now)
+            };
+            let mut grants: Vec<Grant> =
+                self.grants.iter().filter(live).map(|(_, it)| it.clone()).collect();
+            let never = DateTime::<Utc>::MAX_UTC;
+            grants.sort_by_key(|it| (it.expires_at.unwrap_or(never), it.id));
+            Picture { version, zone, budgets, grants }
+        };
+        books.platform = Some(picture(None, Tz::UTC));
+        for (org, zone) in orgs.iter().zip(ZONES) {
+            books.orgs.insert(*org, picture(Some(*org), zone));
+        }
+    }
+
+    /// All or nothing, as in migration 9.
+    fn book(&mut self, rows: &Rows) -> Result<HashMap<Uuid, (i64, i64)>, Uuid> {
+        for it in &rows.versions {
+            if self.versions.get(&it.id).copied().unwrap_or_default() != it.version {
+                return Err(it.id);
+            }
+        }
+        if let Some(it) = rows.ended.iter().find(|it| !self.holds.contains(&it.id)) {
+            return Err(it.id);
+        }
+        let (mut budgets, mut grants) = (self.budgets.clone(), self.grants.clone());
+        let mut shown = HashMap::new();
+        for it in rows.budgets.iter().chain(&rows.platform) {
+            let Some(row) = budgets.iter_mut().find(|row| row.id.uuid() == it.id) else { continue };
+            let kept = row.shown == it.starts;
+            let (spent, held) = if kept { (row.counters.spent, row.counters.held) } else { (0, 0) };
+            match it.version {
+                None if row.shown != it.began => continue,
+                Some(version) => {
+                    let bounds = it.least..=it.most;
+                    let true_to = row.version == version && row.shown == it.began;
+                    if !true_to || !bounds.contains(&(spent + held)) {
+                        return Err(it.id);
+                    }
+                }
+                None => {}
+            }
+            row.counters = Counters::new(spent + it.spent, held + it.held);
+            (row.shown, row.starts) = (it.starts, it.starts);
+            shown.insert(it.id, (row.counters.spent, row.counters.held));
+        }
+        for it in &rows.grants {
+            let Some((_, row)) = grants.iter_mut().find(|(_, row)| row.id.uuid() == it.id) else {
+                continue;
+            };
+            let used = row.counters.spent + row.counters.held;
+            let true_to = it.revoked.is_none_or(|revoked| revoked == row.revoked);
+            if !true_to || !(it.least..=it.most).contains(&used) {
+                return Err(it.id);
+            }
+            row.counters =
+                Counters::new(row.counters.spent + it.spent, row.counters.held + it.held);
+            shown.insert(it.id, (row.counters.spent, row.counters.held));
+        }
+        (self.budgets, self.grants) = (budgets, grants);
+        self.holds.retain(|id| rows.ended.iter().all(|it| it.id != *id));
+        self.holds.extend(rows.holds.iter().map(|it| it.id));
+        Ok(shown)
+    }
+}
+
+struct World {
+    now: DateTime<Utc>,
+    orgs: Vec<Id<Org>>,
+    users: Vec<Id<User>>,
+    terms: Terms,
+    database: Database,
+    instances: Vec<Books>,
+    reference: Reference,
+    /// In flight: the hold, its number in the reference, and which instance owns it.
+    calls: Vec<(Hold, usize, usize)>,
+}
+
+impl World {
+    fn new() -> Self {
+        let terms = Terms {
+            credit_covers: NanoUsd(i64::MAX),
+            life: TimeDelta::hours(1),
+            instance: Uuid::nil(),
+        };
+        let mut world = Self {
+            now: reference::start(),
+            orgs: (0..ORGS).map(|_| Id::new()).collect(),
+            users: (0..2).map(|_| Id::new()).collect(),
+            terms,
+            database: Database::default(),
+            instances: (0..INSTANCES).map(|_| Books::default()).collect(),
+            reference: Reference::new(&ZONES),
+            calls: Vec::new(),
+        };
+        for org in 0..ORGS {
+            let (whose, window) = (Whose::Org(org), Window::Day);
+            let limit = |counted, amount, included| Limit {
+                whose,
+                window,
+                counted,
+                amount,
+                included,
+                soft: false,
+            };
+            world.limit(limit(Counted::Unknowns, UNKNOWNS, false));
+            world.limit(limit(Counted::Requests, 4, true));
+        }
+        world
+    }
+
+    fn bump(&mut self, org: Option<Id<Org>>) {
+        *self.database.versions.entry(org.map_or(Uuid::nil(), Id::uuid)).or_default() += 1;
+    }
+
+    fn limit(&mut self, limit: Limit) {
+        let (scope, org, subject) = match limit.whose {
+            Whose::Platform => (Scope::Global, None, None),
+            Whose::Org(org) => (Scope::Org, Some(self.orgs[org]), None),
+            Whose::User(org, user) => {
+                (Scope::User, Some(self.orgs[org]), Some(self.users[user].uuid()))
+            }
+        };
+        let zone = match limit.whose {
+            Whose::Platform => Tz::UTC,
+            Whose::Org(org) | Whose::User(org, _) => ZONES[org],
+        };
+        let period = match limit.window {
+            Window::Day => Period::Day,
+            Window::Month => Period::Month,
+            Window::Lifetime => Period::Lifetime,
+        };
+        let start = period.start(self.now, zone);
+        self.database.budgets.push(Budget {
+            id: Id::new(),
+            scope,
+            org,
+            subject,
+            kind: if limit.included { Kind::Included } else { Kind::Limit },
+            period,
+            unit: match limit.counted {
+                Counted::Requests => Unit::Requests,
+                Counted::Tokens => Unit::Tokens,
+                Counted::Cost => Unit::NanoUsd,
+                Counted::Unknowns => Unit::Unknowns,
+            },
+            operation: None,
+            soft: limit.soft,
+            amount: limit.amount,
+            raised_by: 0,
+            raised_until: None,
+            version: 0,
+            shown: start,
+            starts: start,
+            counters: Counters::new(0, 0),
+        });
+        self.bump(org);
+        self.reference.limits.push(limit);
+    }
+
+    fn credits(&mut self, org: usize, amount: i64, minutes: Option<i64>) {
+        let expires_at = minutes.map(|it| self.now + TimeDelta::minutes(it));
+        let counters = Counters::new(0, 0);
+        let grant = Grant { id: Id::new(), priority: 0, expires_at, amount, revoked: 0, counters };
+        self.database.grants.push((self.orgs[org], grant));
+        self.bump(Some(self.orgs[org]));
+        self.reference.credits.push(Credits { org, amount, expires_at });
+    }
+
+    fn take(&mut self, step: Step) -> Result<(), TestCaseError> {
+        match step {
+            Step::Commit { instance, ends, calls } => self.commit(instance, ends, calls)?,
+            Step::Crash(instance) => self.instances[instance] = Books::default(),
+            Step::Reap(instance) => {
+                let now = self.now;
+                let due = self.calls.iter().enumerate().filter(|(_, it)| it.0.expires_at < now);
+                let mut due: Vec<usize> = due.map(|(n, _)| n).collect();
+                due.reverse();
+                let ends = due.into_iter().map(|n| (n, How::GiveUp)).collect();
+                self.commit(instance, ends, Vec::new())?;
+            }
+            Step::Pass(minutes) => self.now += TimeDelta::minutes(minutes),
+            Step::Amount(limit, amount) => {
+                let number = limit % self.database.budgets.len();
+                self.database.budgets[number].amount = amount;
+                self.database.budgets[number].version += 1;
+                self.reference.limits[number].amount = amount;
+            }
+            Step::Limit(limit) => self.limit(limit),
+            Step::Credits(org, amount, minutes) => self.credits(org, amount, minutes),
+        }
+        self.compare()
+    }
+
+    /// As the committer does: on what the instance remembers; what that cannot decide, on what is
+    /// read anew.
+    fn commit(
+        &mut self,
+        instance: usize,
+        ends: Vec<(usize, How)>,
+        mut calls: Vec<Wanted>,
+    ) -> Result<(), TestCaseError> {
+        let mut ending = Vec::new();
+        for (which, how) in ends {
+            if !self.calls.is_empty() {
+                let which = which % self.calls.len();
+                let (hold, number, _) = self.calls.swap_remove(which);
+                ending.push((settlement(&hold, how), number, how));
+            }
+        }
+        let mut books = std::mem::take(&mut self.instances[instance]);
+        for (settlement, ..) in &ending {
+            books.forget_older_than(&settlement.call);
+        }
+        for fresh in [false, true, true] {
+            if fresh {
+                self.database.read(&mut books, &self.orgs, self.now);
+            }
+            let mut batch = Batch::new(&mut books, self.terms, self.now);
+            for (settlement, ..) in &ending {
+                prop_assert!(batch.settle(settlement));
+            }
+            let (mut decided, mut left) = (Vec::new(), Vec::new());
+            for wanted in &calls {
+                match batch.reserve(Id::new(), &self.call(wanted)) {
+                    Some(Err(_)) if fresh => decided.push((*wanted, None)),
+                    Some(Ok(hold)) => decided.push((*wanted, Some(hold))),
+                    _ => left.push(*wanted),
+                }
+            }
+            let rows = batch.rows();
+            let written = self.database.book(&rows);
+            batch.conclude(written.as_ref().ok());
+            if written.is_err() {
+                prop_assert!(!fresh, "what was just read does not differ");
+                continue;
+            }
+            for (_, number, how) in ending.drain(..) {
+                self.end(number, how);
+            }
+            for (wanted, hold) in decided {
+                self.decided(instance, wanted, hold)?;
+            }
+            calls = left;
+            if calls.is_empty() {
+                break;
+            }
+        }
+        self.instances[instance] = books;
+        prop_assert!(calls.is_empty() && ending.is_empty(), "everybody is answered");
+        Ok(())
+    }
+
+    fn end(&mut self, number: usize, how: How) {
+        match how {
+            How::Settle(tokens, cost, credits) => {
+                self.reference.settle(number, tokens, cost, credits)
+            }
+            How::Release => self.reference.release(number),
+            How::GiveUp => self.reference.give_up(number),
+        }
+    }
+
+    fn decided(
+        &mut self,
+        instance: usize,
+        wanted: Wanted,
+        hold: Option<Hold>,
+    ) -> Result<(), TestCaseError> {
+        let (number, expected) = self.reference.reserve(wanted, self.now);
+        let verdict = match &hold {
+            None => Verdict::Refused,
+            Some(hold) if hold.paid_by == Payer::Plan => Verdict::Plan,
+            Some(hold) => Verdict::Credits(hold.credits),
+        };
+        prop_assert_eq!(verdict, expected);
+        self.calls.extend(hold.map(|hold| (hold, number, instance)));
+        Ok(())
+    }
+
+    fn call(&self, wanted: &Wanted) -> Call {
+        Call {
+            org: self.orgs[wanted.org],
+            user: self.users[wanted.user],
+            api_key: None,
+            project: None,
+            operation: "chat",
+            provider: String::new(),
+            model: String::new(),
+            price: price(wanted.credits),
+            max_tokens: wanted.tokens,
+            max_cost: NanoUsd(wanted.cost),
+            request_id: None,
+        }
+    }
+
+    fn compare(&self) -> Result<(), TestCaseError> {
+        for (n, budget) in self.database.budgets.iter().enumerate() {
+            let zone = budget.org.map_or(Tz::UTC, |org| {
+                ZONES[self.orgs.iter().position(|it| *it == org).unwrap_or_default()]
+            });
+            let current = budget.shown == budget.period.start(self.now, zone);
+            let used = if current { budget.counters.used() } else { 0 };
+            prop_assert_eq!(used, self.reference.used(n, self.now), "limit {}", n);
+        }
+        for (n, (_, grant)) in self.database.grants.iter().enumerate() {
+            prop_assert_eq!(grant.counters.used(), self.reference.drawn(n), "grant {}", n);
+        }
+        prop_assert_eq!(self.database.holds.len(), self.calls.len());
+        Ok(())
+    }
+}
+
+fn price(credits: i64) -> Price {
+    let free = NanoUsd(0);
+    Price {
+        id: Id::from(Uuid::nil()),
+        effective_from: DateTime::UNIX_EPOCH,
+        free: true,
+        input_per_million: free,
+        cached_input_per_million: free,
+        output_per_million: free,
+        per_image: free,
+        per_request: free,
+        credits,
+    }
+}
+
+fn settlement(hold: &Hold, how: How) -> Settlement {
+    let used = match how {
+        How::Settle(tokens, cost, credits) => Some(Used {
+            outcome: Outcome::Succeeded,
+            quantities: Quantities { input_tokens: tokens, ..Quantities::default() },
+            estimated: false,
+            cost: NanoUsd(cost),
+            credits,
+        }),
+        How::Release => None,
+        How::GiveUp => Some(Used::unknown(hold.call.max_cost)),
+    };
+    Settlement { call: hold.into(), used, if_expired_at: None }
+}
+
+fn cases() -> u32 {
+    std::env::var("QUOTAS_MODEL_CASES").ok().and_then(|it| it.parse().ok()).unwrap_or(10_000)
+}
+
+proptest! {
+    #![proptest_config(Config { cases: cases(), ..Config::default() })]
+
+    #[test]
+    fn every_history_agrees_with_the_reference(steps in vec(step(), 1..40)) {
+        let mut world = World::new();
+        for step in steps {
+            world.take(step)?;
+        }
+    }
+}
