@@ -4,6 +4,7 @@ drop type counters, new_usage, new_entry, new_hold, grant_change, budget_change,
 drop table budget_alerts;
 
 drop trigger next_version on budgets;
+drop trigger unknowns_change on budgets;
 drop trigger books_change on budgets;
 drop trigger books_change on grants;
 drop trigger books_change on orgs;

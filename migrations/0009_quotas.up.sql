@@ -104,6 +104,11 @@ end $$;
 create trigger next_version before update of amount, soft, raised_by, raised_until on budgets
     for each row execute function next_version();
 
+-- Calls rely on these without touching their rows.
+create trigger unknowns_change after update on budgets
+    for each row when (new.unit = 'unknowns' and (old.spent <> new.spent or old.version <> new.version))
+    execute function note_books_change();
+
 -- An alert is recorded once per budget, period and threshold.
 create table budget_alerts (
     budget_id    uuid        not null references budgets on delete cascade,

@@ -144,6 +144,10 @@ impl Database {
                 }
                 None => {}
             }
+            if row.unit == Unit::Unknowns && row.counters.spent != spent + it.spent {
+                let id = row.org.map_or(Uuid::nil(), Id::uuid);
+                *self.versions.entry(id).or_default() += 1;
+            }
             row.counters = Counters::new(spent + it.spent, held + it.held);
             (row.shown, row.starts) = (it.starts, it.starts);
             shown.insert(it.id, (row.counters.spent, row.counters.held));
@@ -286,8 +290,12 @@ impl World {
             Step::Pass(minutes) => self.now += TimeDelta::minutes(minutes),
             Step::Amount(limit, amount) => {
                 let number = limit % self.database.budgets.len();
-                self.database.budgets[number].amount = amount;
-                self.database.budgets[number].version += 1;
+                let budget = &mut self.database.budgets[number];
+                (budget.amount, budget.version) = (amount, budget.version + 1);
+                let (org, unit) = (budget.org, budget.unit);
+                if unit == Unit::Unknowns {
+                    self.bump(org);
+                }
                 self.reference.limits[number].amount = amount;
             }
             Step::Limit(limit) => self.limit(limit),
