@@ -5,7 +5,7 @@ use kernel::{Id, Org};
 use uuid::Uuid;
 
 use crate::{
-    Call, Hold, Refusal,
+    Call, Grant, Hold, Refusal,
     book::{BooksVersion, BudgetChange, GrantChange, HoldEnd, NewEntry, NewHold, NewUsage, Rows},
     decision::{Books, Decision},
     picture::Picture,
@@ -170,7 +170,7 @@ impl<'a> Batch<'a> {
         for org in &self.used {
             let Some(picture) = self.books.orgs.get(org) else { continue };
             rows.budgets.extend(picture.budgets.iter().filter_map(|it| it.change(self.now)));
-            rows.grants.extend(picture.grants.iter().filter_map(|grant| grant.change()));
+            rows.grants.extend(picture.grants.iter().filter_map(Grant::change));
             if self.decided.contains(org) {
                 rows.versions.push(BooksVersion { id: org.uuid(), version: picture.version });
             }

@@ -129,13 +129,13 @@ impl Committer {
                     let error = Error::from(error);
                     return left.into_requests().for_each(|it| self.fail(it, &error));
                 }
-                Attempt::Differs(left, what) => match self.owner(what, &left) {
-                    Some(org) => work = self.set_aside_org(left, org),
-                    None => {
+                Attempt::Differs(left, what) => {
+                    let Some(org) = self.owner(what, &left) else {
                         self.books.platform = None;
                         return self.set_aside(left);
-                    }
-                },
+                    };
+                    work = self.set_aside_org(left, org);
+                }
             }
         }
     }

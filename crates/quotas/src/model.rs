@@ -366,7 +366,7 @@ impl World {
     fn end(&mut self, number: usize, how: How) {
         match how {
             How::Settle(tokens, cost, credits) => {
-                self.reference.settle(number, tokens, cost, credits)
+                self.reference.settle(number, tokens, cost, credits);
             }
             How::Release => self.reference.release(number),
             How::GiveUp => self.reference.give_up(number),

@@ -96,7 +96,9 @@ impl Work {
         batch.conclude(written.as_ref().ok());
         match written {
             Ok(_) => {
-                booked.into_iter().for_each(|settle| settle.done(true));
+                for settle in booked {
+                    settle.done(true);
+                }
                 for (reserve, verdict) in decided {
                     let verdict = verdict.map_err(|refusal| Error::Refused { refusal, at: now });
                     if let Err(Ok(unwanted)) = reserve.answer.send(verdict) {
