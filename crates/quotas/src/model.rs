@@ -1,8 +1,6 @@
 //! Random histories on several instances whose pictures are old, over a database that is a few lines
 //! of Rust, against the reference. `QUOTAS_MODEL_CASES` says how many; a failure prints its seed.
 
-use std::collections::{HashMap, HashSet};
-
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use kernel::{Id, NanoUsd, Org, User};
@@ -11,166 +9,20 @@ use usage::{Outcome, Payer, Price, Quantities};
 use uuid::Uuid;
 
 use crate::{
-    Budget, Call, Grant, Hold, Kind, Period, Scope, Unit, Used, batch::Batch, book::Rows,
-    counters::Counters, decision::Books, picture::Picture, settle::Settlement, terms::Terms,
+    Budget, Call, Grant, Hold, Kind, Period, Scope, Unit, Used, batch::Batch, counters::Counters,
+    decision::Books, settle::Settlement, terms::Terms,
 };
+use database::Database;
 use reference::{Counted, Credits, Limit, Reference, UNKNOWNS, Verdict, Wanted, Whose, Window};
+use step::{How, Step, step};
 
+mod database;
 mod reference;
+mod step;
 
 const ORGS: usize = 2;
 const INSTANCES: usize = 3;
 const ZONES: [Tz; ORGS] = [Tz::Europe__Berlin, Tz::America__Havana];
-
-#[derive(Clone, Debug)]
-enum Step {
-    /// Ends calls and makes some, in one commit of one instance.
-    Commit {
-        instance: usize,
-        ends: Vec<(usize, How)>,
-        calls: Vec<Wanted>,
-    },
-    /// Forgets all that it knows; its calls are never settled.
-    Crash(usize),
-    /// Gives up calls that were made more than an hour ago.
-    Reap(usize),
-    Pass(i64),
-    Amount(usize, i64),
-    Limit(Limit),
-    Credits(usize, i64, Option<i64>),
-}
-
-#[derive(Clone, Copy, Debug)]
-enum How {
-    Settle(i64, i64, i64),
-    Release,
-    GiveUp,
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let instance = 0..INSTANCES;
-    let how = prop_oneof![
-        6 => (0..150_i64, 0..150_i64, 0..4_i64).prop_map(|(t, c, k)| How::Settle(t, c, k)),
-        1 => Just(How::Release),
-        1 => Just(How::GiveUp),
-    ];
-    let wanted = (0..ORGS, 0..2_usize, 0..120_i64, 0..120_i64, 1..4_i64)
-        .prop_map(|(org, user, tokens, cost, credits)| Wanted { org, user, tokens, cost, credits });
-    let commit = (instance.clone(), vec((any::<usize>(), how), 0..3), vec(wanted, 0..5))
-        .prop_map(|(instance, ends, calls)| Step::Commit { instance, ends, calls });
-    prop_oneof![
-        20 => commit,
-        1 => instance.clone().prop_map(Step::Crash),
-        2 => instance.prop_map(Step::Reap),
-        3 => (1..3000_i64).prop_map(Step::Pass),
-        2 => (any::<usize>(), 0..600_i64).prop_map(|(n, amount)| Step::Amount(n, amount)),
-        2 => limit().prop_map(Step::Limit),
-        2 => (0..ORGS, 1..9_i64, proptest::option::of(1..4000_i64))
-            .prop_map(|(org, amount, end)| Step::Credits(org, amount, end)),
-    ]
-}
-
-fn limit() -> impl Strategy<Value = Limit> {
-    let whose = prop_oneof![
-        Just(Whose::Platform),
-        (0..ORGS).prop_map(Whose::Org),
-        (0..ORGS, 0..2_usize).prop_map(|(org, user)| Whose::User(org, user)),
-    ];
-    let window = prop_oneof![Just(Window::Day), Just(Window::Month), Just(Window::Lifetime)];
-    let counted = prop_oneof![Just(Counted::Requests), Just(Counted::Tokens), Just(Counted::Cost)];
-    (whose, window, counted, 0..600_i64, any::<bool>(), prop::bool::weighted(0.2)).prop_map(
-        |(whose, window, counted, amount, included, soft)| {
-            let included = included && matches!(whose, Whose::Org(_));
-            let amount = if counted == Counted::Requests { amount / 40 } else { amount };
-            Limit { whose, window, counted, amount, included, soft: soft && !included }
-        },
-    )
-}
-
-/// The database, as far as `book` goes.
-#[derive(Default)]
-struct Database {
-    versions: HashMap<Uuid, i64>,
-    budgets: Vec<Budget>,
-    grants: Vec<(Id<Org>, Grant)>,
-    holds: HashSet<Uuid>,
-}
-
-impl Database {
-    fn read(&self, books: &mut Books, orgs: &[Id<Org>], now: DateTime<Utc>) {
-        let picture = |org: Option<Id<Org>>, zone: Tz| {
-            let id = org.map_or(Uuid::nil(), Id::uuid);
-            let version = self.versions.get(&id).copied().unwrap_or_default();
-            let budgets = self.budgets.iter().filter(|it| it.org == org).cloned().collect();
-            let live = |(whose, it): &&(Id<Org>, Grant)| {
-                Some(*whose) == org && it.expires_at.is_none_or(|end| end > now)
-            };
-            let mut grants: Vec<Grant> =
-                self.grants.iter().filter(live).map(|(_, it)| it.clone()).collect();
-            let never = DateTime::<Utc>::MAX_UTC;
-            grants.sort_by_key(|it| (it.expires_at.unwrap_or(never), it.id));
-            Picture { version, zone, budgets, grants }
-        };
-        books.platform = Some(picture(None, Tz::UTC));
-        for (org, zone) in orgs.iter().zip(ZONES) {
-            books.orgs.insert(*org, picture(Some(*org), zone));
-        }
-    }
-
-    /// All or nothing, as in migration 9.
-    fn book(&mut self, rows: &Rows) -> Result<HashMap<Uuid, (i64, i64)>, Uuid> {
-        for it in &rows.versions {
-            if self.versions.get(&it.id).copied().unwrap_or_default() != it.version {
-                return Err(it.id);
-            }
-        }
-        if let Some(it) = rows.ended.iter().find(|it| !self.holds.contains(&it.id)) {
-            return Err(it.id);
-        }
-        let (mut budgets, mut grants) = (self.budgets.clone(), self.grants.clone());
-        let mut shown = HashMap::new();
-        for it in rows.budgets.iter().chain(&rows.platform) {
-            let Some(row) = budgets.iter_mut().find(|row| row.id.uuid() == it.id) else { continue };
-            let kept = row.shown == it.starts;
-            let (spent, held) = if kept { (row.counters.spent, row.counters.held) } else { (0, 0) };
-            match it.version {
-                None if row.shown != it.began => continue,
-                Some(version) => {
-                    let bounds = it.least..=it.most;
-                    let true_to = row.version == version && row.shown == it.began;
-                    if !true_to || !bounds.contains(&(spent + held)) {
-                        return Err(it.id);
-                    }
-                }
-                None => {}
-            }
-            if row.unit == Unit::Unknowns && row.counters.spent != spent + it.spent {
-                let id = row.org.map_or(Uuid::nil(), Id::uuid);
-                *self.versions.entry(id).or_default() += 1;
-            }
-            row.counters = Counters::new(spent + it.spent, held + it.held);
-            (row.shown, row.starts) = (it.starts, it.starts);
-            shown.insert(it.id, (row.counters.spent, row.counters.held));
-        }
-        for it in &rows.grants {
-            let Some((_, row)) = grants.iter_mut().find(|(_, row)| row.id.uuid() == it.id) else {
-                continue;
-            };
-            let used = row.counters.spent + row.counters.held;
-            let true_to = it.revoked.is_none_or(|revoked| revoked == row.revoked);
-            if !true_to || !(it.least..=it.most).contains(&used) {
-                return Err(it.id);
-            }
-            row.counters =
-                Counters::new(row.counters.spent + it.spent, row.counters.held + it.held);
-            shown.insert(it.id, (row.counters.spent, row.counters.held));
-        }
-        (self.budgets, self.grants) = (budgets, grants);
-        self.holds.retain(|id| rows.ended.iter().all(|it| it.id != *id));
-        self.holds.extend(rows.holds.iter().map(|it| it.id));
-        Ok(shown)
-    }
-}
 
 struct World {
     now: DateTime<Utc>,
