@@ -1,7 +1,6 @@
-drop view budget_bookings;
+drop view counter_differences;
 drop function book, book_budgets, book_grants, books_differ;
 drop type counters, new_usage, new_entry, new_hold, grant_change, budget_change, hold_end, books_version;
-drop table budget_alerts;
 
 drop trigger next_version on budgets;
 drop trigger unknowns_change on budgets;
@@ -44,7 +43,7 @@ select rule, subject, detail from (values ('', '', '')) as none (rule, subject, 
 delete from budgets where unit = 'unknowns';
 alter table budgets
     drop column soft, drop column raised_by, drop column raised_until, drop column overrun,
-    drop column alerted, drop column version, drop column created_at,
+    drop column carried, drop column version, drop column created_at,
     drop constraint budgets_unit_check,
     add constraint budgets_unit_check check (unit in ('requests', 'tokens', 'nano_usd')),
     reset (fillfactor);

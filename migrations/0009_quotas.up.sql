@@ -9,12 +9,15 @@ alter table budgets
     add column raised_by    bigint      not null default 0 check (raised_by >= 0),
     add column raised_until timestamptz,
     add column overrun      bigint      not null default 0 check (overrun >= 0),
-    add column alerted      smallint    not null default 0,
+    -- Spent in this period before usage records told what they booked.
+    add column carried      bigint      not null default 0,
     add column version      bigint      not null default 0,
     add column created_at   timestamptz not null default now(),
     drop constraint budgets_unit_check,
     add constraint budgets_unit_check check (unit in ('requests', 'tokens', 'nano_usd', 'unknowns')),
     set (fillfactor = 70);
+
+update budgets set carried = spent;
 
 -- An index that names counters would be written by every call.
 drop index grants_spendable;
@@ -109,22 +112,6 @@ create trigger unknowns_change after update on budgets
     for each row when (new.unit = 'unknowns' and (old.spent <> new.spent or old.version <> new.version))
     execute function note_books_change();
 
--- An alert is recorded once per budget, period and threshold.
-create table budget_alerts (
-    budget_id    uuid        not null references budgets on delete cascade,
-    period_start timestamptz not null,
-    threshold    smallint    not null,
-    org_id       uuid        references orgs,
-    spent        bigint      not null,
-    amount       bigint      not null,
-    created_at   timestamptz not null,
-    primary key (budget_id, period_start, threshold)
-);
-
-create index budget_alerts_by_org on budget_alerts (org_id, created_at desc);
-call isolate_by_org('budget_alerts');
-revoke insert, update, delete on budget_alerts from app_tenant;
-
 -- Rows as `book` takes them. Their fields, like its parameters, are an interface to the program: a
 -- change is a new type and a new function, so that two releases can run side by side.
 create type books_version as (id uuid, version bigint);
@@ -147,7 +134,7 @@ create type new_entry as (
 create type new_usage as (
     id uuid, org_id uuid, user_id uuid, api_key_id uuid, project_id uuid, operation text,
     provider text, model text, price_id uuid, outcome text, paid_by text, input_tokens bigint,
-    cached_input_tokens bigint, output_tokens bigint, images bigint, estimated boolean,
+    cached_input_tokens bigint, output_tokens bigint, images bigint, seconds bigint, estimated boolean,
     cost_nano_usd bigint, credits bigint, request_id text, reserved_at timestamptz,
     created_at timestamptz, budgets uuid[], booked bigint[]);
 -- A row's counters after `book`.
@@ -174,7 +161,7 @@ begin
         end,
         overrun = n.overrun + case when b.period_start = n.starts then b.overrun else 0 end,
         highest_amount = case when b.period_start = n.starts then b.highest_amount else n.amount end,
-        alerted = case when b.period_start = n.starts then b.alerted else 0 end
+        carried = case when b.period_start = n.starts then b.carried else 0 end
     from unnest(changes) n
     where b.id = n.id and (n.version is not null or b.period_start = n.began)
     returning b.id, b.period_start, b.spent, b.held;
@@ -194,7 +181,7 @@ begin
     returning g.id, null::timestamptz, g.spent, g.held;
 end $$;
 
--- Ends and makes reservations: all of it or, with SQLSTATE SL001 and the id of what differs, nothing.
+-- Ends and makes reservations (usage records have had their seconds since migration 10): all of it or, with SQLSTATE SL001 and the id of what differs, nothing.
 -- Rows are locked in the one order: holds, budgets of orgs by id, the platform's by id, grants by id;
 -- the arrays come sorted. The settings keep plans from ever reading a whole table, whatever the
 -- statistics say, and a lock from holding up a batch.
@@ -254,7 +241,7 @@ begin
     if cardinality(usage) > 0 then
         insert into usage_records (
             id, org_id, user_id, api_key_id, project_id, operation, provider, model, price_id,
-            outcome, paid_by, input_tokens, cached_input_tokens, output_tokens, images, estimated,
+            outcome, paid_by, input_tokens, cached_input_tokens, output_tokens, images, seconds, estimated,
             cost_nano_usd, credits, request_id, reserved_at, created_at, budgets, booked)
         select * from unnest(usage);
     end if;
@@ -315,13 +302,33 @@ select 'call_in_flight_is_not_recorded', h.id::text, 'has a usage record'
 from holds h
 where exists (select from usage_records u where u.id = h.id);
 
--- What every budget should have spent in its period, by what the usage records say they booked. It
--- reads them all: for `quotas verify`, `quotas rebuild` and tests, not for a health check.
-create view budget_bookings as
-select b.id as budget_id, coalesce(sum(booked.amount), 0)::bigint as spent
+-- Counters that are not what the ledger, the usage records and the calls in flight add up to. It reads
+-- all usage records: for `quotas verify`, `quotas rebuild` and tests, not for a health check.
+create view counter_differences as
+select 'budget' as of, b.id, 'spent' as counter, b.spent as shows,
+       b.carried + coalesce(sum(booked.amount), 0)::bigint as should
 from budgets b
 left join (
     select line.id, line.amount, u.reserved_at
     from usage_records u, unnest(u.budgets, u.booked) as line (id, amount)
 ) booked on booked.id = b.id and booked.reserved_at >= b.period_start
-group by b.id;
+group by b.id
+having b.spent <> b.carried + coalesce(sum(booked.amount), 0)
+union all
+select 'budget', b.id, 'held', b.held, coalesce(sum(d.amount), 0)::bigint
+from budgets b
+left join hold_draws d on d.budget = b.id and d.period_start = b.period_start
+group by b.id
+having b.held <> coalesce(sum(d.amount), 0)
+union all
+select 'grant', g.id, 'spent', g.spent, coalesce(sum(e.amount), 0)::bigint
+from grants g
+left join ledger_entries e on e.grant_id = g.id and e.to_account = 'spent'
+group by g.id
+having g.spent <> coalesce(sum(e.amount), 0)
+union all
+select 'grant', g.id, 'held', g.held, coalesce(sum(d.amount), 0)::bigint
+from grants g
+left join hold_draws d on d."grant" = g.id
+group by g.id
+having g.held <> coalesce(sum(d.amount), 0);

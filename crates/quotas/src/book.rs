@@ -128,6 +128,7 @@ pub(crate) struct NewUsage {
     pub(crate) cached_input_tokens: i64,
     pub(crate) output_tokens: i64,
     pub(crate) images: i64,
+    pub(crate) seconds: i64,
     pub(crate) estimated: bool,
     pub(crate) cost_nano_usd: i64,
     pub(crate) credits: i64,

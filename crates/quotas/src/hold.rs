@@ -81,7 +81,7 @@ impl Hold {
             provider: call.provider.clone(),
             model: call.model.clone(),
             price_id: call.price.id.uuid(),
-            paid_by: self.paid_by.as_str().to_owned(),
+            paid_by: self.paid_by.to_string(),
             cost_nano_usd: call.max_cost.0,
             max_tokens: call.max_tokens,
             credits: self.credits,

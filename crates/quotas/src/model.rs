@@ -285,6 +285,7 @@ fn price(credits: i64) -> Price {
         cached_input_per_million: free,
         output_per_million: free,
         per_image: free,
+        per_second: free,
         per_request: free,
         credits,
     }

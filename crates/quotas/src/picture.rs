@@ -99,7 +99,8 @@ pub(crate) async fn zone_of(db: impl PgExecutor<'_>, org: Id<Org>) -> sqlx::Resu
     Ok(zone(name))
 }
 
-fn zone(name: Option<String>) -> Tz {
+/// Unknown names are UTC.
+pub(crate) fn zone(name: Option<String>) -> Tz {
     name.and_then(|name| name.parse().ok()).unwrap_or(Tz::UTC)
 }
 

@@ -99,6 +99,25 @@ impl Quotas {
         self.desk.pending.wait().await;
     }
 
+    /// Lets a long call live on: a whole life from now. `false`: it was ended, by the reaper or by
+    /// whoever settled it, and can neither be renewed nor settled any more.
+    pub async fn renew(&self, hold: &mut Hold) -> Result<bool> {
+        let expires_at = self.clock().now() + self.desk.terms.life;
+        let alive = sqlx::query!(
+            "update holds set expires_at = $2 where id = $1",
+            hold.id as _,
+            expires_at
+        )
+        .execute(self.db().pool())
+        .await?
+        .rows_affected()
+            == 1;
+        if alive {
+            hold.expires_at = expires_at;
+        }
+        Ok(alive)
+    }
+
     /// How long a reservation lives; its call must have ended by then.
     pub fn hold_life(&self) -> std::time::Duration {
         self.desk.terms.life.to_std().unwrap_or_default()

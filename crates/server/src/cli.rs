@@ -6,7 +6,7 @@ use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
     Settings,
-    commands::{migrate, openapi, operator, seed, serve, tour},
+    commands::{migrate, openapi, operator, quotas, seed, serve, tour},
     output,
 };
 
@@ -51,6 +51,9 @@ pub enum Action {
     /// Manage the people who run the product.
     #[command(subcommand)]
     Operator(operator::Action),
+    /// Check the counters of budgets and credits, or compute them again.
+    #[command(subcommand)]
+    Quotas(quotas::Action),
     /// Play the product's whole story over HTTP, step by step.
     Tour(tour::Options),
     /// Print the API's description (OpenAPI 3.1).
@@ -97,6 +100,7 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Action::Migrate(action) => migrate::run(settings, action).await,
         Action::Seed(options) => seed::run(settings, options).await,
         Action::Operator(action) => operator::run(settings, action).await,
+        Action::Quotas(action) => quotas::run(settings, action).await,
         Action::Tour(options) => tour::run(settings, options).await,
         Action::Openapi => openapi::run(settings),
         Action::EnvExample => {

@@ -3,6 +3,7 @@
 pub mod migrate;
 pub mod openapi;
 pub mod operator;
+pub mod quotas;
 pub mod seed;
 pub mod serve;
 pub mod tour;

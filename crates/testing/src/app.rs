@@ -182,6 +182,8 @@ impl TestApp {
     pub async fn assert_books_balance(&self) {
         let broken = quotas::violations(self.db.pool()).await.expect("read the books");
         assert_eq!(broken, [], "the books are wrong");
+        let wrong = quotas::differences(self.db.pool()).await.expect("add up the books");
+        assert_eq!(wrong, [], "counters are wrong");
     }
 
     /// The address of the database, for another process.

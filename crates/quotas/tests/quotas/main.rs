@@ -1,5 +1,8 @@
 //! Reservations, settlements and the reaper, below HTTP.
 
+mod races;
+mod rules;
+
 use chrono::TimeDelta;
 use kernel::NanoUsd;
 use quotas::{Call, Error, GrantSource, NewGrant, Refusal, Used};

@@ -5,6 +5,7 @@ mod bad_input;
 mod generated;
 mod idempotency;
 mod isolation;
+mod kills;
 mod migrations;
 mod openapi;
 mod outages;

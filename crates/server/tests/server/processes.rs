@@ -80,7 +80,7 @@ impl Process {
     }
 }
 
-fn chat(stream: bool) -> serde_json::Value {
+pub(crate) fn chat(stream: bool) -> serde_json::Value {
     json!({
         "model": "gpt-4o-mini",
         "messages": [{ "role": "user", "content": "hello" }],
@@ -95,7 +95,7 @@ async fn left_today(client: &Client) -> i64 {
     day.unwrap()["remaining"].as_i64().unwrap()
 }
 
-async fn calls_arrive(app: &TestApp, count: usize) {
+pub(crate) async fn calls_arrive(app: &TestApp, count: usize) {
     let arrived = tokio::time::timeout(PATIENCE, app.simulators.ai.wait_for_calls(count)).await;
     arrived.expect("the calls reach the provider");
 }
