@@ -20,6 +20,7 @@ struct ChatRequest {
     tool_choice: Option<Value>,
     parallel_tool_calls: Option<bool>,
     response_format: Option<ResponseFormat>,
+    reasoning_effort: Option<String>,
     user: Option<String>,
     safety_identifier: Option<String>,
     /// Always reported.
@@ -75,7 +76,10 @@ impl ChatRequest {
     fn translate(self) -> Result<Map<String, Value>, Problem> {
         self.refuse_others()?;
         let tool_choice = self.tool_choice()?;
-        let output_config = self.response_format.as_ref().map(ResponseFormat::translate);
+        let format = self.response_format.as_ref().map(ResponseFormat::translate);
+        let (effort, thinking) = reasoning(self.reasoning_effort)?;
+        let output_config = [("format", format.transpose()?.flatten()), ("effort", effort)];
+        let output_config = given(output_config);
         let Conversation { system, messages } = Conversation::read(self.messages)?;
         let user = self.safety_identifier.or(self.user);
         let members = [
@@ -89,11 +93,11 @@ impl ChatRequest {
             ("top_p", self.top_p.map(Value::from)),
             ("tools", self.tools.map(|tools| tools.into_iter().map(Tool::translate).collect())),
             ("tool_choice", tool_choice),
-            ("output_config", output_config.transpose()?.flatten()),
+            ("thinking", thinking),
+            ("output_config", (!output_config.is_empty()).then(|| output_config.into())),
             ("metadata", user.map(|id| json!({ "user_id": id }))),
         ];
-        let given = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
-        Ok(given.collect())
+        Ok(given(members))
     }
 
     /// Refuses what would have no effect, unless that is what it asks for.
@@ -101,7 +105,6 @@ impl ChatRequest {
         for (name, value) in &self.others {
             let asks_for_nothing = match name.as_str() {
                 "n" => value == 1,
-                "reasoning_effort" => value == "none",
                 "frequency_penalty" | "presence_penalty" => value.as_f64() == Some(0.0),
                 "logprobs" => value == false,
                 _ => false,
@@ -138,6 +141,21 @@ impl ChatRequest {
     }
 }
 
+/// The members that have a value.
+fn given<const N: usize>(members: [(&str, Option<Value>); N]) -> Map<String, Value> {
+    members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+/// How much effort to make, and whether to think.
+fn reasoning(effort: Option<String>) -> Result<(Option<Value>, Option<Value>), Problem> {
+    match effort.as_deref() {
+        None => Ok((None, None)),
+        Some("none") => Ok((None, Some(json!({ "type": "disabled" })))),
+        Some("low" | "medium" | "high" | "xhigh") => Ok((effort.map(Value::from), None)),
+        Some(_) => Err(unsupported("/reasoning_effort", "is not served by this model")),
+    }
+}
+
 impl Stop {
     fn sequences(self) -> Value {
         match self {
@@ -166,9 +184,9 @@ impl ResponseFormat {
     fn translate(&self) -> Result<Option<Value>, Problem> {
         match self {
             Self::Text => Ok(None),
-            Self::JsonSchema { json_schema } => Ok(Some(json!({
-                "format": { "type": "json_schema", "schema": json_schema.schema }
-            }))),
+            Self::JsonSchema { json_schema } => {
+                Ok(Some(json!({ "type": "json_schema", "schema": json_schema.schema })))
+            }
             Self::JsonObject => {
                 let detail = "json_object is not served by this model: give a json_schema";
                 Err(unsupported("/response_format/type", detail))
@@ -255,6 +273,14 @@ mod tests {
     }
 
     #[test]
+    fn an_effort_is_asked_for_or_no_thinking_at_all() {
+        let high = translate(json!({ "reasoning_effort": "high" })).unwrap();
+        let none = translate(json!({ "reasoning_effort": "none" })).unwrap();
+        assert_eq!(high["output_config"], json!({ "effort": "high" }));
+        assert_eq!(none["thinking"], json!({ "type": "disabled" }));
+    }
+
+    #[test]
     fn what_has_no_counterpart_is_refused_by_name() {
         for (field, value) in [
             ("n", json!(2)),
@@ -262,7 +288,7 @@ mod tests {
             ("logprobs", json!(true)),
             ("logit_bias", json!({ "1": 1 })),
             ("frequency_penalty", json!(0.5)),
-            ("reasoning_effort", json!("high")),
+            ("reasoning_effort", json!("minimal")),
             ("functions", json!([])),
             ("temperature", json!(1.5)),
             ("response_format", json!({ "type": "json_object" })),

@@ -119,7 +119,7 @@ async fn mistakes_and_trouble_are_answered_in_anthropics_shape() {
     ]});
     for mistake in [
         json!({ "max_tokens": 0 }),
-        json!({ "messages": [{ "role": "system", "content": "no" }] }),
+        json!({ "messages": [{ "role": "tool", "content": "no" }] }),
         json!({ "messages": [{ "role": "user", "content": [{ "type": "text", "text": "" }] }] }),
         json!({ "seed": 1 }),
         unanswered,

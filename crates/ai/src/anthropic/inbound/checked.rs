@@ -57,7 +57,15 @@ const BLOCKS: &[(&str, &[&str])] = &[
     ("redacted_thinking", &["type", "data"]),
 ];
 
-const TOOL: &[&str] = &["type", "name", "description", "input_schema", "strict"];
+const TOOL: &[&str] = &[
+    "type",
+    "name",
+    "description",
+    "input_schema",
+    "input_examples",
+    "strict",
+    "eager_input_streaming",
+];
 
 impl MessagesRequest {
     /// Refuses what is not known to leave the price of a token alone.
@@ -119,8 +127,12 @@ fn check_blocks(pointer: &str, content: &Value) -> Result<(), Problem> {
         let known = BLOCKS.iter().find(|(kind, _)| block["type"] == *kind);
         let (kind, members) = known.ok_or_else(|| refused(&format!("{pointer}/type")))?;
         check_members(&pointer, block, members)?;
-        if *kind == "tool_result" {
-            check_blocks(&format!("{pointer}/content"), &block["content"])?;
+        match *kind {
+            "tool_result" => check_blocks(&format!("{pointer}/content"), &block["content"])?,
+            "image" if block["source"]["type"] != "base64" && block["source"]["type"] != "url" => {
+                return Err(refused(&format!("{pointer}/source")));
+            }
+            _ => {}
         }
     }
     Ok(())
@@ -173,6 +185,11 @@ mod tests {
             (turn(cached.clone()), "/messages/0/content/0/cache_control"),
             (turn(result), "/messages/0/content/0/content/0/cache_control"),
             (turn(json!({ "type": "document" })), "/messages/0/content/0/type"),
+            (
+                turn(json!({ "type": "image", "source": { "type": "file" } })),
+                "/messages/0/content/0/source",
+            ),
+            (json!({ "speed": "fast" }), "/speed"),
             (json!({ "tools": [{ "type": "web_search_20250305", "name": "a" }] }), "/tools/0/type"),
             (json!({ "tools": [{ "name": "a", "cache_control": {} }] }), "/tools/0/cache_control"),
         ] {

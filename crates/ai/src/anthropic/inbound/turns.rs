@@ -13,13 +13,14 @@ pub(super) fn instructions(system: &Value) -> Option<Value> {
 pub(super) fn turns(at: usize, turn: &Value, messages: &mut Vec<Value>) -> Result<(), Problem> {
     match (turn["role"].as_str(), &turn["content"]) {
         (Some("assistant"), content) => messages.push(assistant(content)),
+        (Some("system"), content) => messages.extend(instructions(content)),
         (Some("user"), Value::String(text)) => {
             messages.push(json!({ "role": "user", "content": text }));
         }
         (Some("user"), content) => user(at, content, messages)?,
         _ => {
             let pointer = format!("/messages/{at}/role");
-            return Err(Problem::invalid_field(&pointer, "must be user or assistant"));
+            return Err(Problem::invalid_field(&pointer, "must be user, assistant or system"));
         }
     }
     Ok(())

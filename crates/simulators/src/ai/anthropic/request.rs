@@ -5,11 +5,12 @@ use tiktoken_rs::CoreBPE;
 use super::super::{error::ApiError, request::parse, tokens};
 
 /// A model alias, and the dated name that answers carry.
-const MODELS: [(&str, &str); 4] = [
+const MODELS: [(&str, &str); 5] = [
     ("claude-haiku-4-5", "claude-haiku-4-5-20251001"),
     ("claude-sonnet-4-5", "claude-sonnet-4-5-20250929"),
-    ("claude-opus-4-1", "claude-opus-4-1-20250805"),
     ("claude-opus-4-5", "claude-opus-4-5-20251101"),
+    ("claude-sonnet-5-5", "claude-sonnet-5-5"),
+    ("claude-opus-5-5", "claude-opus-5-5"),
 ];
 
 /// The body of a Messages request, as far as it matters here.
@@ -48,7 +49,7 @@ impl MessagesRequest {
             return refuse("messages: first message must use the \"user\" role");
         }
         for turn in &request.messages {
-            if !["user", "assistant"].contains(&turn.role.as_str()) {
+            if !["user", "assistant", "system"].contains(&turn.role.as_str()) {
                 return refuse("messages: Unexpected role. Use \"user\" or \"assistant\".");
             }
             if blocks(&turn.content).any(|block| block["text"] == "") {
