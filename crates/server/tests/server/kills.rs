@@ -34,6 +34,8 @@ async fn kill_at(step: Step) {
     let lock = reach(&app, &owner, &process, step).await;
     process.signal("-KILL");
     process.child.wait().await.unwrap();
+    // A statement that waits in Postgres would still be done for the dead: it must time out first.
+    eventually("nobody waits", async || !waits(&app).await).await;
     drop(lock);
     app.simulators.ai.release();
 
@@ -100,17 +102,17 @@ async fn locked(app: &TestApp, statement: &'static str) -> Transaction<'static, 
 }
 
 async fn somebody_waits(app: &TestApp) {
-    eventually("somebody waits for the row", async || {
-        let waiting: bool = sqlx::query_scalar(
-            "select exists (select from pg_stat_activity
-                            where datname = current_database() and wait_event_type = 'Lock')",
-        )
-        .fetch_one(app.db.pool())
-        .await
-        .unwrap();
-        waiting
-    })
-    .await;
+    eventually("somebody waits for the row", async || waits(app).await).await;
+}
+
+async fn waits(app: &TestApp) -> bool {
+    sqlx::query_scalar(
+        "select exists (select from pg_stat_activity
+                        where datname = current_database() and wait_event_type = 'Lock')",
+    )
+    .fetch_one(app.db.pool())
+    .await
+    .unwrap()
 }
 
 async fn settled(app: &TestApp, calls: i64) {
