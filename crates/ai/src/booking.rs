@@ -34,7 +34,9 @@ impl Ai {
         .await;
     }
 
-    /// Books what a call used: what the provider counted, else the estimate.
+    /// Books what a call used: what the provider counted, else the estimate. Under an
+    /// `Idempotency-Key` that is written down first, so that whatever dies now, no repetition is
+    /// charged as well; a call that cannot promise that costs the customer nothing.
     pub(crate) async fn book(
         &self,
         hold: &Hold,
@@ -42,6 +44,11 @@ impl Ai {
         counted: Option<Quantities>,
         estimate: Quantities,
     ) -> Booked {
+        if !idempotency::take_effect().await {
+            let reason = "a repetition may have taken over".to_owned();
+            self.book_failure(hold, &ProviderError::Lost { reason }).await;
+            return Booked { cost: NanoUsd(0), credits: 0 };
+        }
         count(hold, if outcome == Outcome::Succeeded { "succeeded" } else { "partial" });
         let quantities = counted.unwrap_or(estimate);
         let cost: NanoUsd = hold.call.price.cost(&quantities);

@@ -108,7 +108,7 @@ impl Ai {
         &self,
         task: impl Future<Output = T> + Send + 'static,
     ) -> tokio::task::JoinHandle<T> {
-        self.tasks.spawn(task)
+        self.tasks.spawn(idempotency::carry(task))
     }
 
     /// The model that the caller named, with its price; or the cheaper one that replaces it.

@@ -5,20 +5,25 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::recording::{is_stream, unseen};
+
 /// What of an answer belongs to it; the rest, such as limits and request ids, is of the moment.
 const KEPT: [HeaderName; 3] = [header::CONTENT_TYPE, header::ETAG, header::LOCATION];
+
+/// So do the headers that tell who served a call and what it cost.
+const OURS: &str = "x-slipway-";
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// An answer that can be given again.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// Its status.
-    pub status: StatusCode,
+    pub(crate) status: StatusCode,
     /// Those of its headers that belong to it.
-    pub headers: HeaderMap,
+    pub(crate) headers: HeaderMap,
     /// Its body, to the byte.
-    pub body: Bytes,
+    pub(crate) body: Bytes,
 }
 
 /// What precedes the body in the stored form: one line of JSON.
@@ -31,8 +36,10 @@ struct Head {
 impl Answer {
     /// The part of an answer that is kept.
     pub(crate) fn new(status: StatusCode, all: &HeaderMap, body: Bytes) -> Self {
-        let kept = KEPT.iter().filter_map(|name| Some((name.clone(), all.get(name)?.clone())));
-        Self { status, headers: kept.collect(), body }
+        let kept =
+            all.iter().filter(|(name, _)| KEPT.contains(name) || name.as_str().starts_with(OURS));
+        let headers = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
+        Self { status, headers, body }
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -57,14 +64,22 @@ impl Answer {
         })
     }
 
-    /// The answer, marked as one that was given before.
-    pub(crate) fn replay(self) -> Response {
+    /// The answer, given again; of a stream, what `request` says has not been seen.
+    pub(crate) fn replay(mut self, request: &HeaderMap) -> Response {
+        if is_stream(&self.headers) {
+            self.body = unseen(&self.body, request);
+        }
         let mut response = Response::new(Body::from(self.body));
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
-        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-        response
+        replayed(response)
     }
+}
+
+/// The answer, marked as one that was given before.
+pub(crate) fn replayed(mut response: Response) -> Response {
+    response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    response
 }
 
 #[cfg(test)]

@@ -1,10 +1,5 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
-
 use axum::{
-    body::to_bytes,
+    body::{Bytes, to_bytes},
     http::{Method, Uri},
     response::Response,
 };
@@ -16,22 +11,20 @@ use uuid::Uuid;
 use web::{Caller, Problem};
 
 use crate::{
-    Answer, Idempotency,
+    Idempotency,
+    answer::Answer,
     key::Key,
     record::{Claim, Record},
+    recording::{Recording, is_stream},
     seal,
 };
 
-/// The largest answer that the layer keeps; a handler that takes the attempt keeps what it likes.
-const LARGEST_ANSWER: u64 = 1024 * 1024;
-
-/// One attempt at a request with an `Idempotency-Key`; handlers find it in the request's extensions.
+/// One attempt at a request with an `Idempotency-Key`.
 #[derive(Clone, Debug)]
-pub struct Attempt {
+pub(crate) struct Attempt {
     idempotency: Idempotency,
     key: Key,
     record: Record,
-    taken: Arc<AtomicBool>,
 }
 
 impl Attempt {
@@ -59,26 +52,34 @@ impl Attempt {
             ]),
             attempt: Uuid::now_v7(),
         };
-        Self { idempotency: idempotency.clone(), key, record, taken: Arc::default() }
+        Self { idempotency: idempotency.clone(), key, record }
     }
 
-    /// Makes the handler responsible for the answer, as one is that charges: it must call
-    /// [`Attempt::keep`] before it charges, or [`Attempt::release`] if it does not.
-    pub fn take(&self) {
-        self.taken.store(true, Ordering::Release);
+    /// See [`crate::take_effect`].
+    pub(crate) async fn take_effect(&self) -> bool {
+        self.promise().await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "an effect that could not be written down does not happen");
+            false
+        })
     }
 
-    /// Keeps the answer durably. `false` if the lease was over and a later attempt answers, or if
-    /// the answer cannot be stored: then this attempt must have no effect.
-    pub async fn keep(&self, answer: &Answer) -> bool {
+    async fn promise(&self) -> sqlx::Result<bool> {
+        let mut tx = self.idempotency.db.tenant(self.record.org).await?;
+        let promised = self.record.take_effect(&mut tx).await?;
+        tx.commit().await?;
+        Ok(promised)
+    }
+
+    /// Keeps the answer; if it cannot be, a repetition is told that it was lost.
+    async fn keep(&self, answer: &Answer) {
         let secret = &self.idempotency.secrets[0];
         let sealed = seal::seal(secret, &self.key, &self.record.id, &answer.encode());
         let backoff = ExponentialBuilder::default().with_max_times(5).with_jitter();
-        let kept = (|| self.store(&sealed)).retry(backoff).await;
-        kept.unwrap_or_else(|error| {
-            tracing::error!(%error, "the answer to an idempotent request could not be kept");
-            false
-        })
+        match (|| self.store(&sealed)).retry(backoff).await {
+            Ok(true) => {}
+            Ok(false) => tracing::warn!("an answer came after its lease was over"),
+            Err(error) => tracing::error!(%error, "an answer could not be kept"),
+        }
     }
 
     async fn store(&self, sealed: &[u8]) -> sqlx::Result<bool> {
@@ -88,19 +89,23 @@ impl Attempt {
         Ok(kept)
     }
 
-    /// Lets a repetition run: this attempt had no effect. `false` if it had one, or if nobody knows.
-    pub async fn release(&self) -> bool {
-        self.forget().await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "an idempotency key stays in use until its lease is over");
-            false
-        })
+    /// Lets a repetition run, unless this attempt had an effect. Whether it had; what cannot be found
+    /// out now is found out by the repetition, when the lease is over.
+    async fn had_effect(&self) -> bool {
+        match self.release().await {
+            Ok(released) => !released,
+            Err(error) => {
+                tracing::warn!(%error, "an idempotency key stays in use until its lease is over");
+                false
+            }
+        }
     }
 
-    async fn forget(&self) -> sqlx::Result<bool> {
+    async fn release(&self) -> sqlx::Result<bool> {
         let mut tx = self.idempotency.db.tenant(self.record.org).await?;
-        let forgotten = self.record.release(&mut tx).await?;
+        let released = self.record.release(&mut tx).await?;
         tx.commit().await?;
-        Ok(forgotten)
+        Ok(released)
     }
 
     pub(crate) async fn claim(&self, lease: TimeDelta) -> Result<Claim, Problem> {
@@ -116,16 +121,16 @@ impl Attempt {
 
     /// Keeps what a handler answered. A failure that changed nothing is not kept: a repetition may
     /// do better.
-    pub(crate) async fn finish(&self, response: Response) -> Response {
+    pub(crate) async fn finish(&self, response: Response, largest: u64) -> Response {
         let failed = response.status().is_client_error() || response.status().is_server_error();
-        if self.taken.load(Ordering::Acquire) || (failed && self.release().await) {
+        if failed && !self.had_effect().await {
             return response;
         }
-        let small = response.body().size_hint().upper().is_some_and(|it| it <= LARGEST_ANSWER);
-        if !small {
-            if let Err(error) = self.lose().await {
-                tracing::error!(%error, "an idempotent request could not be marked as done");
-            }
+        if is_stream(response.headers()) {
+            return self.record(response);
+        }
+        if response.body().size_hint().upper().is_none_or(|size| size > largest) {
+            self.lose().await;
             return response;
         }
         let (parts, body) = response.into_parts();
@@ -135,8 +140,41 @@ impl Attempt {
         Response::from_parts(parts, body.into())
     }
 
+    /// Listens to a stream to its end, for the client and for all who join. It is kept if it had an
+    /// effect, however it ended; without one a repetition runs.
+    fn record(&self, response: Response) -> Response {
+        let (parts, body) = response.into_parts();
+        let head = Answer::new(parts.status, &parts.headers, Bytes::new());
+        let recording = Recording::new(head);
+        let told = recording.tell(0);
+        self.idempotency.running.insert(self.record.id, recording.clone());
+        let attempt = self.clone();
+        self.idempotency.tasks.spawn(async move {
+            let answer = recording.record(body).await;
+            attempt.idempotency.running.remove(&attempt.record.id);
+            if attempt.had_effect().await {
+                match answer {
+                    Some(answer) => attempt.keep(&answer).await,
+                    None => attempt.lose().await,
+                }
+            }
+        });
+        Response::from_parts(parts, told)
+    }
+
+    /// The stream that is being told under this key, if this instance tells it.
+    pub(crate) fn running(&self) -> Option<Recording> {
+        self.idempotency.running.get(&self.record.id)
+    }
+
     /// Remembers that the request was done, for want of an answer that could be kept.
-    async fn lose(&self) -> sqlx::Result<()> {
+    async fn lose(&self) {
+        if let Err(error) = self.end_lease().await {
+            tracing::error!(%error, "a request could not be marked as done");
+        }
+    }
+
+    async fn end_lease(&self) -> sqlx::Result<()> {
         let mut tx = self.idempotency.db.tenant(self.record.org).await?;
         self.record.lose(&mut tx, self.idempotency.clock.now()).await?;
         tx.commit().await

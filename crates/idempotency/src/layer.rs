@@ -14,12 +14,16 @@ use web::{Access, Caller, Identity, Problem};
 
 use crate::{
     Attempt, Idempotency,
+    current::handling,
     key::{HEADER, Key},
     record::Claim,
 };
 
 /// The largest body that any operation accepts.
 const LARGEST_BODY: usize = 20 * 1024 * 1024;
+/// The largest answer that is kept, and the largest of an AI call.
+const LARGEST_ANSWER: u64 = 1024 * 1024;
+const LARGEST_AI_ANSWER: u64 = 64 * 1024 * 1024;
 /// How long a handler may take, and how long nobody else may try: longer, so that no two ever run
 /// at once.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -71,17 +75,19 @@ impl Idempotency {
         match attempt.claim(self.lease(access)).await? {
             Claim::Ours => {}
             Claim::Done(sealed) => {
-                return Ok(attempt.open(&sealed).ok_or_else(lost)?.replay());
+                return Ok(attempt.open(&sealed).ok_or_else(lost)?.replay(&parts.headers));
             }
             Claim::InFlight(until) => {
+                if let Some(stream) = attempt.running() {
+                    return Ok(stream.join(&parts.headers));
+                }
                 let wait = (until - self.clock.now()).num_seconds().clamp(1, LONGEST_WAIT);
                 return Err(in_use(wait.unsigned_abs()));
             }
             Claim::OtherRequest => return Err(reused()),
             Claim::Lost => return Err(lost()),
         }
-        let mut request = Request::from_parts(parts, Body::from(body));
-        request.extensions_mut().insert(attempt.clone());
+        let request = Request::from_parts(parts, Body::from(body));
         let running = run(access, attempt, request, next).instrument(Span::current());
         self.tasks.spawn(running).await.map_err(Problem::internal)
     }
@@ -97,16 +103,20 @@ impl Idempotency {
 
 /// Does the request, to the end, whether or not anybody waits for it.
 async fn run(access: Access, attempt: Attempt, request: Request, next: Next) -> Response {
-    let handled = AssertUnwindSafe(next.run(request)).catch_unwind();
+    let handled = handling(attempt.clone(), next.run(request));
+    let handled = AssertUnwindSafe(handled).catch_unwind();
     let handled = async { handled.await.unwrap_or_else(web::panicked) };
-    let response = if access.resumable || access.class.keeps_its_own_time() {
-        handled.await
+    let handled = if access.resumable {
+        handled.left_future()
     } else {
-        let handled = db::with_preamble(attempt.preamble(), handled);
-        let in_time = tokio::time::timeout(TIME_LIMIT, handled).await;
-        in_time.unwrap_or_else(|_| web::timed_out().into_response())
+        db::with_preamble(attempt.preamble(), handled).right_future()
     };
-    attempt.finish(response).await
+    if access.class.keeps_its_own_time() {
+        return attempt.finish(handled.await, LARGEST_AI_ANSWER).await;
+    }
+    let in_time = tokio::time::timeout(TIME_LIMIT, handled).await;
+    let response = in_time.unwrap_or_else(|_| web::timed_out().into_response());
+    attempt.finish(response, LARGEST_ANSWER).await
 }
 
 fn in_use(wait: u64) -> Problem {

@@ -7,14 +7,17 @@
 //! attempt had committed, which [`db::with_preamble`] recorded in the same transaction: nothing, and the
 //! repetition runs; something, and it is told that the answer was lost. So there is one effect
 //! whatever happens. Operations that continue where they stopped ([`web::Access::resumable`])
-//! always run again, and those that charge keep their answer before they charge ([`Attempt::take`]).
+//! always run again, and those that charge write that down first ([`take_effect`]).
 
 mod answer;
 mod attempt;
+mod current;
 mod key;
 mod layer;
 mod purge;
 mod record;
+mod recording;
+mod running;
 mod seal;
 
 use std::{sync::Arc, time::Duration};
@@ -26,11 +29,12 @@ use kernel::Clock;
 use secrecy::SecretString;
 use tokio_util::task::TaskTracker;
 
-pub use answer::Answer;
-pub use attempt::Attempt;
+pub use current::{carry, take_effect};
 pub use layer::guard;
 
+use attempt::Attempt;
 use purge::PurgeIdempotencyKeys;
+use running::Running;
 
 /// What this feature needs.
 #[derive(Clone, Debug)]
@@ -41,6 +45,8 @@ pub struct Idempotency {
     secrets: Arc<[SecretString]>,
     /// How long an operation that keeps its own time may take.
     longest: Duration,
+    /// Streams that this instance is telling.
+    running: Running,
     /// Requests in flight: they end by themselves, not with their connection.
     tasks: TaskTracker,
 }
@@ -55,7 +61,7 @@ impl Idempotency {
         longest: Duration,
     ) -> Self {
         let secrets = secrets.into_iter().collect();
-        Self { db, clock, secrets, longest, tasks: TaskTracker::new() }
+        Self { db, clock, secrets, longest, running: Running::default(), tasks: TaskTracker::new() }
     }
 
     /// Waits until every request in flight has its answer. No new one may be started then.

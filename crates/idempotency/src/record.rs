@@ -115,6 +115,21 @@ impl Record {
         Ok(released.rows_affected() == 1)
     }
 
+    /// Writes an effect down before it happens; `false` if a later attempt has taken over.
+    pub(crate) async fn take_effect(&self, db: &mut PgConnection) -> sqlx::Result<bool> {
+        let written = sqlx::query!(
+            "insert into idempotency_effects (key_id, org_id, attempt)
+             select id, org_id, attempt from idempotency_keys
+             where id = $1 and attempt = $2
+             for key share",
+            &self.id,
+            self.attempt,
+        )
+        .execute(db)
+        .await?;
+        Ok(written.rows_affected() == 1)
+    }
+
     /// Ends the lease of a request that was done and whose answer cannot be kept.
     pub(crate) async fn lose(&self, db: &mut PgConnection, now: DateTime<Utc>) -> sqlx::Result<()> {
         sqlx::query!(

@@ -7,6 +7,7 @@ mod failures;
 mod generations;
 mod messages;
 mod races;
+mod repetitions;
 mod streams;
 
 use serde_json::{Value, json};
