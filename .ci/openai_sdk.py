@@ -33,6 +33,49 @@ assert chunks[-1].usage.total_tokens == answer.usage.total_tokens, chunks[-1]
 plain = client.chat.completions.create(model="gpt-4o-mini", messages=messages, max_tokens=50, stream=True)
 assert all(chunk.choices for chunk in plain), "a usage chunk that nobody asked for"
 
+weather = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "parameters": {"type": "object", "properties": {"input": {"type": "string"}}},
+    },
+}
+asked = [{"role": "user", "content": "please use the tool"}]
+call = client.chat.completions.create(model="gpt-4o-mini", messages=asked, tools=[weather], max_tokens=50)
+assert call.choices[0].finish_reason == "tool_calls", call
+tool = call.choices[0].message.tool_calls[0]
+assert tool.function.name == "weather" and json.loads(tool.function.arguments), tool
+told = asked + [call.choices[0].message, {"role": "tool", "tool_call_id": tool.id, "content": "sunny"}]
+assert client.chat.completions.create(model="gpt-4o-mini", messages=told, max_tokens=50).choices
+arguments = "".join(
+    chunk.choices[0].delta.tool_calls[0].function.arguments or ""
+    for chunk in client.chat.completions.create(
+        model="gpt-4o-mini", messages=asked, tools=[weather], max_tokens=50, stream=True
+    )
+    if chunk.choices and chunk.choices[0].delta.tool_calls
+)
+assert json.loads(arguments) == json.loads(tool.function.arguments), arguments
+
+PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGOQy78JAAIVAWfnZdaRAAAAAElFTkSuQmCC"
+seen = [
+    {
+        "role": "user",
+        "content": [
+            {"type": "text", "text": "What is this?"},
+            {"type": "image_url", "image_url": {"url": PIXEL}},
+        ],
+    }
+]
+assert client.chat.completions.create(model="gpt-4o-mini", messages=seen, max_tokens=20).choices
+form = {"type": "json_object"}
+assert client.chat.completions.create(
+    model="gpt-4o-mini", messages=messages, response_format=form, max_tokens=20
+).choices
+
+raw = client.chat.completions.with_raw_response.create(model="auto", messages=messages, max_tokens=20)
+assert raw.headers["x-slipway-provider"] == "openai" and raw.headers["x-slipway-model"], raw.headers
+assert raw.parse().choices
+
 vector = client.embeddings.create(model="text-embedding-3-small", input="hello")
 assert len(vector.data[0].embedding) > 0
 image = client.images.generate(model="gpt-image-1", prompt="a slipway")
@@ -47,8 +90,8 @@ except openai.NotFoundError as error:
 try:
     openai.OpenAI(base_url=seed["base_url"] + "/v1", api_key="slip_wrong", max_retries=0).models.list()
     raise AssertionError("a wrong key was accepted")
-except openai.AuthenticationError:
-    pass
+except openai.AuthenticationError as error:
+    assert error.body["code"], error
 
 free = openai.OpenAI(base_url=seed["base_url"] + "/v1", api_key=seed["orgs"]["free"]["api_key"], max_retries=0)
 try:
@@ -58,4 +101,4 @@ try:
 except openai.RateLimitError as error:
     assert error.code == "quota_exhausted", error
 
-print("the official OpenAI SDK: models, chat, streams with usage, embeddings, images, errors: 1 passed, 0 failed")
+print("the official OpenAI SDK for Python: models, chat, tools, pictures, JSON, streams with usage, embeddings, images, errors: 1 passed, 0 failed")

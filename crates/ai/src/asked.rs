@@ -1,10 +1,20 @@
-use axum::Extension;
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderName, request::Parts},
+};
 use kernel::{ApiKey, Id, NanoUsd, Org, User};
 use quotas::Call;
 use usage::{Model, ModelKind, Quantities};
-use web::{Caller, Problem, RequestId};
+use uuid::Uuid;
+use web::{Caller, Problem, RequestId, Tier};
 
-use crate::payload::Payload;
+use crate::{
+    payload::Payload,
+    quote::{QUOTE, Quote},
+};
+
+/// Names the project that a call belongs to.
+const PROJECT: HeaderName = HeaderName::from_static("x-slipway-project");
 
 /// What is asked of a provider.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +42,16 @@ impl From<&Caller> for CalledBy {
     }
 }
 
+/// Who makes a call, and what its headers say about it.
+#[derive(Clone, Debug)]
+pub(crate) struct Context {
+    pub(crate) by: CalledBy,
+    pub(crate) tier: Tier,
+    request_id: Option<String>,
+    project: Option<Uuid>,
+    quote: Option<Id<Quote>>,
+}
+
 /// A call that wants to be made.
 #[derive(Debug)]
 pub(crate) struct Asked {
@@ -41,6 +61,8 @@ pub(crate) struct Asked {
     /// Who may serve it, the preferred first.
     pub(crate) candidates: Vec<Candidate>,
     pub(crate) payload: Payload,
+    /// The quote that it must keep to.
+    pub(crate) quote: Option<Id<Quote>>,
 }
 
 /// A model that may serve a call.
@@ -57,31 +79,56 @@ impl Candidate {
     }
 }
 
+impl<S: Sync> FromRequestParts<S> for Context {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        let request_id = parts.extensions.get::<RequestId>().map(|id| id.as_str().to_owned());
+        let (project, quote) = (named(parts, PROJECT)?, named(parts, QUOTE)?);
+        let (by, tier) = (CalledBy::from(&caller), caller.tier);
+        Ok(Self { by, tier, request_id, project, quote: quote.map(Id::from) })
+    }
+}
+
+impl From<CalledBy> for Context {
+    /// A call that no request makes: as everybody may make it.
+    fn from(by: CalledBy) -> Self {
+        Self { by, tier: Tier::default(), request_id: None, project: None, quote: None }
+    }
+}
+
+fn named(parts: &Parts, header: HeaderName) -> Result<Option<Uuid>, Problem> {
+    let Some(value) = parts.headers.get(&header) else { return Ok(None) };
+    let id = value.to_str().ok().and_then(|text| text.parse().ok());
+    let detail = format!("the header {header} must be an id");
+    id.map(Some).ok_or_else(|| Problem::bad_request("invalid_header", detail))
+}
+
 impl Asked {
     pub(crate) fn new(
-        by: CalledBy,
+        context: Context,
         operation: Operation,
         candidates: Vec<Candidate>,
         payload: Payload,
-        request_id: Option<Extension<RequestId>>,
     ) -> Result<Self, Problem> {
         let dearest = candidates.iter().max_by_key(|it| it.max_cost());
         let dearest = dearest.ok_or_else(|| Problem::internal(anyhow::anyhow!("no candidate")))?;
         let mut price = dearest.model.price.clone();
         price.credits = candidates.iter().map(|it| it.model.price.credits).fold(0, i64::max);
         let call = Call {
-            org: by.org,
-            user: by.user,
-            api_key: by.api_key,
-            project: None,
+            org: context.by.org,
+            user: context.by.user,
+            api_key: context.by.api_key,
+            project: context.project,
             operation: operation.name,
             provider: dearest.model.provider.clone(),
             model: dearest.model.name.clone(),
             max_tokens: candidates.iter().map(|it| it.at_most.tokens()).fold(0, i64::max),
             max_cost: dearest.max_cost(),
             price,
-            request_id: request_id.map(|Extension(id)| id.as_str().to_owned()),
+            request_id: context.request_id,
         };
-        Ok(Self { operation, call, candidates, payload })
+        Ok(Self { operation, call, candidates, payload, quote: context.quote })
     }
 }

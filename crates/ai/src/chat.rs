@@ -1,16 +1,15 @@
 use axum::{
-    Extension,
     extract::{DefaultBodyLimit, State},
     http::{HeaderName, header},
     response::{IntoResponse, Response},
 };
-use usage::ModelKind;
+use usage::{Model, ModelKind};
 use utoipa_axum::{router::UtoipaMethodRouterExt, routes};
-use web::{Access, Caller, Permission, Problem, RateClass, RawJson, RequestId, Routes};
+use web::{Access, Permission, Problem, RateClass, RawJson, Routes};
 
 use crate::{
     Ai,
-    asked::{Asked, CalledBy, Candidate, Operation},
+    asked::{Asked, Context, Operation},
     error::ApiResult,
     gateway::{Completed, Server},
     generations::{Generation, Prefer, accept},
@@ -48,13 +47,12 @@ pub(crate) fn routes() -> Routes<Ai> {
 )]
 async fn create_chat_completion(
     State(ai): State<Ai>,
-    caller: Caller,
+    context: Context,
     prefer: Prefer,
-    request_id: Option<Extension<RequestId>>,
     body: RawJson,
 ) -> ApiResult {
-    let by = CalledBy::from(&caller);
-    let (asked, streaming) = ask(&ai, by, request_id, body.clone()).await?;
+    let by = context.by;
+    let (asked, streaming) = ask(&ai, context, body.clone()).await?;
     match streaming {
         Some(_) if prefer.respond_async => {
             let detail = "must not be set for an answer that nobody waits for";
@@ -76,15 +74,15 @@ pub(crate) struct Streaming {
 /// Understands a request, as far as its cost is concerned, and whether it is to be streamed.
 pub(crate) async fn ask(
     ai: &Ai,
-    by: CalledBy,
-    request_id: Option<Extension<RequestId>>,
+    context: Context,
     body: RawJson,
 ) -> Result<(Asked, Option<Streaming>), Problem> {
+    let bytes = body.0.len();
     let chat = Chat::read(body)?;
-    let model = ai.model(by, &chat.request.model, CHAT).await?;
-    let candidates = vec![Candidate { at_most: chat.at_most(&model)?, model }];
+    let at_most = |model: &Model| chat.at_most(model);
+    let candidates = ai.candidates(&context, CHAT, &chat.request.model, bytes, at_most).await?;
     let streaming = chat.is_stream().then(|| Streaming { wants_usage: chat.wants_usage() });
-    Ok((Asked::new(by, CHAT, candidates, chat.into_payload()?, request_id)?, streaming))
+    Ok((Asked::new(context, CHAT, candidates, chat.into_payload()?)?, streaming))
 }
 
 impl IntoResponse for Completed {

@@ -40,6 +40,11 @@ pub struct Config {
     #[arg(long, env, default_value_t = 60)]
     pub ai_idle_seconds: u64,
 
+    /// Whether a stream is cancelled at its provider when the client leaves, and charged by what was
+    /// delivered. For providers that stop billing then; otherwise it is read to its end and charged whole.
+    #[arg(long, env, default_value_t = false, action = clap::ArgAction::Set)]
+    pub ai_cancel_abandoned: bool,
+
     /// Calls that nobody waits for (`Prefer: respond-async`) which each process makes at the same time.
     #[arg(long, env, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
     pub ai_background_calls: u16,

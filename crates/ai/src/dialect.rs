@@ -1,5 +1,4 @@
 use bytes::Bytes;
-use futures::stream::BoxStream;
 use kernel::Clock;
 use reqwest::RequestBuilder;
 use secrecy::{ExposeSecret, SecretString};
@@ -11,10 +10,8 @@ use crate::{
     anthropic::{self, messages_request},
     asked::Operation,
     error::ProviderError,
+    events::Blocks,
 };
-
-/// Bytes of a streamed answer.
-pub(crate) type Blocks = BoxStream<'static, Result<Bytes, &'static str>>;
 
 /// The version of Anthropic's API that is spoken.
 const ANTHROPIC_VERSION: &str = "2023-06-01";

@@ -1,5 +1,4 @@
 use axum::{
-    Extension,
     extract::{DefaultBodyLimit, State},
     response::IntoResponse,
 };
@@ -7,11 +6,11 @@ use serde::Deserialize;
 use usage::{ModelKind, Quantities};
 use utoipa::ToSchema;
 use utoipa_axum::{router::UtoipaMethodRouterExt, routes};
-use web::{Access, Caller, Problem, RateClass, RawJson, RequestId, Routes};
+use web::{Access, Problem, RateClass, RawJson, Routes};
 
 use crate::{
     Ai, Dialect,
-    asked::{Asked, CalledBy, Candidate, Operation},
+    asked::{Asked, Context, Operation},
     chat::{BODY_LIMIT, INVOKE},
     error::ApiResult,
     generations::{Generation, Prefer, accept},
@@ -50,13 +49,12 @@ struct EmbeddingRequest {
 )]
 async fn create_embedding(
     State(ai): State<Ai>,
-    caller: Caller,
+    context: Context,
     prefer: Prefer,
-    request_id: Option<Extension<RequestId>>,
     body: RawJson,
 ) -> ApiResult {
-    let by = CalledBy::from(&caller);
-    let asked = ask(&ai, by, request_id, body.clone()).await?;
+    let by = context.by;
+    let asked = ask(&ai, context, body.clone()).await?;
     if prefer.respond_async {
         return accept(&ai, by, EMBED.name, &body).await;
     }
@@ -64,19 +62,14 @@ async fn create_embedding(
 }
 
 /// Understands a request, as far as its cost is concerned.
-pub(crate) async fn ask(
-    ai: &Ai,
-    by: CalledBy,
-    request_id: Option<Extension<RequestId>>,
-    body: RawJson,
-) -> Result<Asked, Problem> {
+pub(crate) async fn ask(ai: &Ai, context: Context, body: RawJson) -> Result<Asked, Problem> {
     let request: EmbeddingRequest = body.parse()?;
     refuse_unknown(&body.0, PASSED_ON)?;
-    let model = ai.model(by, &request.model, EMBED).await?;
     // No text has more tokens than bytes.
     let input_tokens = i64::try_from(body.0.len()).unwrap_or(i64::MAX);
     let at_most = Quantities { input_tokens, ..Quantities::default() };
-    let candidates = vec![Candidate { model, at_most }];
+    let (name, bytes) = (&request.model, body.0.len());
+    let candidates = ai.candidates(&context, EMBED, name, bytes, |_| Ok(at_most)).await?;
     let payload = Payload { dialect: Dialect::OpenAi, json: body.0, limit: None };
-    Asked::new(by, EMBED, candidates, payload, request_id)
+    Asked::new(context, EMBED, candidates, payload)
 }

@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use axum::{
+    extract::Request,
     http::{HeaderName, HeaderValue, StatusCode},
+    middleware::Next,
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
@@ -90,17 +92,38 @@ impl<E: Into<Problem>> From<E> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let Self(problem) = self;
-        if problem.extension("error").is_some_and(Value::is_object) {
-            return problem.into_response();
-        }
-        let error = openai_error(&problem);
-        problem.with("error", error).into_response()
+        carrying_error(self.0).into_response()
     }
 }
 
-pub(crate) fn openai_error(problem: &Problem) -> Value {
+/// Middleware by which every error of the gateway's routes carries the `error` object, also those of
+/// the layers: who calls is not known, calls too often, sends too much.
+pub async fn carry_errors(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let is_gateway = GATEWAY.iter().any(|prefix| path.starts_with(prefix));
+    let mut response = next.run(request).await;
+    // It is rendered further out.
+    if let Some(problem) = response.extensions_mut().get_mut::<Problem>().filter(|_| is_gateway) {
+        *problem = carrying_error(problem.clone());
+    }
+    response
+}
+
+/// The addresses that `OpenAI`'s SDKs know.
+const GATEWAY: [&str; 4] = ["/v1/chat/", "/v1/embeddings", "/v1/images/", "/v1/models"];
+
+fn carrying_error(problem: Problem) -> Problem {
+    if problem.extension("error").is_some_and(Value::is_object) {
+        return problem;
+    }
+    let error = openai_error(&problem);
+    problem.with("error", error)
+}
+
+fn openai_error(problem: &Problem) -> Value {
     let kind = match problem.status.as_u16() {
+        401 => "authentication_error",
+        403 => "permission_error",
         429 | 402 => "insufficient_quota",
         500.. => "server_error",
         _ => "invalid_request_error",

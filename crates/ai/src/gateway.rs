@@ -14,11 +14,14 @@ use web::Problem;
 use crate::{
     Config, Dialect,
     answer::Answer,
-    asked::{Asked, CalledBy, Candidate, Operation},
+    asked::{Asked, Candidate, Context, Operation},
     booking::{Booked, estimate},
     controls::{AnomalyRule, Controls},
     error::ProviderError,
     providers::Providers,
+    quote::Quote,
+    route::Facts,
+    routing::Routing,
     usage_report::UsageReport,
 };
 
@@ -29,6 +32,7 @@ pub struct Ai {
     pub(crate) db: Db,
     pub(crate) clock: Clock,
     pub(crate) mailer: Mailer,
+    routing: Routing,
     pub(crate) quotas: Quotas,
     pub(crate) controls: Controls,
     pub(crate) anomaly: Option<AnomalyRule>,
@@ -38,6 +42,8 @@ pub struct Ai {
     /// Calls are owned by these tasks, not by the connections that asked for them.
     tasks: TaskTracker,
     pub(crate) idle: Duration,
+    /// Whether a stream whose client has left is cancelled at the provider.
+    pub(crate) cancels: bool,
 }
 
 /// An answer that has begun.
@@ -76,6 +82,7 @@ impl Ai {
         config: &Config,
     ) -> anyhow::Result<Self> {
         Ok(Self {
+            routing: Routing::new(db.clone()),
             controls: Controls::new(db.clone(), clock.clone()),
             anomaly: config.anomaly(),
             background: Arc::new(Semaphore::new(config.ai_background_calls.into())),
@@ -87,6 +94,7 @@ impl Ai {
             providers: Providers::new(config)?,
             tasks: TaskTracker::new(),
             idle: Duration::from_secs(config.ai_idle_seconds),
+            cancels: config.ai_cancel_abandoned,
         })
     }
 
@@ -111,25 +119,50 @@ impl Ai {
         self.tasks.spawn(idempotency::carry(task))
     }
 
-    /// The model that the caller named, with its price; or the cheaper one that replaces it.
-    pub(crate) async fn model(
+    /// The models that may serve a call to `name`, the preferred first: those of a route, or the model
+    /// itself; or the cheaper ones that replace them.
+    pub(crate) async fn candidates(
         &self,
-        by: CalledBy,
-        name: &str,
+        context: &Context,
         operation: Operation,
-    ) -> Result<Model, Problem> {
-        let replaced = self.controls.instead_of(by.org, name).await?;
-        let name = replaced.as_deref().unwrap_or(name);
+        name: &str,
+        prompt_bytes: usize,
+        at_most: impl Fn(&Model) -> Result<Quantities, Problem>,
+    ) -> Result<Vec<Candidate>, Problem> {
         let models = self.prices.models().await?;
-        let found = self.providers.find(&models, name, operation.kind);
-        let unknown = || usage::Error::UnknownModel { name: name.to_owned() };
-        Ok(found.cloned().ok_or_else(unknown)?)
+        let routes = self.routing.routes().await.map_err(Problem::unavailable)?;
+        let facts = Facts { tier: context.tier, prompt_bytes };
+        let alone = [name.to_owned()];
+        let names = routes.get(name).map_or(&alone[..], |route| route.models(operation, &facts));
+        let mut candidates = Vec::with_capacity(names.len());
+        for name in names {
+            let cheaper = self.controls.instead_of(context.by.org, name).await?;
+            let name = cheaper.as_deref().unwrap_or(name);
+            if let Some(model) = self.providers.find(&models, name, operation.kind) {
+                candidates.push(Candidate { at_most: at_most(model)?, model: model.clone() });
+            }
+        }
+        if candidates.is_empty() {
+            return Err(usage::Error::UnknownModel { name: name.to_owned() }.into());
+        }
+        Ok(candidates)
     }
 
-    /// Reserves the most that the call can cost. Only then may a provider be asked.
-    pub(crate) async fn admit(&self, call: Call) -> Result<Hold, Problem> {
-        self.controls.of(call.org).await?.check()?;
-        Ok(self.quotas.reserve(call).await?)
+    /// The most credits that a call can draw.
+    pub(crate) fn credits_at_most(&self, call: &Call) -> i64 {
+        self.quotas.credits_for(call.price.credits, call.max_cost)
+    }
+
+    /// The one gate that every call passes: reserves the most that it can cost. Only then may a
+    /// provider be asked.
+    pub(crate) async fn admit(&self, asked: &Asked) -> Result<Hold, Problem> {
+        self.controls.of(asked.call.org).await?.check()?;
+        if let Some(quote) = asked.quote {
+            let mut tx = self.db.tenant(asked.call.org).await?;
+            let quote = Quote::find(&mut *tx, quote, self.clock.now()).await?;
+            quote.check(&asked.call, self.credits_at_most(&asked.call))?;
+        }
+        Ok(self.quotas.reserve(asked.call.clone()).await?)
     }
 
     /// How long a call may take: it must end before its reservation does.
@@ -176,7 +209,7 @@ impl Ai {
         let (answer, answered) = oneshot::channel();
         let ai = self.clone();
         self.spawn(async move {
-            let result = match ai.admit(asked.call.clone()).await {
+            let result = match ai.admit(&asked).await {
                 Ok(hold) if answer.is_closed() => return ai.release(&hold).await,
                 Ok(hold) => ai.complete_held(hold, asked).await,
                 Err(problem) => Err(problem),

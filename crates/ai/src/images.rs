@@ -1,13 +1,13 @@
-use axum::{Extension, extract::State, response::IntoResponse};
+use axum::{extract::State, response::IntoResponse};
 use serde::Deserialize;
 use usage::{ModelKind, Quantities};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
-use web::{Access, Caller, Problem, RateClass, RawJson, RequestId, Routes};
+use web::{Access, Problem, RateClass, RawJson, Routes};
 
 use crate::{
     Ai, Dialect,
-    asked::{Asked, CalledBy, Candidate, Operation},
+    asked::{Asked, Context, Operation},
     chat::INVOKE,
     error::ApiResult,
     generations::{Generation, Prefer, accept},
@@ -63,13 +63,12 @@ struct ImageRequest {
 )]
 async fn create_image(
     State(ai): State<Ai>,
-    caller: Caller,
+    context: Context,
     prefer: Prefer,
-    request_id: Option<Extension<RequestId>>,
     body: RawJson,
 ) -> ApiResult {
-    let by = CalledBy::from(&caller);
-    let asked = ask(&ai, by, request_id, body.clone()).await?;
+    let by = context.by;
+    let asked = ask(&ai, context, body.clone()).await?;
     if prefer.respond_async {
         return accept(&ai, by, IMAGE.name, &body).await;
     }
@@ -77,20 +76,15 @@ async fn create_image(
 }
 
 /// Understands a request, as far as its cost is concerned.
-pub(crate) async fn ask(
-    ai: &Ai,
-    by: CalledBy,
-    request_id: Option<Extension<RequestId>>,
-    body: RawJson,
-) -> Result<Asked, Problem> {
+pub(crate) async fn ask(ai: &Ai, context: Context, body: RawJson) -> Result<Asked, Problem> {
     let request: ImageRequest = body.parse()?;
     refuse_unknown(&body.0, PASSED_ON)?;
     let images = within("/n", request.n.unwrap_or(1), 10)?;
-    let model = ai.model(by, &request.model, IMAGE).await?;
     // The prompt counts too; no text has more tokens than bytes.
     let input_tokens = i64::try_from(body.0.len()).unwrap_or(i64::MAX);
     let at_most = Quantities { images, input_tokens, ..Quantities::default() };
-    let candidates = vec![Candidate { model, at_most }];
+    let (name, bytes) = (&request.model, body.0.len());
+    let candidates = ai.candidates(&context, IMAGE, name, bytes, |_| Ok(at_most)).await?;
     let payload = Payload { dialect: Dialect::OpenAi, json: body.0, limit: None };
-    Asked::new(by, IMAGE, candidates, payload, request_id)
+    Asked::new(context, IMAGE, candidates, payload)
 }

@@ -7,11 +7,13 @@ mod asked;
 mod booking;
 mod breaker;
 mod chat;
+mod chunk;
 mod config;
 mod controls;
 mod dialect;
 mod embeddings;
 mod error;
+mod events;
 mod gateway;
 mod generations;
 mod images;
@@ -21,9 +23,13 @@ mod models;
 mod payload;
 mod provider;
 mod providers;
+mod pump;
+mod quote;
 mod refusal;
 mod request;
 mod retry_budget;
+mod route;
+mod routing;
 mod stream;
 mod usage_report;
 
@@ -34,7 +40,9 @@ use web::Routes;
 pub use config::Config;
 pub use controls::{Control, ControlInput, Stop, Stopper, WhenExhausted};
 pub use dialect::Dialect;
+pub use error::carry_errors;
 pub use gateway::Ai;
+pub use route::{Route, Rule};
 
 use controls::WatchSpend;
 use generations::{EndLostGenerations, PurgeGenerations, RunGeneration};
@@ -49,6 +57,7 @@ pub fn module(ai: Ai) -> Module {
         .merge(messages::routes())
         .merge(models::routes())
         .merge(generations::routes())
+        .merge(quote::routes())
         .merge(controls::routes());
     Module {
         routes: routes.with_state(ai.clone()),

@@ -1,17 +1,17 @@
 use axum::{
-    Extension,
     extract::{DefaultBodyLimit, State},
     http::StatusCode,
     response::{IntoResponse, Response},
 };
 use serde_json::json;
+use usage::Model;
 use utoipa_axum::{router::UtoipaMethodRouterExt, routes};
-use web::{Access, Caller, Problem, RateClass, RawJson, RequestId, Routes};
+use web::{Access, Problem, RateClass, RawJson, Routes};
 
 use crate::{
     Ai, Dialect,
     anthropic::inbound::{MessagesRequest, message, messages},
-    asked::{Asked, CalledBy, Candidate},
+    asked::{Asked, Context},
     chat::{BODY_LIMIT, CHAT, INVOKE},
     payload::{Limit, Payload},
     stream,
@@ -32,19 +32,18 @@ pub(crate) fn routes() -> Routes<Ai> {
 )]
 async fn create_message(
     State(ai): State<Ai>,
-    caller: Caller,
-    request_id: Option<Extension<RequestId>>,
+    context: Context,
     body: RawJson,
 ) -> Result<Response, MessagesError> {
     let request: MessagesRequest = body.parse()?;
     request.check()?;
-    let by = CalledBy::from(&caller);
-    let model = ai.model(by, &request.model, CHAT).await?;
-    let candidates = vec![Candidate { at_most: request.at_most(body.0.len())?, model }];
+    let (at_most, bytes) = (request.at_most(body.0.len())?, body.0.len());
+    let (name, at_most) = (&request.model, |_: &Model| Ok(at_most));
+    let candidates = ai.candidates(&context, CHAT, name, bytes, at_most).await?;
     let (tokens, streamed) = (Some(request.max_tokens), request.stream);
     let limit = Limit { tokens, old_name: false, streamed };
     let payload = Payload { dialect: Dialect::Anthropic, json: body.0, limit: Some(limit) };
-    let asked = Asked::new(by, CHAT, candidates, payload, request_id)?;
+    let asked = Asked::new(context, CHAT, candidates, payload)?;
     if streamed {
         // The usage is the end of a message, always.
         return Ok(messages(stream::answer(&ai, asked, true).await?));

@@ -5,7 +5,7 @@ use usage::Quantities;
 const PLAUSIBLE: i64 = 1_000_000_000;
 
 /// `usage` as OpenAI-compatible providers report it.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub(crate) struct UsageReport {
     #[serde(alias = "input_tokens")]
     prompt_tokens: Option<i64>,
@@ -15,7 +15,7 @@ pub(crate) struct UsageReport {
     prompt_tokens_details: Option<PromptDetails>,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 struct PromptDetails {
     cached_tokens: Option<i64>,
 }

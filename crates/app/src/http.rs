@@ -120,6 +120,8 @@ fn cors(settings: &HttpSettings) -> CorsLayer {
             header::CONTENT_TYPE,
             header::IF_MATCH,
             HeaderName::from_static("idempotency-key"),
+            HeaderName::from_static("x-slipway-project"),
+            HeaderName::from_static("x-slipway-quote"),
         ])
         .expose_headers([
             header::ETAG,
@@ -127,6 +129,10 @@ fn cors(settings: &HttpSettings) -> CorsLayer {
             HeaderName::from_static("idempotency-replayed"),
             HeaderName::from_static("ratelimit"),
             HeaderName::from_static("ratelimit-policy"),
+            HeaderName::from_static("x-slipway-cost-nano-usd"),
+            HeaderName::from_static("x-slipway-credits"),
+            HeaderName::from_static("x-slipway-model"),
+            HeaderName::from_static("x-slipway-provider"),
             REQUEST_ID,
         ])
 }

@@ -101,7 +101,7 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Action::Seed(options) => seed::run(settings, options).await,
         Action::Operator(action) => operator::run(settings, action).await,
         Action::Quotas(action) => quotas::run(settings, action).await,
-        Action::Tour(options) => tour::run(settings, options).await,
+        Action::Tour(options) => Box::pin(tour::run(settings, options)).await,
         Action::Openapi => openapi::run(settings),
         Action::EnvExample => {
             output::line(&env_example());

@@ -129,6 +129,7 @@ impl Product {
                     .layer(from_fn_with_state(self.idempotency, idempotency::guard))
                     .layer(from_fn_with_state(limits, rate_limit::limit))
                     .layer(from_fn_with_state(auth, auth::identify))
+                    .layer(from_fn(ai::carry_errors))
             })
             .layer(from_fn(telemetry::http::track))
     }

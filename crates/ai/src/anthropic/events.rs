@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::answer::{Block, Carrying, Used, finish_reason};
-use crate::dialect::Blocks;
+use crate::events::Blocks;
 
 /// The stream in `OpenAI`'s shape, of an answer made at `created`.
 pub(crate) fn chunks(events: Blocks, created: i64, carrying: bool) -> Blocks {

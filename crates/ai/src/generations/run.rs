@@ -67,9 +67,9 @@ async fn work(ai: &Ai, id: Id<Generation>, task: Task, _slot: OwnedSemaphorePerm
 async fn call(ai: &Ai, task: Task) -> Result<String, Problem> {
     let body = RawJson(task.request.into());
     let asked = match task.operation.as_str() {
-        "chat" => chat::ask(ai, task.by, None, body).await?.0,
-        "embedding" => embeddings::ask(ai, task.by, None, body).await?,
-        _ => images::ask(ai, task.by, None, body).await?,
+        "chat" => chat::ask(ai, task.by.into(), body).await?.0,
+        "embedding" => embeddings::ask(ai, task.by.into(), body).await?,
+        _ => images::ask(ai, task.by.into(), body).await?,
     };
     let answer = ai.complete(asked).await?.body;
     let answer = String::from_utf8(answer.into()).map_err(Problem::internal)?;

@@ -208,3 +208,24 @@ pub(crate) async fn give_credits(app: &TestApp, client: &testing::Client, amount
     assert!(grant.give(&mut tx, app.clock.now()).await.unwrap());
     tx.commit().await.unwrap();
 }
+
+#[tokio::test]
+async fn errors_of_every_layer_carry_openais_error_object() {
+    let app = TestApp::start_with(|it| it.rate_limit.rate_limits = rate_limit::Switch::On).await;
+    let owner = app.owner().await;
+
+    let nobody = app.anonymous().post("/v1/chat/completions", chat()).await;
+    let mut huge = chat();
+    huge["messages"][0]["content"] = "a".repeat(21 * 1024 * 1024).into();
+    let huge = owner.post("/v1/chat/completions", huge).await;
+    let mut busy = owner.post("/v1/embeddings", json!({})).await;
+    for _ in 0..30 {
+        busy = owner.post("/v1/embeddings", json!({})).await;
+    }
+
+    for (reply, status) in [(nobody, 401), (huge, 413), (busy, 429)] {
+        assert_eq!(reply.status, status, "{}", reply.text);
+        assert!(reply.body["error"]["message"].is_string(), "{}", reply.text);
+        assert_eq!(reply.body["error"]["code"], reply.body["code"]);
+    }
+}

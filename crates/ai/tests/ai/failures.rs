@@ -1,7 +1,7 @@
 use simulators::ai::{Fault, Usage};
 use testing::TestApp;
 
-use crate::{chat, left_today, provider_calls, streamed, usage};
+use crate::{chat, left_today, only_record, provider_calls, streamed, usage};
 
 #[tokio::test]
 async fn a_transient_failure_is_tried_again_and_charged_once() {
@@ -164,13 +164,6 @@ async fn our_own_key_being_refused_is_not_the_callers_401() {
     let reply = owner.post("/v1/chat/completions", chat()).await;
 
     assert_eq!(reply.problem(), (503, "ai_unavailable".into()));
-}
-
-async fn only_record(app: &TestApp) -> (String, String, i64) {
-    sqlx::query_as("select outcome, paid_by, cost_nano_usd from usage_records")
-        .fetch_one(app.db.pool())
-        .await
-        .unwrap()
 }
 
 async fn platform_spent(app: &TestApp) -> i64 {

@@ -6,6 +6,8 @@ mod controls;
 mod failures;
 mod generations;
 mod messages;
+mod providers;
+mod quotes;
 mod races;
 mod repetitions;
 mod streams;
@@ -39,6 +41,14 @@ async fn left_today(client: &Client) -> i64 {
     let quotas = client.get("/v1/quotas").await.ok();
     let day = quotas["budgets"].as_array().unwrap().iter().find(|it| it["period"] == "day");
     day.unwrap()["remaining"].as_i64().unwrap()
+}
+
+/// Outcome, payer and cost of the one call that was made.
+async fn only_record(app: &TestApp) -> (String, String, i64) {
+    sqlx::query_as("select outcome, paid_by, cost_nano_usd from usage_records")
+        .fetch_one(app.db.pool())
+        .await
+        .unwrap()
 }
 
 fn provider_calls(app: &TestApp) -> usize {

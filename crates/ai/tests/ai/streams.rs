@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use simulators::ai::Fault;
 use testing::{Client, TestApp};
 
-use crate::{left_today, streamed, usage};
+use crate::{left_today, only_record, streamed, usage};
 
 /// The events of a stream, parsed; `[DONE]` as null.
 pub(crate) fn events(text: &str) -> Vec<Value> {
@@ -137,4 +137,88 @@ async fn a_silent_provider_is_given_up_after_the_idle_time() {
     assert!(reply.text.contains("ai_unavailable"), "{}", reply.text);
     assert_eq!(usage(&owner).await["calls"], 1);
     app.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn heartbeats_of_a_provider_are_signs_of_life() {
+    let app = TestApp::start_with(|settings| settings.ai.ai_idle_seconds = 1).await;
+    let owner = app.owner().await;
+    let beats = Fault::HeartbeatsAfter { chunks: 1, beats: 4, millis_per_beat: 400 };
+    app.simulators.ai.next(beats);
+
+    let reply = owner.post("/v1/chat/completions", streamed()).await;
+
+    assert!(reply.text.contains(": heartbeat"), "{}", reply.text);
+    assert!(!reply.text.contains("ai_unavailable"), "{}", reply.text);
+    app.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn a_line_without_end_is_given_up_before_it_fills_the_memory() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    app.simulators.ai.next(Fault::EndlessAfter { chunks: 3 });
+
+    let reply = owner.post("/v1/chat/completions", streamed()).await;
+
+    assert!(reply.text.contains("too long"), "{}", reply.text);
+    assert!(reply.text.len() < 10_000);
+    app.simulators.ai.wait_until(|state| state.disconnects == 1).await;
+    app.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_said_all_may_leave_out_the_end() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    app.simulators.ai.next(Fault::NoDone);
+
+    let reply = owner.post("/v1/chat/completions", streamed()).await;
+
+    assert!(!reply.text.contains("ai_unavailable"), "{}", reply.text);
+    assert_eq!(only_record(&app).await.0, "succeeded");
+    app.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn an_abandoned_stream_is_cancelled_where_the_provider_stops_billing_then() {
+    let app = TestApp::start_with(|settings| settings.ai.ai_cancel_abandoned = true).await;
+    let owner = app.owner().await;
+    app.simulators.ai.next(Fault::HangAfter { chunks: 3 });
+    let mut body = begin(&owner).await.bytes_stream();
+    body.next().await.unwrap().unwrap();
+
+    drop(body);
+    app.simulators.ai.wait_until(|state| state.in_flight == 0).await;
+    app.ai.drain().await;
+
+    assert_eq!(only_record(&app).await.0, "partial");
+    let usage = usage(&owner).await;
+    assert_eq!(usage["calls"], 1);
+    assert!(usage["input_tokens"].as_i64().unwrap() > 0, "the prompt was billed");
+    app.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn what_is_passed_on_is_byte_for_byte_what_the_provider_sent() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let mut request = streamed();
+    request["stream_options"] = json!({ "include_usage": true });
+
+    let reply = owner.post("/v1/chat/completions", request.clone()).await;
+
+    let url = format!("{}/chat/completions", app.simulators.ai.url());
+    let direct = reqwest::Client::new().post(url).bearer_auth("key").json(&request).send().await;
+    let direct = direct.unwrap().text().await.unwrap();
+    let without_ids = |text: &str| {
+        let events = events(text).into_iter().map(|mut event| {
+            if let Some(chunk) = event.as_object_mut() {
+                chunk.retain(|name, _| name != "id" && name != "created");
+            }
+            event
+        });
+        events.collect::<Vec<_>>()
+    };
+    assert_eq!(without_ids(&reply.text), without_ids(&direct));
 }

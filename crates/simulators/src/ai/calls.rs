@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::{
-    Fault, Usage,
+    Fault, Usage, Whom,
     error::{ApiError, Refusal},
 };
 
@@ -61,6 +61,8 @@ pub struct State {
     pub held: bool,
     /// Faults no call has met yet.
     pub faults: VecDeque<Fault>,
+    /// Faults that every such call meets.
+    pub lasting: Vec<(Whom, Fault)>,
     /// The last hundred calls, oldest first.
     pub calls: VecDeque<ReceivedCall>,
     #[serde(skip)]
@@ -103,6 +105,17 @@ impl Calls {
         self.0.send_modify(|state| state.faults.extend(std::iter::repeat_n(fault, n)));
     }
 
+    pub(super) fn always(&self, whom: Whom, fault: Fault) {
+        self.0.send_modify(|state| state.lasting.push((whom, fault)));
+    }
+
+    pub(super) fn recover(&self) {
+        self.0.send_modify(|state| {
+            state.faults.clear();
+            state.lasting.clear();
+        });
+    }
+
     pub(super) fn hold(&self) {
         self.0.send_modify(|state| state.held = true);
     }
@@ -136,6 +149,7 @@ impl Calls {
             Some(Fault::Status { status, retry_after }) => {
                 return Err(ApiError::trouble(status, retry_after).into());
             }
+            Some(Fault::UsedUp) => return Err(ApiError::used_up().into()),
             Some(Fault::Reset) => return Err(Refusal::Reset),
             Some(Fault::Hang) => call.released().await,
             _ => {}
@@ -156,10 +170,12 @@ impl Calls {
         let mut call =
             Call { calls: self.clone(), fault: None, held: false, releases: 0, abandoned: false };
         self.0.send_modify(|state| {
+            let lasting = state.lasting.iter().find(|(whom, _)| whom.made(&received));
+            call.fault = lasting.map(|(_, fault)| fault.clone());
             state.record(received);
             state.in_flight += 1;
             state.max_in_flight = state.max_in_flight.max(state.in_flight);
-            call.fault = state.faults.pop_front();
+            call.fault = call.fault.take().or_else(|| state.faults.pop_front());
             call.held = state.held;
             call.releases = state.releases;
         });

@@ -54,6 +54,11 @@ impl ApiError {
         Self { status: StatusCode::NOT_FOUND, ..Self::invalid(None, message) }
     }
 
+    pub(super) fn used_up() -> Self {
+        let message = "Billing hard limit has been reached";
+        Self { code: Some("billing_hard_limit_reached"), ..Self::invalid(None, message) }
+    }
+
     /// The error a provider in trouble answers with.
     pub(super) fn trouble(status: u16, retry_after: Option<u64>) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::Usage;
+use super::{ReceivedCall, Usage};
 
 /// One way for a provider to misbehave; one call meets at most one.
 ///
@@ -40,6 +40,24 @@ pub enum Fault {
         /// How many chunks arrive before.
         chunks: usize,
     },
+    /// The stream says nothing but that it lives, this often, after this many chunks; then it goes on.
+    HeartbeatsAfter {
+        /// How many chunks arrive before.
+        chunks: usize,
+        /// How many heartbeats.
+        beats: usize,
+        /// The delay before each.
+        millis_per_beat: u64,
+    },
+    /// A line without end comes after this many chunks.
+    EndlessAfter {
+        /// How many chunks arrive before.
+        chunks: usize,
+    },
+    /// The stream ends without `[DONE]`.
+    NoDone,
+    /// The account has no money left: 400, `billing_hard_limit_reached`.
+    UsedUp,
     /// Every chunk takes this long.
     Slow {
         /// The delay before each chunk.
@@ -51,4 +69,23 @@ pub enum Fault {
     UsageTwice,
     /// The answer claims this usage.
     Usage(Usage),
+}
+
+/// Whose calls a lasting fault strikes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Whom {
+    /// Those made with this key.
+    Key(String),
+    /// Those that ask for this model.
+    Model(String),
+}
+
+impl Whom {
+    pub(super) fn made(&self, call: &ReceivedCall) -> bool {
+        match self {
+            Self::Key(key) => call.key.as_ref() == Some(key),
+            Self::Model(model) => call.body["model"] == **model,
+        }
+    }
 }

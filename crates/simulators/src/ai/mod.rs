@@ -36,7 +36,7 @@ use calls::Calls;
 use error::ApiError;
 
 pub use calls::{Endpoint, ReceivedCall, State};
-pub use faults::Fault;
+pub use faults::{Fault, Whom};
 pub use usage::Usage;
 
 /// A provider on loopback; it stops listening when this is dropped.
@@ -67,6 +67,16 @@ impl Ai {
     /// The next `n` calls meet `fault`.
     pub fn next_n(&self, n: usize, fault: Fault) {
         self.calls.queue(n, fault);
+    }
+
+    /// Every call of `whom` meets `fault`, until [`Ai::recover`].
+    pub fn always(&self, whom: Whom, fault: Fault) {
+        self.calls.always(whom, fault);
+    }
+
+    /// Ends all misbehaviour.
+    pub fn recover(&self) {
+        self.calls.recover();
     }
 
     /// Makes calls wait before they are answered, until [`Ai::release`].

@@ -52,7 +52,11 @@ impl Pump {
         }
         self.meet_fault(self.last, &failure).await?;
         // Whoever has read the end may rely on the call being over.
+        let ends = self.call.fault != Some(Fault::NoDone);
         drop(self.call);
+        if !ends {
+            return Ok(());
+        }
         self.sender.send(Ok(end.into())).await.map_err(|_| Over)
     }
 
@@ -76,6 +80,15 @@ impl Pump {
                 self.send(failure.to_owned()).await?;
                 return Err(Over);
             }
+            Some(Fault::HeartbeatsAfter { chunks, beats, millis_per_beat }) if due(chunks) => {
+                for _ in 0..beats {
+                    tokio::time::sleep(Duration::from_millis(millis_per_beat)).await;
+                    self.send(": heartbeat\n\n".into()).await?;
+                }
+            }
+            Some(Fault::EndlessAfter { chunks }) if due(chunks) => loop {
+                self.send("a".repeat(8192)).await?;
+            },
             Some(Fault::Slow { millis_per_chunk }) => {
                 let pause = Duration::from_millis(millis_per_chunk);
                 let _ = tokio::time::timeout(pause, self.sender.closed()).await;

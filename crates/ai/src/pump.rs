@@ -1,0 +1,189 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use quotas::Hold;
+use serde_json::json;
+use tokio::{
+    sync::mpsc::{self, error::TrySendError},
+    time::{Instant, timeout, timeout_at},
+};
+use usage::{Outcome, Quantities};
+
+use crate::{
+    Ai,
+    booking::estimate,
+    chunk::{Chunk, is_finish},
+    error::ProviderError,
+    events::{Blocks, data, first_end},
+    usage_report::UsageReport,
+};
+
+/// How long, all in all, a client may leave its stream unread before we go on without it.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// While the provider thinks, proxies on the way to the client see that the connection lives.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Moves events from the provider to the client, and remembers what they cost.
+pub(crate) struct Pump {
+    wants_usage: bool,
+    /// `None` once the client has gone; the provider may bill the rest all the same.
+    client: Option<mpsc::Sender<Bytes>>,
+    patience: Duration,
+    /// Bytes of text that came.
+    delivered: usize,
+    report: Option<UsageReport>,
+    /// The last chunk with a choice, to see whether it ended the answer.
+    last: Bytes,
+}
+
+/// Why the stream is over.
+enum End {
+    /// The provider said all.
+    Complete,
+    /// The client has left and the provider bills no more.
+    Cancelled,
+    /// For that reason.
+    Broken(&'static str),
+}
+
+impl Pump {
+    pub(crate) fn new(client: mpsc::Sender<Bytes>, wants_usage: bool) -> Self {
+        Self {
+            wants_usage,
+            client: Some(client),
+            patience: PATIENCE,
+            delivered: 0,
+            report: None,
+            last: Bytes::new(),
+        }
+    }
+
+    pub(crate) async fn run(
+        mut self,
+        ai: &Ai,
+        hold: &Hold,
+        deadline: Instant,
+        at_most: Quantities,
+        blocks: Blocks,
+    ) {
+        let passed = timeout_at(deadline, self.pass_all_on(blocks, ai)).await;
+        let end = passed.unwrap_or(End::Broken("the answer took too long"));
+        self.book(ai, hold, at_most, &end).await;
+        if let End::Broken(reason) = end {
+            let error = json!({ "error": { "message": reason, "type": "server_error", "code": "ai_unavailable" } });
+            self.send(format!("data: {error}\n\n").into()).await;
+        }
+        self.send(Bytes::from_static(b"data: [DONE]\n\n")).await;
+    }
+
+    async fn book(&self, ai: &Ai, hold: &Hold, at_most: Quantities, end: &End) {
+        let counted = self.report.and_then(UsageReport::quantities);
+        let outcome = match end {
+            End::Broken(reason) if self.delivered == 0 && counted.is_none() => {
+                let error = ProviderError::Lost { reason: (*reason).to_owned() };
+                return ai.book_failure(hold, &error).await;
+            }
+            End::Broken(_) | End::Cancelled => Outcome::Partial,
+            End::Complete => Outcome::Succeeded,
+        };
+        ai.book(hold, outcome, counted, estimate(at_most, self.delivered)).await;
+    }
+
+    /// Until the stream's end. The provider's connection is closed with it.
+    async fn pass_all_on(&mut self, mut blocks: Blocks, ai: &Ai) -> End {
+        let mut silent = Duration::ZERO;
+        loop {
+            let wait = KEEP_ALIVE.min(ai.idle.saturating_sub(silent));
+            let next = tokio::select! {
+                next = timeout(wait, blocks.next()) => next,
+                () = left(self.client.as_ref()), if ai.cancels => return End::Cancelled,
+            };
+            match next {
+                Ok(Some(Ok(block))) => match self.pass_on(block).await {
+                    Ok(false) => silent = Duration::ZERO,
+                    Ok(true) => return End::Complete,
+                    Err(reason) => return End::Broken(reason),
+                },
+                Ok(Some(Err(reason))) => return End::Broken(reason),
+                // Some compatible servers end without [DONE].
+                Ok(None) if self.report.is_some() && is_finish(&self.last) => return End::Complete,
+                Ok(None) => return End::Broken("the provider's stream ended early"),
+                Err(_) => {
+                    silent += wait;
+                    if silent >= ai.idle {
+                        return End::Broken("the provider stopped answering");
+                    }
+                    self.send(Bytes::from_static(b": keep-alive\n\n")).await;
+                }
+            }
+        }
+    }
+
+    /// Sends on what is for the client; whether the end was among it.
+    async fn pass_on(&mut self, block: Bytes) -> Result<bool, &'static str> {
+        let (mut sent, mut at) = (0, 0);
+        while at < block.len() {
+            let end = at + first_end(&block[at..]);
+            let read = self.read(&block.slice(at..end));
+            if !matches!(read, Ok(Fate::Pass)) {
+                self.send(block.slice(sent..at)).await;
+                sent = end;
+            }
+            if matches!(read?, Fate::End) {
+                return Ok(true);
+            }
+            at = end;
+        }
+        self.send(block.slice(sent..)).await;
+        Ok(false)
+    }
+
+    fn read(&mut self, event: &Bytes) -> Result<Fate, &'static str> {
+        // A comment is a sign of life.
+        let Some(data) = data(event) else { return Ok(Fate::Pass) };
+        if *data == *b"[DONE]" {
+            return Ok(Fate::End);
+        }
+        let chunk = Chunk::read(&data)?;
+        self.delivered += chunk.text;
+        self.report = chunk.usage.or(self.report);
+        if !chunk.only_usage {
+            self.last = event.clone();
+        }
+        Ok(if chunk.only_usage && !self.wants_usage { Fate::Keep } else { Fate::Pass })
+    }
+
+    /// Waits for a slow client, but not for ever: the provider must not wait with us.
+    async fn send(&mut self, bytes: Bytes) {
+        let Some(client) = self.client.as_ref().filter(|_| !bytes.is_empty()) else { return };
+        let sent = match client.try_send(bytes) {
+            Ok(()) => true,
+            Err(TrySendError::Closed(_)) => false,
+            Err(TrySendError::Full(bytes)) => {
+                let begun = Instant::now();
+                let sent = timeout(self.patience, client.send(bytes)).await;
+                self.patience = self.patience.saturating_sub(begun.elapsed());
+                matches!(sent, Ok(Ok(())))
+            }
+        };
+        if !sent {
+            self.client = None;
+        }
+    }
+}
+
+/// What becomes of an event.
+enum Fate {
+    Pass,
+    /// Nobody asked for it.
+    Keep,
+    /// It ends the stream; our own end follows once the call is booked.
+    End,
+}
+
+async fn left(client: Option<&mpsc::Sender<Bytes>>) {
+    if let Some(client) = client {
+        client.closed().await;
+    }
+}

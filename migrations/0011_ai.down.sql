@@ -1,0 +1,2 @@
+drop table ai_quotes;
+drop table ai_routes;
