@@ -3,6 +3,7 @@
 
 mod ai_control;
 mod audit_log;
+mod budgets;
 mod grants;
 mod invariants;
 mod orgs;
@@ -11,6 +12,7 @@ use ai::Ai;
 use app::Module;
 use db::Db;
 use kernel::Clock;
+use quotas::Quotas;
 use web::Routes;
 
 /// What this feature needs.
@@ -20,6 +22,8 @@ pub struct Admin {
     pub db: Db,
     /// What time it is.
     pub clock: Clock,
+    /// Budgets of the platform and of orgs.
+    pub quotas: Quotas,
     /// The gateway, to be switched off.
     pub ai: Ai,
 }
@@ -28,6 +32,7 @@ pub struct Admin {
 pub fn module(admin: Admin) -> Module {
     let routes = Routes::new()
         .merge(ai_control::routes())
+        .merge(budgets::routes())
         .merge(invariants::routes())
         .merge(orgs::routes())
         .merge(grants::routes())

@@ -2,9 +2,10 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
+use kernel::Id;
 use web::Problem;
 
-use crate::{Exhausted, Refusal, Scope, Unit};
+use crate::{Budget, Exhausted, Refusal, Scope, Unit};
 
 /// What this crate's operations return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -20,6 +21,24 @@ pub enum Error {
         /// When it was decided, to say how long to wait.
         at: DateTime<Utc>,
     },
+    /// No budget of this org that people set.
+    #[error("there is no such budget")]
+    BudgetNotFound,
+    /// There is one for the same use, period, unit and operation.
+    #[error("there is a budget like this already")]
+    BudgetExists {
+        /// Which.
+        id: Id<Budget>,
+    },
+    /// Each is locked by every call, so there is a bound.
+    #[error("there are {most} budgets already")]
+    TooManyBudgets {
+        /// How many there may be.
+        most: i64,
+    },
+    /// A value is not acceptable.
+    #[error(transparent)]
+    Invalid(#[from] Problem),
     /// Postgres failed; shared with everyone in the same batch.
     #[error(transparent)]
     Database(#[from] Arc<sqlx::Error>),
@@ -38,6 +57,13 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
             Error::Refused { refusal, at } => refused(refusal, at),
+            Error::BudgetNotFound => Self::not_found("budget_not_found", error.to_string()),
+            Error::BudgetExists { id } => Self::conflict("budget_exists", error.to_string())
+                .action("Change its amount instead.")
+                .with("id", id.to_string()),
+            Error::TooManyBudgets { .. } => Self::conflict("too_many_budgets", error.to_string())
+                .action("Remove one that is no longer needed."),
+            Error::Invalid(problem) => problem,
             Error::Database(error) if db::is_outage(&error) => Self::unavailable(error),
             Error::Database(error) => Self::internal(error),
             Error::ShuttingDown => Self::unavailable(error),

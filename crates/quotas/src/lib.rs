@@ -8,6 +8,7 @@
 mod batch;
 mod book;
 mod budget;
+mod budgets;
 mod committer;
 mod config;
 mod counters;
@@ -41,6 +42,7 @@ use app::{Check, Module};
 use jobs::{Registry, Schedule};
 
 pub use budget::{Budget, Kind, Scope, Unit};
+pub use budgets::{BudgetChanges, BudgetInput, BudgetView, Raise, RaiseInput};
 pub use config::Config;
 pub use entitlement::{Entitlement, Included, entitle};
 pub use error::{Error, Result};
@@ -63,6 +65,6 @@ pub fn module(quotas: Quotas) -> Module {
         checks: vec![Check::degrading("ledger", move || audit.clone().check())],
         jobs: Registry::default().with::<reap::ReapHolds>(quotas.clone()),
         schedules: vec![Schedule::cron("* * * * *", &reap::ReapHolds {})],
-        routes: routes::routes().with_state(quotas),
+        routes: routes::routes().merge(budgets::routes()).with_state(quotas),
     }
 }

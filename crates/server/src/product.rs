@@ -96,7 +96,12 @@ impl Product {
             ai::module(ai.clone()),
             billing::module(billing),
             projects::module(projects),
-            admin::module(Admin { db: db.clone(), clock: clock.clone(), ai: ai.clone() }),
+            admin::module(Admin {
+                db: db.clone(),
+                clock: clock.clone(),
+                quotas: quotas.clone(),
+                ai: ai.clone(),
+            }),
             database::module(db.pool().clone()),
             partitions::module(db.clone(), clock.clone()),
         ]);

@@ -1,5 +1,6 @@
 //! Reservations, settlements and the reaper, below HTTP.
 
+mod budgets;
 mod races;
 mod rules;
 

@@ -1,0 +1,10 @@
+//! Budgets that people set: seen, made, changed, raised for a while and removed at run time, each
+//! change with a line in the audit log. What a plan includes is not among them.
+
+mod change;
+mod routes;
+mod view;
+
+pub use change::{BudgetChanges, BudgetInput, RaiseInput};
+pub(crate) use routes::routes;
+pub use view::{BudgetView, Raise};
