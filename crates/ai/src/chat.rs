@@ -24,8 +24,8 @@ pub(crate) const BODY_LIMIT: usize = 20 * 1024 * 1024;
 
 const MODEL: HeaderName = HeaderName::from_static("x-slipway-model");
 const PROVIDER: HeaderName = HeaderName::from_static("x-slipway-provider");
-const COST: HeaderName = HeaderName::from_static("x-slipway-cost-nano-usd");
-const CREDITS: HeaderName = HeaderName::from_static("x-slipway-credits");
+pub(crate) const COST: HeaderName = HeaderName::from_static("x-slipway-cost-nano-usd");
+pub(crate) const CREDITS: HeaderName = HeaderName::from_static("x-slipway-credits");
 
 pub(crate) const CHAT: Operation =
     Operation { name: "chat", path: "/chat/completions", kind: ModelKind::Chat };

@@ -6,6 +6,7 @@ mod anthropic;
 mod asked;
 mod booking;
 mod breaker;
+mod cache;
 mod chat;
 mod chunk;
 mod config;
@@ -37,6 +38,7 @@ use app::{Check, Module};
 use jobs::{Registry, Schedule};
 use web::Routes;
 
+pub use cache::{AnswerCache, cached};
 pub use config::Config;
 pub use controls::{Control, ControlInput, Stop, Stopper, WhenExhausted};
 pub use dialect::Dialect;

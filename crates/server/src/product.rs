@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use admin::Admin;
-use ai::Ai;
+use ai::{Ai, AnswerCache};
 use app::App;
 use auth::Auth;
 use axum::{
@@ -128,9 +128,11 @@ impl Product {
     pub fn into_router(self) -> Router {
         let limits = RateLimit::new(&self.settings.rate_limit);
         let auth = self.auth;
+        let answers = AnswerCache::new(self.ai);
         self.app
             .into_router(&self.settings.http(), |router| {
                 router
+                    .layer(from_fn_with_state(answers, ai::cached))
                     .layer(from_fn_with_state(self.idempotency, idempotency::guard))
                     .layer(from_fn_with_state(limits, rate_limit::limit))
                     .layer(from_fn_with_state(auth, auth::identify))

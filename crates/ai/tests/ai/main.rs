@@ -1,6 +1,7 @@
 //! The gateway against a provider that behaves, and one that does not.
 
 mod anthropic;
+mod cache;
 mod calls;
 mod controls;
 mod failures;

@@ -43,7 +43,12 @@ async fn a_repeated_call_is_answered_to_the_byte_and_charged_once() {
     let owner = app.owner().await.header("idempotency-key", "a");
     let embed = json!({ "model": "text-embedding-3-small", "input": "hello" });
     let image = json!({ "model": "gpt-image-1", "prompt": "a ship" });
-    let calls = [(CHAT, chat()), ("/v1/embeddings", embed), ("/v1/images/generations", image)];
+    let calls = [
+        (CHAT, chat()),
+        ("/v1/messages", chat()),
+        ("/v1/embeddings", embed),
+        ("/v1/images/generations", image),
+    ];
 
     for (path, body) in calls {
         let first = owner.post(path, body.clone()).await;
@@ -53,8 +58,8 @@ async fn a_repeated_call_is_answered_to_the_byte_and_charged_once() {
         assert_eq!(again.text, first.text);
         assert_eq!(again.header("x-slipway-model"), first.header("x-slipway-model"));
     }
-    assert_eq!(app.simulators.ai.state().generations(), 3);
-    assert_eq!(usage(&owner).await["calls"], 3);
+    assert_eq!(app.simulators.ai.state().generations(), 4);
+    assert_eq!(usage(&owner).await["calls"], 4);
     app.assert_books_balance().await;
 }
 
@@ -150,6 +155,27 @@ async fn a_call_that_failed_and_cost_nothing_is_made_by_the_repetition() {
     let again = owner.post(CHAT, chat()).await;
 
     assert_eq!(again.header("idempotency-replayed"), None);
+    assert_eq!(usage(&owner).await["calls"], 1);
+}
+
+#[tokio::test]
+async fn a_stream_in_anthropics_words_is_replayed_and_continued_as_well() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await.header("idempotency-key", "a");
+    let first = owner.post("/v1/messages", streamed()).await.ok_text();
+    app.ai.drain().await;
+
+    let again = loop {
+        let reply = owner.post("/v1/messages", streamed()).await;
+        if reply.status != 409 {
+            break reply;
+        }
+    };
+    let after = owner.header("last-event-id", "1").post("/v1/messages", streamed()).await;
+
+    assert!(first.starts_with("id: 1\nevent: message_start\n"), "{first}");
+    assert_eq!(again.text, first);
+    assert_eq!(after.text, first[first.find("id: 2\n").unwrap()..]);
     assert_eq!(usage(&owner).await["calls"], 1);
 }
 
