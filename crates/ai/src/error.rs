@@ -9,6 +9,8 @@ use axum::{
 use serde_json::{Value, json};
 use web::Problem;
 
+use crate::messages;
+
 /// Says of a problem that the call may have been billed.
 pub(crate) const OUTCOME: &str = "outcome";
 
@@ -100,11 +102,15 @@ impl IntoResponse for ApiError {
 /// the layers: who calls is not known, calls too often, sends too much.
 pub async fn carry_errors(request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    let is_gateway = GATEWAY.iter().any(|prefix| path.starts_with(prefix));
+    let carry: fn(Problem) -> Problem = match path {
+        "/v1/messages" => messages::carrying_error,
+        _ if GATEWAY.iter().any(|prefix| path.starts_with(prefix)) => carrying_error,
+        _ => return next.run(request).await,
+    };
     let mut response = next.run(request).await;
     // It is rendered further out.
-    if let Some(problem) = response.extensions_mut().get_mut::<Problem>().filter(|_| is_gateway) {
-        *problem = carrying_error(problem.clone());
+    if let Some(problem) = response.extensions_mut().get_mut::<Problem>() {
+        *problem = carry(problem.clone());
     }
     response
 }

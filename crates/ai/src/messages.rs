@@ -71,18 +71,23 @@ impl<E: Into<Problem>> From<E> for MessagesError {
 
 impl IntoResponse for MessagesError {
     fn into_response(self) -> Response {
-        let Self(problem) = self;
-        let kind = match problem.status.as_u16() {
-            402 => "billing_error",
-            403 => "permission_error",
-            404 => "not_found_error",
-            413 => "request_too_large",
-            429 => "rate_limit_error",
-            503 => "overloaded_error",
-            500.. => "api_error",
-            _ => "invalid_request_error",
-        };
-        let error = json!({ "type": kind, "message": problem.detail });
-        problem.with("type", "error").with("error", error).into_response()
+        carrying_error(self.0).into_response()
     }
+}
+
+/// The problem with the members that Anthropic's clients look for.
+pub(crate) fn carrying_error(problem: Problem) -> Problem {
+    let kind = match problem.status.as_u16() {
+        401 => "authentication_error",
+        402 => "billing_error",
+        403 => "permission_error",
+        404 => "not_found_error",
+        413 => "request_too_large",
+        429 => "rate_limit_error",
+        503 => "overloaded_error",
+        500.. => "api_error",
+        _ => "invalid_request_error",
+    };
+    let error = json!({ "type": kind, "message": problem.detail });
+    problem.with("type", "error").with("error", error)
 }

@@ -130,7 +130,9 @@ async fn the_key_may_be_sent_as_anthropics_clients_send_it_but_not_twice() {
     let both = program.with_key(secret).post("/v1/messages", request()).await;
     assert_eq!(both.problem(), (401, "invalid_token".into()));
     let wrong = app.anonymous().header("x-api-key", "slip_wrong");
-    assert_eq!(wrong.post("/v1/messages", request()).await.status, 401);
+    let refused = wrong.post("/v1/messages", request()).await;
+    assert_eq!((&refused.body["type"], refused.status.as_u16()), (&json!("error"), 401));
+    assert_eq!(refused.body["error"]["type"], "authentication_error");
 }
 
 #[tokio::test]

@@ -1,10 +1,10 @@
 use axum::{body::Body, response::Response};
-use eventsource_stream::Eventsource;
 use futures::StreamExt;
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
 use super::answer::{Used, stop_reason};
+use crate::events::{data, first_end};
 
 #[derive(Deserialize)]
 struct Chunk {
@@ -76,14 +76,28 @@ enum Block {
 /// `answer`, a streamed chat completion, in the shape of the Messages API.
 pub(crate) fn messages(answer: Response) -> Response {
     let (parts, body) = answer.into_parts();
-    let chunks = body.into_data_stream().eventsource();
-    let frames = chunks.scan(Events::default(), |events, chunk| {
-        std::future::ready(Some(chunk.map(|chunk| events.write(&chunk.data))))
-    });
+    let mut events = Events::default();
+    let blocks = body.into_data_stream();
+    let frames = blocks.map(move |block| block.map(|block| events.write_all(&block)));
     Response::from_parts(parts, Body::from_stream(frames))
 }
 
 impl Events {
+    /// The events for a block of whole chunks.
+    fn write_all(&mut self, mut block: &[u8]) -> String {
+        let mut frames = String::new();
+        while !block.is_empty() {
+            let (chunk, rest) = block.split_at(first_end(block));
+            block = rest;
+            frames += &match data(chunk) {
+                Some(data) => self.write(&String::from_utf8_lossy(&data)),
+                // A comment, which shows that the connection lives.
+                None => frame("ping", r#"{"type":"ping"}"#),
+            };
+        }
+        frames
+    }
+
     /// The events, ready to be sent, that say the same as the chunk `data`. What cannot be read says
     /// nothing.
     fn write(&mut self, data: &str) -> String {
@@ -272,6 +286,16 @@ mod tests {
             json!({ "type": "message_stop" }),
         ];
         assert_eq!(there_and_back(&events, true), events);
+    }
+
+    #[test]
+    fn a_sign_of_life_is_passed_on_between_the_chunks_of_a_block() {
+        let chunk = r#"data: {"id":"a","model":"m","choices":[{"delta":{"content":"we"}}]}"#;
+        let block = format!(": keep-alive\n\n{chunk}\n\n");
+        let events = parsed(&Events::default().write_all(block.as_bytes()));
+        let kinds: Vec<&str> = events.iter().map(kind).collect();
+        let text = ["message_start", "content_block_start", "content_block_delta"];
+        assert_eq!((kinds[0], &kinds[1..]), ("ping", &text[..]));
     }
 
     #[test]
