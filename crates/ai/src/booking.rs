@@ -1,6 +1,3 @@
-use std::time::Duration;
-
-use backon::{ExponentialBuilder, Retryable};
 use kernel::NanoUsd;
 use quotas::{Hold, Used};
 use usage::{Outcome, Payer, Quantities};
@@ -17,7 +14,7 @@ pub(crate) struct Booked {
 impl Ai {
     /// Gives everything back: nobody waits for the call any more, and it was not made.
     pub(crate) async fn release(&self, hold: &Hold) {
-        self.persist(|| self.quotas.release(hold)).await;
+        self.quotas.release_soon(hold).await;
     }
 
     /// Books a call that gave no answer: given back if the provider certainly billed nothing.
@@ -28,13 +25,15 @@ impl Ai {
             ProviderError::Lost { .. } => ("unknown", true),
         };
         count(hold, outcome);
-        self.persist(|| async {
-            if lost { self.quotas.give_up(hold).await } else { self.quotas.release(hold).await }
-        })
-        .await;
+        if lost {
+            self.quotas.give_up_soon(hold).await;
+        } else {
+            self.quotas.release_soon(hold).await;
+        }
     }
 
-    /// Books what a call used: what the provider counted, else the estimate. Under an
+    /// Books what a call used: what the provider counted, else the estimate. The answer need not wait
+    /// for the commit: the reservation is durable, and whatever dies before it is ended by the reaper. Under an
     /// `Idempotency-Key` that is written down first, so that whatever dies now, no repetition is
     /// charged as well; a call that cannot promise that costs the customer nothing.
     pub(crate) async fn book(
@@ -54,24 +53,9 @@ impl Ai {
         let cost: NanoUsd = hold.call.price.cost(&quantities);
         let credits = self.quotas.credits_for(hold.call.price.credits, cost);
         let used = Used { outcome, quantities, estimated: counted.is_none(), cost, credits };
-        self.persist(|| self.quotas.settle(hold, used.clone())).await;
+        self.quotas.settle_soon(hold, used).await;
         let credits = if hold.paid_by == Payer::Credits { credits.min(hold.credits) } else { 0 };
         Booked { cost, credits }
-    }
-
-    /// Tries for about a minute. What cannot be booked by then is left to the reaper, so that
-    /// neither the customer pays for it nor the platform forgets it.
-    async fn persist<F>(&self, settle: impl Fn() -> F)
-    where
-        F: Future<Output = quotas::Result<bool>>,
-    {
-        let backoff = ExponentialBuilder::default().with_max_times(8).with_jitter();
-        let backoff = backoff.with_max_delay(Duration::from_secs(20));
-        match settle.retry(backoff).await {
-            Ok(true) => {}
-            Ok(false) => tracing::warn!("a call was settled after it had been given up"),
-            Err(error) => tracing::error!(%error, "a call could not be settled"),
-        }
     }
 }
 

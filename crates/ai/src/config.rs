@@ -40,6 +40,10 @@ pub struct Config {
     #[arg(long, env, default_value_t = 60)]
     pub ai_idle_seconds: u64,
 
+    /// Seconds a streamed answer may take in all; its reservation is renewed so long.
+    #[arg(long, env, default_value_t = 3600)]
+    pub ai_longest_stream_seconds: u64,
+
     /// Whether a stream is cancelled at its provider when the client leaves, and charged by what was
     /// delivered. For providers that stop billing then; otherwise it is read to its end and charged whole.
     #[arg(long, env, default_value_t = false, action = clap::ArgAction::Set)]

@@ -42,6 +42,8 @@ pub struct Ai {
     /// Calls are owned by these tasks, not by the connections that asked for them.
     tasks: TaskTracker,
     pub(crate) idle: Duration,
+    /// How long a stream may take.
+    pub(crate) longest: Duration,
     /// Whether a stream whose client has left is cancelled at the provider.
     pub(crate) cancels: bool,
 }
@@ -94,6 +96,7 @@ impl Ai {
             providers: Providers::new(config)?,
             tasks: TaskTracker::new(),
             idle: Duration::from_secs(config.ai_idle_seconds),
+            longest: Duration::from_secs(config.ai_longest_stream_seconds),
             cancels: config.ai_cancel_abandoned,
         })
     }
@@ -102,6 +105,7 @@ impl Ai {
     pub async fn drain(&self) {
         self.tasks.close();
         self.tasks.wait().await;
+        self.quotas.settled().await;
     }
 
     pub(crate) fn providers(&self) -> &Providers {

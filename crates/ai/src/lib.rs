@@ -19,6 +19,7 @@ mod gateway;
 mod generations;
 mod images;
 mod keys;
+mod lease;
 mod messages;
 mod models;
 mod payload;

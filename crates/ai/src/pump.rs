@@ -6,7 +6,7 @@ use quotas::Hold;
 use serde_json::json;
 use tokio::{
     sync::mpsc::{self, error::TrySendError},
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, timeout},
 };
 use usage::{Outcome, Quantities};
 
@@ -16,6 +16,7 @@ use crate::{
     chunk::{Chunk, is_finish},
     error::ProviderError,
     events::{Blocks, data, first_end},
+    lease::Lease,
     usage_report::UsageReport,
 };
 
@@ -62,14 +63,12 @@ impl Pump {
     pub(crate) async fn run(
         mut self,
         ai: &Ai,
-        hold: &Hold,
-        deadline: Instant,
+        mut lease: Lease,
         at_most: Quantities,
         blocks: Blocks,
     ) {
-        let passed = timeout_at(deadline, self.pass_all_on(blocks, ai)).await;
-        let end = passed.unwrap_or(End::Broken("the answer took too long"));
-        self.book(ai, hold, at_most, &end).await;
+        let end = self.pass_all_on(blocks, ai, &mut lease).await;
+        self.book(ai, &lease.hold, at_most, &end).await;
         if let End::Broken(reason) = end {
             let error = json!({ "error": { "message": reason, "type": "server_error", "code": "ai_unavailable" } });
             self.send(format!("data: {error}\n\n").into()).await;
@@ -91,10 +90,14 @@ impl Pump {
     }
 
     /// Until the stream's end. The provider's connection is closed with it.
-    async fn pass_all_on(&mut self, mut blocks: Blocks, ai: &Ai) -> End {
+    async fn pass_all_on(&mut self, mut blocks: Blocks, ai: &Ai, lease: &mut Lease) -> End {
         let mut silent = Duration::ZERO;
-        loop {
-            let wait = KEEP_ALIVE.min(ai.idle.saturating_sub(silent));
+        while lease.keep(ai).await {
+            let remaining = lease.deadline().saturating_duration_since(Instant::now());
+            if remaining.is_zero() {
+                return End::Broken("the answer took too long");
+            }
+            let wait = KEEP_ALIVE.min(remaining).min(ai.idle.saturating_sub(silent));
             let next = tokio::select! {
                 next = timeout(wait, blocks.next()) => next,
                 () = left(self.client.as_ref()), if ai.cancels => return End::Cancelled,
@@ -118,6 +121,7 @@ impl Pump {
                 }
             }
         }
+        End::Broken("its reservation was ended")
     }
 
     /// Sends on what is for the client; whether the end was among it.

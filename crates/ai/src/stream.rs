@@ -6,10 +6,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::StreamExt;
-use quotas::Hold;
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{Instant, timeout_at},
+    time::timeout_at,
 };
 use tokio_stream::wrappers::ReceiverStream;
 use web::Problem;
@@ -20,6 +19,7 @@ use crate::{
     error::ProviderError,
     events,
     gateway::{Begun, Server},
+    lease::Lease,
     pump::Pump,
 };
 
@@ -35,11 +35,11 @@ pub(crate) async fn answer(ai: &Ai, asked: Asked, wants_usage: bool) -> Result<R
     ai.spawn(async move {
         let caller = asked.payload.dialect;
         match begin(&owner, asked, &begun).await {
-            Ok((hold, deadline, Begun { response, dialect, at_most, server })) => {
+            Ok((lease, Begun { response, dialect, at_most, server })) => {
                 // Whoever waited for the beginning may have gone; the pump notices.
                 let _ = begun.send(Ok(server));
                 let blocks = dialect.stream(events::blocks(response.bytes_stream()), caller);
-                Pump::new(sender, wants_usage).run(&owner, &hold, deadline, at_most, blocks).await;
+                Pump::new(sender, wants_usage).run(&owner, lease, at_most, blocks).await;
             }
             Err(problem) => {
                 let _ = begun.send(Err(problem));
@@ -56,19 +56,17 @@ async fn begin(
     ai: &Ai,
     asked: Asked,
     client: &oneshot::Sender<Result<Server, Problem>>,
-) -> Result<(Hold, Instant, Begun), Problem> {
-    let mut hold = ai.admit(&asked).await?;
-    // One deadline for beginning and streaming together: both must end before the reservation does.
-    let deadline = Instant::now() + ai.time_limit();
+) -> Result<(Lease, Begun), Problem> {
+    let mut lease = Lease::new(ai, ai.admit(&asked).await?);
     if client.is_closed() {
-        ai.release(&hold).await;
+        ai.release(&lease.hold).await;
         return Err(Problem::internal(anyhow::anyhow!("the client has gone")));
     }
-    let begun = timeout_at(deadline, ai.begin(&asked, &mut hold)).await;
+    let begun = timeout_at(lease.deadline(), ai.begin(&asked, &mut lease.hold)).await;
     match begun.unwrap_or_else(|_| Err(ProviderError::outlived())) {
-        Ok(begun) => Ok((hold, deadline, begun)),
+        Ok(begun) => Ok((lease, begun)),
         Err(error) => {
-            ai.book_failure(&hold, &error).await;
+            ai.book_failure(&lease.hold, &error).await;
             Err(error.into())
         }
     }

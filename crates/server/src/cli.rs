@@ -95,8 +95,8 @@ pub fn refuse_dotenv(error: &dotenvy::Error) -> ExitCode {
 async fn execute(cli: Cli) -> anyhow::Result<()> {
     let Cli { command, settings } = cli;
     match command.unwrap_or(Action::Serve) {
-        Action::Serve => serve::run(settings).await,
-        Action::Worker => Box::pin(serve::worker(settings)).await,
+        Action::Serve => Box::pin(serve::run(settings)).await,
+        Action::Worker => serve::worker(settings).await,
         Action::Migrate(action) => migrate::run(settings, action).await,
         Action::Seed(options) => seed::run(settings, options).await,
         Action::Operator(action) => operator::run(settings, action).await,

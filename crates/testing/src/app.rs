@@ -117,7 +117,7 @@ impl TestApp {
 
     /// Somebody without credentials.
     pub fn anonymous(&self) -> Client {
-        Client::new(self.http.clone(), self.url.clone())
+        Client::new(self.http.clone(), self.url.clone(), self.quotas.clone())
     }
 
     /// A signed-in person with a verified address and an org of their own, on the free plan.
@@ -180,6 +180,7 @@ impl TestApp {
 
     /// Fails the test if a rule of the books is broken.
     pub async fn assert_books_balance(&self) {
+        self.quotas.settled().await;
         let broken = quotas::violations(self.db.pool()).await.expect("read the books");
         assert_eq!(broken, [], "the books are wrong");
         let wrong = quotas::differences(self.db.pool()).await.expect("add up the books");

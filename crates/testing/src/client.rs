@@ -1,4 +1,5 @@
 use kernel::{Id, Org, User};
+use quotas::Quotas;
 use reqwest::{
     Method, StatusCode,
     header::{HeaderMap, HeaderName, HeaderValue},
@@ -21,10 +22,11 @@ pub struct Client {
     headers: HeaderMap,
     http: reqwest::Client,
     url: String,
+    quotas: Quotas,
 }
 
 impl Client {
-    pub(crate) fn new(http: reqwest::Client, url: String) -> Self {
+    pub(crate) fn new(http: reqwest::Client, url: String, quotas: Quotas) -> Self {
         Self {
             email: String::new(),
             user: None,
@@ -34,6 +36,7 @@ impl Client {
             headers: HeaderMap::new(),
             http,
             url,
+            quotas,
         }
     }
 
@@ -100,7 +103,11 @@ impl Client {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        Reply::read(request.send().await.expect("the product answers")).await
+        // Calls are booked after their answers: whoever reads or looks sees what was booked.
+        self.quotas.settled().await;
+        let reply = Reply::read(request.send().await.expect("the product answers")).await;
+        self.quotas.settled().await;
+        reply
     }
 
     /// A request of this person to be completed by the test: other content types, streams, broken bodies.

@@ -122,7 +122,11 @@ async fn a_stream_that_breaks_before_it_says_anything_costs_the_customer_nothing
 
 #[tokio::test]
 async fn a_call_never_outlives_its_reservation() {
-    let app = TestApp::start_with(|settings| settings.quotas.ai_hold_seconds = 1).await;
+    let app = TestApp::start_with(|settings| {
+        settings.quotas.ai_hold_seconds = 1;
+        settings.ai.ai_longest_stream_seconds = 1;
+    })
+    .await;
     let owner = app.owner().await;
 
     for (fault, request) in [

@@ -46,6 +46,7 @@ async fn left_today(client: &Client) -> i64 {
 
 /// Outcome, payer and cost of the one call that was made.
 async fn only_record(app: &TestApp) -> (String, String, i64) {
+    app.quotas.settled().await;
     sqlx::query_as("select outcome, paid_by, cost_nano_usd from usage_records")
         .fetch_one(app.db.pool())
         .await

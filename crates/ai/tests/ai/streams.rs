@@ -222,3 +222,16 @@ async fn what_is_passed_on_is_byte_for_byte_what_the_provider_sent() {
     };
     assert_eq!(without_ids(&reply.text), without_ids(&direct));
 }
+
+#[tokio::test]
+async fn a_long_stream_renews_its_reservation() {
+    let app = TestApp::start_with(|settings| settings.quotas.ai_hold_seconds = 1).await;
+    let owner = app.owner().await;
+    app.simulators.ai.next(Fault::Slow { millis_per_chunk: 300 });
+
+    let reply = owner.post("/v1/chat/completions", streamed()).await;
+
+    assert!(!reply.text.contains("ai_unavailable"), "{}", reply.text);
+    assert_eq!(only_record(&app).await.0, "succeeded");
+    app.assert_books_balance().await;
+}

@@ -27,7 +27,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
 /// Runs jobs and schedules until a signal.
 pub async fn worker(mut settings: Settings) -> anyhow::Result<()> {
     settings.roles = vec![Role::Worker, Role::Scheduler];
-    run(settings).await
+    Box::pin(run(settings)).await
 }
 
 async fn first(one: &mut Signal, other: &mut Signal) {

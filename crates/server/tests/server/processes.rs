@@ -162,7 +162,7 @@ async fn a_crash_between_reserving_and_settling_charges_nobody_and_loses_nothing
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_answered_is_there_after_a_crash() {
+async fn what_was_booked_is_there_after_a_crash() {
     let app = TestApp::live().await;
     let owner = app.owner().await;
     let directory = tempfile::tempdir().unwrap();
@@ -170,6 +170,10 @@ async fn what_was_answered_is_there_after_a_crash() {
     let client = owner.at(&process.url);
     client.post("/v1/chat/completions", chat(false)).await.ok();
     client.post("/v1/projects", json!({ "name": "Apollo" })).await.ok();
+    eventually("the call is booked", async || {
+        owner.get("/v1/usage").await.ok()["total"]["calls"] == 1
+    })
+    .await;
 
     process.signal("-KILL");
     process.child.wait().await.unwrap();
