@@ -47,7 +47,7 @@ pub use error::carry_errors;
 pub use gateway::Ai;
 pub use route::{Route, Rule};
 
-use controls::WatchSpend;
+use controls::{AlertBudgets, WatchSpend};
 use generations::{EndLostGenerations, PurgeGenerations, RunGeneration};
 
 /// The gateway as a part of the product.
@@ -68,10 +68,12 @@ pub fn module(ai: Ai) -> Module {
             .with::<RunGeneration>(ai.clone())
             .with::<EndLostGenerations>(ai.clone())
             .with::<PurgeGenerations>(ai.clone())
+            .with::<AlertBudgets>(ai.clone())
             .with::<WatchSpend>(ai),
         schedules: vec![
             Schedule::cron("* * * * *", &EndLostGenerations {}),
             Schedule::cron("15 * * * *", &PurgeGenerations {}),
+            Schedule::cron("* * * * *", &AlertBudgets {}),
             Schedule::cron("* * * * *", &WatchSpend {}),
         ],
         checks: vec![Check::degrading("ai", move || {

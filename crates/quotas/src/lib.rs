@@ -42,7 +42,7 @@ use app::{Check, Module};
 use jobs::{Registry, Schedule};
 
 pub use budget::{Budget, Kind, Scope, Unit};
-pub use budgets::{BudgetChanges, BudgetInput, BudgetView, Raise, RaiseInput};
+pub use budgets::{BudgetAlert, BudgetChanges, BudgetInput, BudgetView, Raise, RaiseInput};
 pub use config::Config;
 pub use entitlement::{Entitlement, Included, entitle};
 pub use error::{Error, Result};

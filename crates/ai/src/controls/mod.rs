@@ -2,6 +2,7 @@
 //! is exhausted, for one org or for everybody.
 
 mod anomaly;
+mod budget_alerts;
 mod cache;
 mod change;
 mod control;
@@ -9,6 +10,7 @@ mod notice;
 mod routes;
 
 pub(crate) use anomaly::{AnomalyRule, WatchSpend};
+pub(crate) use budget_alerts::AlertBudgets;
 pub(crate) use cache::Controls;
 pub use control::{Control, ControlInput, Stop, Stopper, WhenExhausted};
 pub(crate) use routes::routes;

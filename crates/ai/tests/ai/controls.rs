@@ -216,9 +216,54 @@ async fn spend(app: &TestApp, client: &Client, dollars: i64, ago: TimeDelta) {
 }
 
 async fn watch(app: &TestApp) {
-    sqlx::query("select graphile_worker.add_job('ai.watch_spend', '{\"job\": {}}'::json)")
+    run(app, "ai.watch_spend").await;
+}
+
+async fn run(app: &TestApp, job: &str) {
+    sqlx::query("select graphile_worker.add_job($1, '{\"job\": {}}'::json)")
+        .bind(job)
         .execute(app.db.pool())
         .await
         .unwrap();
     app.run_jobs().await;
+}
+
+#[tokio::test]
+async fn who_should_know_is_told_once_of_each_step_of_a_budget() {
+    let app = TestApp::start().await;
+    let (operator, owner) = (app.operator().await, app.owner().await);
+    let budget = json!({ "scope": "org", "period": "day", "unit": "requests", "amount": 4 });
+    owner.post("/v1/budgets", budget).await.ok();
+    let told = async |calls: usize| {
+        for _ in 0..calls {
+            assert_eq!(call(&owner).await, going());
+        }
+        app.ai.drain().await;
+        run(&app, "ai.alert_budgets").await;
+        run(&app, "ai.alert_budgets").await;
+        mails(&app, &owner).await
+    };
+    let step = |percent: i64| {
+        format!("{percent} % of the daily request budget of your organization are used")
+    };
+
+    assert_eq!(told(1).await, [""; 0]);
+    assert_eq!(told(1).await, [step(50)]);
+    assert_eq!(told(1).await, [step(50)], "75 % are no step");
+    assert_eq!(told(1).await, [step(50), step(100)], "the highest step that was reached");
+    assert_eq!(told(0).await.len(), 2);
+    let log = owner.get("/v1/audit-events?action=budget.alerted").await.ok();
+    assert_eq!(log["items"].as_array().unwrap().len(), 2);
+
+    sqlx::query(
+        "update budgets set spent = amount * 8 / 10 where scope = 'global' and period = 'day'",
+    )
+    .execute(app.db.pool())
+    .await
+    .unwrap();
+    run(&app, "ai.alert_budgets").await;
+    assert_eq!(
+        mails(&app, &operator).await,
+        ["80 % of the daily spend budget of the platform are used"]
+    );
 }
