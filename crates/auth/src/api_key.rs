@@ -40,6 +40,9 @@ pub struct ApiKey {
     pub expires_at: Option<DateTime<Utc>>,
     /// When it was last used, to within two minutes.
     pub last_used_at: Option<DateTime<Utc>>,
+    /// How many requests a minute it may make; absent: as many as its maker.
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    pub requests_per_minute: Option<i32>,
 }
 
 /// What to make a key of.
@@ -51,6 +54,8 @@ pub struct NewApiKey {
     pub scopes: Vec<String>,
     /// When it stops working by itself.
     pub expires_at: Option<DateTime<Utc>>,
+    /// How many requests a minute it may make, within the limits of its maker and org.
+    pub requests_per_minute: Option<i32>,
 }
 
 impl NewApiKey {
@@ -65,6 +70,9 @@ impl NewApiKey {
         }
         if self.expires_at.is_some_and(|end| end <= now) {
             return Err(Problem::invalid_field("/expires_at", "must be in the future"));
+        }
+        if self.requests_per_minute.is_some_and(|count| !(1..=1_000_000).contains(&count)) {
+            return Err(Problem::invalid_field("/requests_per_minute", "must be 1 to 1000000"));
         }
         Ok(())
     }
@@ -96,11 +104,13 @@ impl ApiKey {
             created_at: now,
             expires_at: new.expires_at,
             last_used_at: None,
+            requests_per_minute: new.requests_per_minute,
         };
         sqlx::query!(
             "insert into api_keys
-                 (id, org_id, user_id, name, prefix, hash, scopes, created_at, expires_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                 (id, org_id, user_id, name, prefix, hash, scopes, created_at, expires_at,
+                  requests_per_minute)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
             key.id as _,
             org as _,
             user as _,
@@ -110,6 +120,7 @@ impl ApiKey {
             &key.scopes,
             now,
             key.expires_at,
+            key.requests_per_minute,
         )
         .execute(db)
         .await?;
@@ -125,7 +136,8 @@ impl ApiKey {
     ) -> sqlx::Result<Vec<Self>> {
         sqlx::query_as!(
             Self,
-            r#"select id as "id: _", name, prefix, scopes, created_at, expires_at, last_used_at
+            r#"select id as "id: _", name, prefix, scopes, created_at, expires_at, last_used_at,
+                      requests_per_minute
                from api_keys
                where org_id = $1 and revoked_at is null and ($2::uuid is null or id > $2)
                order by id

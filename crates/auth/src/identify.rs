@@ -5,14 +5,14 @@ use axum::{
     response::Response,
 };
 use tracing::{Span, field::display};
-use web::{Identity, Problem};
+use web::{ClientIp, Identity, Problem};
 
 use crate::{Auth, Session, api_key, operators, secret, standing::Proof};
 
 /// Middleware, in front of limits and permissions: finds out who calls, and leaves it as an
 /// [`Identity`] in the request's extensions.
 pub async fn identify(State(auth): State<Auth>, mut request: Request, next: Next) -> Response {
-    let identity = auth.identity(request.headers()).await;
+    let identity = auth.identity(request.headers(), request.extensions().get().copied()).await;
     if let Identity::Known(caller) = &identity {
         Span::current().record("org", display(caller.org)).record("user", display(caller.user));
     }
@@ -21,7 +21,7 @@ pub async fn identify(State(auth): State<Auth>, mut request: Request, next: Next
 }
 
 impl Auth {
-    async fn identity(&self, headers: &HeaderMap) -> Identity {
+    async fn identity(&self, headers: &HeaderMap, ip: Option<ClientIp>) -> Identity {
         let bearers = headers.get_all(header::AUTHORIZATION).iter().map(bearer);
         // As Anthropic's clients send it.
         let keys = headers.get_all("x-api-key").iter().map(|key| key.to_str().ok());
@@ -31,21 +31,38 @@ impl Auth {
             return Identity::Refused(invalid_token());
         };
         if operators::is_well_formed(token) {
-            return self.operator(token).await;
+            return self.operator(token, ip).await;
         }
         let Some(proof) = self.proof(token) else { return Identity::Refused(invalid_token()) };
+        // Of sessions only those get here whose token we signed.
+        if let Proof::Key(hash) = &proof
+            && let Err(problem) = self.held_tokens.may_be_looked_for(hash, ip).await
+        {
+            return Identity::Refused(problem);
+        }
         match self.standings.of(proof).await {
-            Ok(Some(standing)) => Identity::Known(standing.caller),
+            Ok(Some(standing)) => {
+                if let Proof::Key(hash) = proof {
+                    self.held_tokens.note(hash).await;
+                }
+                Identity::Known(standing.caller)
+            }
             Ok(None) => Identity::Refused(invalid_token()),
             // Not knowing is no reason to send somebody to sign in again.
             Err(error) => Identity::Refused(Problem::unavailable(error)),
         }
     }
 
-    async fn operator(&self, token: &str) -> Identity {
-        let found = operators::find(self.db.pool(), &secret::hash(token), self.clock.now()).await;
-        match found {
-            Ok(Some(operator)) => Identity::Operator(operator),
+    async fn operator(&self, token: &str, ip: Option<ClientIp>) -> Identity {
+        let hash = secret::hash(token);
+        if let Err(problem) = self.held_tokens.may_be_looked_for(&hash, ip).await {
+            return Identity::Refused(problem);
+        }
+        match operators::find(self.db.pool(), &hash, self.clock.now()).await {
+            Ok(Some(operator)) => {
+                self.held_tokens.note(hash).await;
+                Identity::Operator(operator)
+            }
             Ok(None) => Identity::Refused(invalid_token()),
             Err(error) => Identity::Refused(Problem::unavailable(error)),
         }

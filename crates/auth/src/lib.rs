@@ -5,6 +5,7 @@ mod api_key;
 mod config;
 mod email_token;
 mod error;
+mod held_tokens;
 mod identify;
 mod key_ring;
 mod keys;
@@ -37,7 +38,7 @@ use email::Mailer;
 use jobs::{Registry, Schedule};
 use kernel::{Clock, EmailAddress};
 use quotas::Entitlement;
-use rate_limit::Durable;
+use rate_limit::{Durable, Limits};
 use secrecy::SecretString;
 use url::Url;
 
@@ -54,6 +55,7 @@ pub use sign_in::Tokens;
 pub use user::Name;
 
 use access_token::AccessTokens;
+use held_tokens::HeldTokens;
 use keys::Keys;
 use password::Passwords;
 use standing::Standings;
@@ -65,6 +67,7 @@ pub struct Auth {
     clock: Clock,
     mailer: Mailer,
     limits: Durable,
+    held_tokens: HeldTokens,
     app_url: Url,
     /// What a new org is entitled to.
     free: Arc<Entitlement>,
@@ -82,7 +85,7 @@ impl Auth {
         config: &Config,
         app_url: Url,
         mailer: Mailer,
-        limits: Durable,
+        limits: Limits,
         free: Entitlement,
     ) -> anyhow::Result<Self> {
         let issuer = app_url.as_str().trim_end_matches('/');
@@ -95,7 +98,8 @@ impl Auth {
             db,
             clock,
             mailer,
-            limits,
+            limits: limits.attempts,
+            held_tokens: HeldTokens::new(limits.traffic),
             app_url,
         })
     }

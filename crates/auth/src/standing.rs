@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use db::{Db, Mark, Subject};
@@ -125,7 +125,7 @@ impl Standings {
         let row = sqlx::query!(
             r#"select k.id as "id: Id<kernel::ApiKey>", k.user_id as "user: Id<User>",
                       k.org_id as "org: Id<Org>", k.scopes, k.expires_at, k.last_used_at,
-                      m.role as "role: Role"
+                      k.requests_per_minute, m.role as "role: Role"
                from api_keys k
                join users u on u.id = k.user_id and u.disabled_at is null
                join memberships m on m.org_id = k.org_id and m.user_id = k.user_id
@@ -136,7 +136,12 @@ impl Standings {
         .await?;
         let Some(row) = row else { return Ok(None) };
         self.note_use(row.id, row.last_used_at);
-        let credential = Credential::Key { id: row.id, scopes: Scopes(row.scopes.into()) };
+        let per_minute = row.requests_per_minute.and_then(|count| u32::try_from(count).ok());
+        let credential = Credential::Key {
+            id: row.id,
+            scopes: Scopes(row.scopes.into()),
+            per_minute: per_minute.and_then(NonZeroU32::new),
+        };
         let caller = Caller {
             user: row.user,
             org: row.org,

@@ -1,12 +1,19 @@
 use kernel::Environment;
+use secrecy::{ExposeSecret, SecretString};
 
-/// Whether limits apply.
+/// Whether limits apply, and where traffic is counted.
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
 pub struct Config {
     /// Whether rate limits are enforced; `off` is for load and race tests and refused in production.
     #[arg(long, env, value_enum, default_value_t = Switch::On)]
     pub rate_limits: Switch,
+
+    /// Where all instances count traffic together: a Redis or Valkey, as in
+    /// `rediss://user:password@host:6379`. Unset, or while it does not answer, each instance gives
+    /// away its share of every limit.
+    #[arg(long, env)]
+    pub redis_url: Option<SecretString>,
 }
 
 /// On or off.
@@ -21,11 +28,18 @@ pub enum Switch {
 impl Config {
     /// What is wrong with the settings, to be shown together with every other setting's errors.
     pub fn problems(&self, environment: Environment) -> Vec<String> {
+        let mut problems = vec![];
         if environment.is_production() && !self.is_on() {
-            vec!["RATE_LIMITS=off would let anybody guess passwords in production".to_owned()]
-        } else {
-            vec![]
+            problems.push("RATE_LIMITS=off would let anybody guess passwords in production".into());
         }
+        if let Some(Err(error)) = self.redis() {
+            problems.push(format!("REDIS_URL: {error}"));
+        }
+        problems
+    }
+
+    pub(crate) fn redis(&self) -> Option<redis::RedisResult<redis::Client>> {
+        self.redis_url.as_ref().map(|url| redis::Client::open(url.expose_secret()))
     }
 
     pub(crate) fn is_on(&self) -> bool {
@@ -41,9 +55,18 @@ mod tests {
 
     #[test]
     fn production_refuses_to_run_without_limits() {
-        let off = Config { rate_limits: Switch::Off };
+        let off = Config { rate_limits: Switch::Off, redis_url: None };
         assert_eq!(off.problems(Production).len(), 1);
         assert!(off.problems(Development).is_empty());
-        assert!(Config { rate_limits: Switch::On }.problems(Production).is_empty());
+        let on = Config { rate_limits: Switch::On, redis_url: None };
+        assert!(on.problems(Production).is_empty());
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_refused_without_showing_it() {
+        let redis_url = Some("not-redis://user:hunter2@host".into());
+        let problems = Config { rate_limits: Switch::On, redis_url }.problems(Development);
+        assert_eq!(problems.len(), 1);
+        assert!(!problems[0].contains("hunter2"), "{problems:?}");
     }
 }

@@ -1,54 +1,56 @@
 use axum::{
     extract::{Request, State},
+    http::Extensions,
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use web::Access;
+use kernel::{Id, Org};
+use web::{Access, Identity};
 
-use crate::{RateLimit, limiter::Limiter, subject::Subject};
+use crate::{RateLimit, charge::Charge, policy};
 
 /// Middleware, between finding out who calls and deciding whether they may: refuses requests that
 /// come too often, and tells every caller where they stand.
 pub async fn limit(State(limits): State<RateLimit>, request: Request, next: Next) -> Response {
-    let Some((limiter, subject)) = limits.applicable(&request) else {
-        return next.run(request).await;
+    let Some(access) = request.extensions().get::<Access>().copied() else {
+        return next.run(request).await; // It reaches no operation.
     };
-    match limiter.check(subject) {
-        Ok(standing) => {
-            let mut response = next.run(request).await;
-            for (name, value) in standing.headers() {
-                // A narrower limit, met behind this one, is the one to be told about.
-                response.headers_mut().entry(name).or_insert(value);
-            }
-            response
+    let charges = Charge::all(access, request.extensions());
+    match limits.admit(&charges, calls(access, request.extensions())).await {
+        Ok(admission) => admission.attach(next.run(request).await),
+        Err(standing) => {
+            metrics::counter!("rate_limited_total", "policy" => standing.policy).increment(1);
+            standing.refusal().into_response()
         }
-        Err(standing) => standing.refusal().into_response(),
     }
 }
 
-impl RateLimit {
-    /// `None`: nothing limits the request, or it reaches no operation.
-    fn applicable(&self, request: &Request) -> Option<(&Limiter, Subject)> {
-        let access = request.extensions().get::<Access>()?;
-        let (subject, tier) = Subject::of(*access, request.extensions());
-        Some((self.limiters.get(&(access.class, tier))?, subject))
-    }
+/// Whose AI call a request begins, and how many they may have in flight.
+fn calls(access: Access, request: &Extensions) -> Option<(Id<Org>, u32)> {
+    let Some(Identity::Known(caller)) = request.get() else { return None };
+    policy::calls_at_once(access.class, caller.tier).map(|limit| (caller.org, limit))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{convert::Infallible, num::NonZeroU32, time::Duration};
 
     use axum::{
-        Extension, Router, body::Body, extract::Request, http::HeaderMap,
-        middleware::from_fn_with_state, routing::get,
+        Extension, Router,
+        body::{Body, Bytes},
+        extract::Request,
+        http::HeaderMap,
+        middleware::from_fn_with_state,
+        routing::get,
     };
+    use db::Db;
     use kernel::Id;
+    use sqlx::postgres::PgPoolOptions;
     use tower::ServiceExt;
     use uuid::Uuid;
     use web::{
-        Access, Caller, ClientIp, Credential, Identity, Permission, Problem, RateClass, Role,
-        Scopes, Tier,
+        Access, Caller, ClientIp, Credential, Identity, Operator, Permission, Problem, RateClass,
+        Role, Scopes, Tier,
     };
 
     use crate::{Config, Quota, RateLimit, Switch, limit, standing::Standing};
@@ -78,14 +80,20 @@ mod tests {
         while call(limits, access, identity.clone(), ip).await.0 == 200 {}
     }
 
+    /// In memory; the database is asked for nothing.
+    fn limits_switched(rate_limits: Switch) -> RateLimit {
+        let db = Db::new(PgPoolOptions::new().connect_lazy("postgres://nowhere").unwrap());
+        RateLimit::new(&Config { rate_limits, redis_url: None }, db).unwrap()
+    }
+
     fn limits() -> RateLimit {
-        RateLimit::new(&Config { rate_limits: Switch::On })
+        limits_switched(Switch::On)
     }
 
     fn caller(tier: Tier, key: Option<Id<kernel::ApiKey>>) -> Caller {
         let credential = match key {
             None => Credential::Session(Uuid::nil()),
-            Some(id) => Credential::Key { id, scopes: Scopes([].into()) },
+            Some(id) => Credential::Key { id, scopes: Scopes([].into()), per_minute: None },
         };
         Caller { user: Id::new(), org: Id::new(), role: Role::Owner, tier, credential }
     }
@@ -146,11 +154,97 @@ mod tests {
         for other in [caller(Tier::Free, None), elsewhere] {
             assert_eq!(call(&limits, write, Identity::Known(other), "192.0.2.1").await.0, 200);
         }
-        let key = Credential::Key { id: Id::new(), scopes: Scopes([].into()) };
+        let key = caller(Tier::Free, Some(Id::new())).credential;
         let by_key = Caller { credential: key, ..person.clone() };
         for same in [person, by_key] {
             assert_eq!(call(&limits, write, Identity::Known(same), "192.0.2.9").await.0, 429);
         }
+    }
+
+    #[tokio::test]
+    async fn all_people_of_an_org_have_together_four_times_what_one_has() {
+        let limits = limits();
+        let write = Access::to(READ).limited_as(RateClass::ProjectWrites);
+        let first = caller(Tier::Free, None);
+        let people = (0..9).map(|_| Caller { user: Id::new(), ..first.clone() });
+        let mut served = 0;
+        for person in people {
+            let identity = Identity::Known(person);
+            for _ in 0..4 {
+                let (status, headers) = call(&limits, write, identity.clone(), "192.0.2.1").await;
+                served += u32::from(status == 200);
+                let named = headers["ratelimit"].to_str().unwrap().contains("project-writes-org");
+                assert!(status == 200 || named, "{headers:?}");
+            }
+        }
+        assert_eq!(served, 20);
+    }
+
+    #[tokio::test]
+    async fn a_key_with_a_limit_of_its_own_has_no_more_and_takes_nothing_from_its_maker() {
+        let limits = limits();
+        let mut by_key = caller(Tier::Free, Some(Id::new()));
+        if let Credential::Key { per_minute, .. } = &mut by_key.credential {
+            *per_minute = NonZeroU32::new(2);
+        }
+        let access = Access::to(READ);
+        exhaust(&limits, access, &Identity::Known(by_key.clone()), "192.0.2.1").await;
+        let (status, headers) =
+            call(&limits, access, Identity::Known(by_key.clone()), "192.0.2.1").await;
+        assert_eq!(status, 429);
+        assert_eq!(headers["ratelimit-policy"], "\"api-key\";q=2;w=60");
+
+        let person = Caller { credential: Credential::Session(Uuid::nil()), ..by_key };
+        let (status, headers) = call(&limits, access, Identity::Known(person), "192.0.2.1").await;
+        assert_eq!((status, &headers["ratelimit"]), (200, &"\"api\";r=97;t=1".parse().unwrap()));
+    }
+
+    #[tokio::test]
+    async fn operators_are_not_limited_where_they_may_do_something() {
+        let limits = limits();
+        let operator = Identity::Operator(Operator { id: Id::new(), session: Uuid::nil() });
+        for _ in 0..150 {
+            assert_eq!(
+                call(&limits, Access::operators(), operator.clone(), "192.0.2.1").await.0,
+                200
+            );
+        }
+        exhaust(&limits, Access::operators(), &Identity::Anonymous, "192.0.2.1").await;
+        assert_eq!(call(&limits, Access::operators(), operator, "192.0.2.1").await.0, 200);
+    }
+
+    #[tokio::test]
+    async fn a_stream_is_in_flight_until_its_answer_is_dropped_and_an_answer_until_it_is_made() {
+        let limits = limits();
+        let streams = Router::new().route(
+            "/",
+            get(
+                async || Body::from_stream(futures::stream::pending::<Result<Bytes, Infallible>>()),
+            ),
+        );
+        let answers = Router::new().route("/", get(async || "served"));
+        let chat = Extension(Access::to(READ).limited_as(RateClass::Chat));
+        let known = Extension(Identity::Known(caller(Tier::Free, None)));
+        let layered = |app: Router| {
+            let limit = from_fn_with_state(limits.clone(), limit);
+            app.layer(limit).layer((chat, known.clone()))
+        };
+        let (streams, answers) = (layered(streams), layered(answers));
+        let ask = |app: &Router| app.clone().oneshot(Request::new(Body::empty()));
+
+        let mut open = Vec::new();
+        for _ in 0..5 {
+            ask(&answers).await.unwrap();
+            open.push(ask(&streams).await.unwrap());
+        }
+        let refused = ask(&answers).await.unwrap();
+        assert_eq!(refused.status(), 429);
+        assert_eq!(
+            refused.headers()["ratelimit-policy"],
+            "\"calls-at-once\";q=5;qu=\"concurrent-requests\""
+        );
+        open.pop();
+        assert_eq!(ask(&answers).await.unwrap().status(), 200);
     }
 
     #[tokio::test]
@@ -179,7 +273,7 @@ mod tests {
 
     #[tokio::test]
     async fn switched_off_nothing_is_counted() {
-        let limits = RateLimit::new(&Config { rate_limits: Switch::Off });
+        let limits = limits_switched(Switch::Off);
         let reset = Access::public().limited_as(RateClass::PasswordReset);
         for _ in 0..20 {
             assert_eq!(call(&limits, reset, Identity::Anonymous, "192.0.2.1").await.0, 200);

@@ -1,62 +1,63 @@
-//! How often each caller may do what: traffic per process, attempts at secrets in Postgres.
+//! How often each caller may do what: traffic in Redis or in memory, attempts at secrets in Postgres.
 //!
-//! Both count by GCRA: a caller who was idle may use a whole quota at once, and from then on gets
+//! All count by GCRA: a caller who was idle may use a whole quota at once, and from then on gets
 //! it back evenly. So a quota holds on average, and no period ever sees more than twice of it.
+//!
+//! Several instances count traffic together in Redis. Without it, or while it fails, each gives
+//! away its share, a part of the quota by the number of instances, which all tell each other
+//! through Postgres: so all together never give more.
 
+mod admission;
+mod charge;
 mod config;
 mod durable;
+mod in_flight;
+mod instances;
 mod layer;
-mod limiter;
 mod policy;
 mod purge;
 mod quota;
+mod share;
+mod shared;
 mod standing;
 mod subject;
+mod tally;
+mod traffic;
 
-use std::{collections::HashMap, sync::Arc};
-
-use app::Module;
-use governor::clock::DefaultClock;
+use app::{Check, Module};
 use jobs::{Registry, Schedule};
-use web::{RateClass, Tier};
 
 pub use config::{Config, Switch};
 pub use durable::Durable;
 pub use layer::limit;
 pub use policy::{ATTEMPTS_PER_ACCOUNT, POLICIES, Policy, markdown};
 pub use quota::Quota;
+pub use traffic::RateLimit;
 
-use limiter::Limiter;
 use purge::PurgeRateLimits;
 
-/// The housekeeping of the limits in Postgres. The traffic limits are middleware: see [`limit`].
-pub fn module(durable: Durable) -> Module {
+/// All limits.
+#[derive(Clone)]
+pub struct Limits {
+    /// On attempts at secrets.
+    pub attempts: Durable,
+    /// On traffic.
+    pub traffic: RateLimit,
+}
+
+/// The housekeeping of the limits in Postgres, and whether the count in Redis works. The traffic
+/// limits are middleware: see [`limit`].
+pub fn module(Limits { attempts, traffic }: Limits) -> Module {
+    let check = traffic.is_shared().then(|| {
+        Check::degrading("redis", move || {
+            let traffic = traffic.clone();
+            async move { traffic.check_shared().await }
+        })
+    });
     Module {
-        jobs: Registry::default().with::<PurgeRateLimits>(durable),
+        jobs: Registry::default().with::<PurgeRateLimits>(attempts),
         schedules: vec![Schedule::cron("17 * * * *", &PurgeRateLimits)],
+        checks: check.into_iter().collect(),
         ..Module::default()
-    }
-}
-
-/// The traffic limits of this process.
-#[derive(Clone, Debug)]
-pub struct RateLimit {
-    /// Empty when limits are switched off.
-    limiters: Arc<HashMap<(RateClass, Tier), Limiter>>,
-}
-
-impl RateLimit {
-    /// Nobody has used anything yet.
-    pub fn new(config: &Config) -> Self {
-        let policies = if config.is_on() { &POLICIES[..] } else { &[] };
-        let limiter = |policy: &'static Policy, tier| {
-            let limiter = Limiter::new(policy.name, policy.quota(tier), DefaultClock::default());
-            ((policy.class, tier), limiter)
-        };
-        let limiters = policies
-            .iter()
-            .flat_map(|policy| policy::TIERS.map(|tier| limiter(policy, tier)))
-            .collect();
-        Self { limiters: Arc::new(limiters) }
     }
 }

@@ -11,6 +11,8 @@ pub struct Policy {
     pub class: RateClass,
     /// Its name in headers and problems.
     pub name: &'static str,
+    /// The name of the limit of the whole org.
+    pub org_name: &'static str,
     /// What the class covers, for the manual.
     pub covers: &'static str,
     /// The figure of the Free tier.
@@ -19,11 +21,13 @@ pub struct Policy {
     pub scales: bool,
 }
 
-/// Every limit on traffic. Calls without a signed-in caller count by network address.
+/// Every limit on traffic, of one person with all their API keys. Calls without a signed-in caller
+/// count by network address.
 pub const POLICIES: [Policy; 8] = [
     Policy {
         class: RateClass::Auth,
         name: "auth",
+        org_name: "auth-org",
         covers: "signing up, signing in, verifying",
         free: Quota::per_minute(10),
         scales: false,
@@ -31,6 +35,7 @@ pub const POLICIES: [Policy; 8] = [
     Policy {
         class: RateClass::PasswordReset,
         name: "password-reset",
+        org_name: "password-reset-org",
         covers: "asking for a password reset",
         free: Quota::per_minute(3),
         scales: false,
@@ -38,6 +43,7 @@ pub const POLICIES: [Policy; 8] = [
     Policy {
         class: RateClass::Api,
         name: "api",
+        org_name: "api-org",
         covers: "everything that names no other class",
         free: Quota::per_minute(100),
         scales: true,
@@ -45,6 +51,7 @@ pub const POLICIES: [Policy; 8] = [
     Policy {
         class: RateClass::Chat,
         name: "chat",
+        org_name: "chat-org",
         covers: "chat completions",
         free: Quota::per_minute(30),
         scales: true,
@@ -52,6 +59,7 @@ pub const POLICIES: [Policy; 8] = [
     Policy {
         class: RateClass::Generation,
         name: "generation",
+        org_name: "generation-org",
         covers: "images, embeddings and other generations",
         free: Quota::per_minute(10),
         scales: true,
@@ -59,6 +67,7 @@ pub const POLICIES: [Policy; 8] = [
     Policy {
         class: RateClass::Render,
         name: "render",
+        org_name: "render-org",
         covers: "long jobs",
         free: Quota { count: 10, per: Duration::from_mins(5) },
         scales: true,
@@ -66,6 +75,7 @@ pub const POLICIES: [Policy; 8] = [
     Policy {
         class: RateClass::ProjectWrites,
         name: "project-writes",
+        org_name: "project-writes-org",
         covers: "creating and changing projects",
         free: Quota::per_minute(5),
         scales: true,
@@ -73,30 +83,94 @@ pub const POLICIES: [Policy; 8] = [
     Policy {
         class: RateClass::Uploads,
         name: "uploads",
+        org_name: "uploads-org",
         covers: "receiving files",
         free: Quota::per_hour(20),
         scales: true,
     },
 ];
 
+/// How many people's worth of requests all people of an org have together.
+const PEOPLE: u32 = 4;
+
+/// What an org's admins set for an API key.
+pub(crate) const API_KEY: &str = "api-key";
+
+/// AI calls of an org in flight, streams until they end.
+pub(crate) const CALLS_AT_ONCE: &str = "calls-at-once";
+const CALLS_AT_ONCE_FREE: Quota = Quota::at_once(5);
+
+/// Tokens that were not seen to hold before, from one address: each costs a look into the database.
+pub(crate) const UNKNOWN_TOKENS: &str = "unknown-tokens";
+pub(crate) const UNKNOWN_TOKENS_PER_NETWORK: Quota = Quota::per_minute(60);
+
 /// Attempts at the secrets of one account from one address, counted by [`Durable`](crate::Durable).
 pub const ATTEMPTS_PER_ACCOUNT: Quota = Quota::per_minute(5);
 
 pub(crate) const TIERS: [Tier; 4] = [Tier::Free, Tier::Creator, Tier::Pro, Tier::Agency];
 
+/// The policy of `class`.
+pub(crate) fn of(class: RateClass) -> Option<&'static Policy> {
+    POLICIES.iter().find(|policy| policy.class == class)
+}
+
+/// How many AI calls an org of `tier` may have in flight, if `class` is one of AI calls.
+pub(crate) fn calls_at_once(class: RateClass, tier: Tier) -> Option<u32> {
+    matches!(class, RateClass::Chat | RateClass::Generation)
+        .then(|| scaled(CALLS_AT_ONCE_FREE, tier).count)
+}
+
+fn scaled(free: Quota, tier: Tier) -> Quota {
+    let factor = match tier {
+        Tier::Free => 1,
+        Tier::Creator => 2,
+        Tier::Pro => 5,
+        Tier::Agency => 20,
+    };
+    Quota { count: free.count * factor, ..free }
+}
+
 impl Policy {
-    /// The figure of `tier`.
+    /// The figure of one person at `tier`.
     pub fn quota(&self, tier: Tier) -> Quota {
-        let factor = match tier {
-            _ if !self.scales => 1,
-            Tier::Free => 1,
-            Tier::Creator => 2,
-            Tier::Pro => 5,
-            Tier::Agency => 20,
-        };
-        Quota { count: self.free.count * factor, ..self.free }
+        if self.scales { scaled(self.free, tier) } else { self.free }
+    }
+
+    /// The figure of all people of an org at `tier`.
+    pub fn org_quota(&self, tier: Tier) -> Quota {
+        let one = self.quota(tier);
+        Quota { count: one.count * PEOPLE, ..one }
     }
 }
+
+/// What the table of the manual does not say.
+const NOTES: &str = "
+The figures are those of one person with all the API keys they made; requests without valid
+credentials count by network (an IPv4 address, or an IPv6 /64). All people of an org have together
+four times the figure, under a policy named after the class, such as `api-org`. An org's admins may
+set a limit for a key (`requests_per_minute`), which is the policy `api-key`. Operators are not
+limited where only operators may do something.
+
+All limits count by GCRA: an idle caller may use a whole quota at once and gets it back evenly. So
+any period sees at most a quota and what was given back during it. Answers carry `RateLimit-Policy`
+and `RateLimit` of the tightest limit; a refusal is 429 `rate_limited`, names the limit, and its
+`Retry-After` is the `t` of `RateLimit`.
+
+## Several instances
+
+With `REDIS_URL` all instances count together, in one round trip per request, and wait at most 50 ms
+for it. Without it, or while it does not answer or cannot write, each gives away its share: the
+quota by the number of instances, which they tell each other through Postgres every 2 seconds. It
+is counted in memory either way, so that a Redis that fails does not give a caller a fresh quota.
+Redis is asked again after a second. A Redis that lost its contents gives one more quota.
+
+* An instance that joins others begins with nothing, and fills up in a minute: the others may have
+  given everything away just before. Where deployments must not be felt, use Redis.
+* A share is never less than one request. With more instances than a quota has requests, their sum
+  is more than the quota. Use Redis then.
+* Quotas over more than a minute may be passed by what an instance gave away more than a minute
+  before it joined or left.
+";
 
 /// All limits as the table of the manual.
 pub fn markdown() -> String {
@@ -111,7 +185,15 @@ pub fn markdown() -> String {
         row(policy.name, policy.covers, TIERS.map(|tier| policy.quota(tier)));
     }
     row("account", "attempts at one account from one address", [ATTEMPTS_PER_ACCOUNT; 4]);
-    table
+    let unknown = [UNKNOWN_TOKENS_PER_NETWORK; 4];
+    row(
+        UNKNOWN_TOKENS,
+        "API keys and operators' tokens that were not used lately, from one address",
+        unknown,
+    );
+    let calls = TIERS.map(|tier| scaled(CALLS_AT_ONCE_FREE, tier));
+    row(CALLS_AT_ONCE, "AI calls of one org in flight, streams until they end", calls);
+    table + NOTES
 }
 
 #[cfg(test)]
@@ -120,7 +202,7 @@ mod tests {
 
     use web::RateClass;
 
-    use super::{POLICIES, TIERS, markdown};
+    use super::{POLICIES, TIERS, calls_at_once, markdown};
 
     /// Does not compile until a new class is placed here, and so in the table.
     fn next(class: RateClass) -> Option<RateClass> {
@@ -152,6 +234,8 @@ mod tests {
             assert!(counts.is_sorted(), "{}: {counts:?}", policy.name);
             assert_eq!(counts[3] > counts[0], policy.scales, "{}: {counts:?}", policy.name);
         }
+        let calls = TIERS.map(|tier| calls_at_once(RateClass::Chat, tier).unwrap());
+        assert_eq!(calls, [5, 10, 25, 100]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue, StatusCode};
+use serde_json::json;
 use web::Problem;
 
 use crate::Quota;
@@ -18,14 +19,31 @@ pub(crate) struct Standing {
 }
 
 impl Standing {
+    /// One too many; the next passes after `window`.
+    pub(crate) fn refused(policy: &'static str, quota: Quota, window: Duration) -> Self {
+        Self { policy, quota, remaining: 0, window }
+    }
+
+    /// This or `other`, whichever allows less.
+    pub(crate) fn or_tighter(self, other: Option<Self>) -> Self {
+        match other {
+            Some(other) if other.remaining <= self.remaining => other,
+            _ => self,
+        }
+    }
+
     pub(crate) fn headers(&self) -> [(HeaderName, HeaderValue); 2] {
         let Self { policy, quota: Quota { count, per }, remaining, .. } = self;
+        let unit = match per.as_secs() {
+            0 => "qu=\"concurrent-requests\"".to_owned(),
+            seconds => format!("w={seconds}"),
+        };
         let header = |name, value| {
             let value = HeaderValue::try_from(value);
             (HeaderName::from_static(name), value.expect("policies have plain names"))
         };
         [
-            header("ratelimit-policy", format!("\"{policy}\";q={count};w={}", per.as_secs())),
+            header("ratelimit-policy", format!("\"{policy}\";q={count};{unit}")),
             header("ratelimit", format!("\"{policy}\";r={remaining};t={}", self.seconds())),
         ]
     }
@@ -34,9 +52,14 @@ impl Standing {
     pub(crate) fn refusal(&self) -> Problem {
         let seconds = self.seconds();
         let detail = format!("the limit \"{}\" is {}", self.policy, self.quota);
+        // What the SDKs of OpenAI and Anthropic look for; both know this type.
+        let error = json!({
+            "message": detail, "type": "rate_limit_error", "code": "rate_limited", "param": null,
+        });
         let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail)
             .action(format!("Wait {seconds} s and send the request again."))
             .with("violated-policies", vec![self.policy])
+            .with("error", error)
             .retry_after(seconds);
         self.headers()
             .into_iter()
@@ -69,6 +92,15 @@ mod tests {
         let [policy, limit] = standing(29, 2000).headers().map(|(_, value)| value);
         assert_eq!(policy, "\"chat\";q=30;w=60");
         assert_eq!(limit, "\"chat\";r=29;t=2");
+    }
+
+    #[test]
+    fn a_limit_on_calls_at_once_says_so() {
+        let standing = Standing::refused("calls-at-once", Quota::at_once(3), Duration::ZERO);
+        let [policy, limit] = standing.headers().map(|(_, value)| value);
+        assert_eq!(policy, "\"calls-at-once\";q=3;qu=\"concurrent-requests\"");
+        assert_eq!(limit, "\"calls-at-once\";r=0;t=1");
+        assert!(standing.refusal().detail.ends_with("3 at once"));
     }
 
     #[test]

@@ -1,39 +1,40 @@
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr},
+};
 
-use axum::http::Extensions;
-use kernel::{Id, Org, User};
-use web::{Access, Caller, ClientIp, Identity, Tier};
+use kernel::{ApiKey, Id, Org, User};
+use web::ClientIp;
 
 /// Whose requests are counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Subject {
     /// A person in an org, with all the API keys they made: more keys are not more requests.
-    Caller { org: Id<Org>, user: Id<User> },
+    Person { org: Id<Org>, user: Id<User> },
+    /// Everybody in an org.
+    Org(Id<Org>),
+    /// A key that its org gave a limit.
+    Key { org: Id<Org>, id: Id<ApiKey> },
     /// A subscriber's network.
     Network(IpAddr),
 }
 
 impl Subject {
-    /// Whom a request for an operation with `access` counts against, and at which tier.
-    ///
-    /// Credentials count only where they are needed: at the sign-in they would give everybody with
-    /// many accounts as many times the attempts.
-    pub(crate) fn of(access: Access, request: &Extensions) -> (Self, Tier) {
-        match request.get() {
-            Some(Identity::Known(caller)) if access.permission().is_some() => {
-                (Self::from(caller), caller.tier)
-            }
-            _ => {
-                let ip = request.get::<ClientIp>();
-                let ip = ip.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ip| ip.subscriber());
-                (Self::Network(ip), Tier::Free)
-            }
-        }
+    /// Where a request comes from. Those of unknown origin share one limit.
+    pub(crate) fn network(ip: Option<ClientIp>) -> Self {
+        Self::Network(ip.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), ClientIp::subscriber))
     }
 }
 
-impl From<&Caller> for Subject {
-    fn from(caller: &Caller) -> Self {
-        Self::Caller { org: caller.org, user: caller.user }
+/// As a part of a Redis key. What stands in braces decides the node of a cluster: all that one
+/// request counts against must be on the same.
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Person { org, user } => write!(f, "{{{org}}}:user:{user}"),
+            Self::Org(org) => write!(f, "{{{org}}}"),
+            Self::Key { org, id } => write!(f, "{{{org}}}:key:{id}"),
+            Self::Network(ip) => write!(f, "{{{ip}}}"),
+        }
     }
 }

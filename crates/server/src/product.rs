@@ -17,7 +17,7 @@ use jobs::{Registry, Schedule};
 use kernel::Clock;
 use projects::Projects;
 use quotas::Quotas;
-use rate_limit::{Durable, RateLimit};
+use rate_limit::{Durable, Limits, RateLimit};
 use sqlx::PgPool;
 use storage::Storage;
 use usage::{PriceBook, Usage};
@@ -38,6 +38,8 @@ pub struct Product {
     pub idempotency: Idempotency,
     /// Plans and prices, for seeding.
     pub catalogue: Arc<Catalogue>,
+    /// The limits on traffic, for telling other instances of this one.
+    pub traffic: RateLimit,
     /// Readiness.
     pub health: Health,
     /// The work done later.
@@ -53,7 +55,9 @@ impl Product {
     pub fn compose(settings: &Settings, pool: PgPool, clock: Clock) -> anyhow::Result<Self> {
         let db = Db::new(pool);
         let url = settings.public_url();
-        let limits = Durable::new(db.clone(), clock.clone(), &settings.rate_limit);
+        let attempts = Durable::new(db.clone(), clock.clone(), &settings.rate_limit);
+        let traffic = RateLimit::new(&settings.rate_limit, db.clone())?;
+        let limits = Limits { attempts, traffic: traffic.clone() };
         let mailer = Mailer::new(db.clone(), clock.clone(), &settings.email, url.clone())?;
         let storage = Storage::open(&settings.storage)?;
         let usage = Usage { db: db.clone(), clock: clock.clone() };
@@ -116,6 +120,7 @@ impl Product {
             ai,
             idempotency,
             catalogue,
+            traffic,
             health,
             jobs,
             schedules,
@@ -126,15 +131,14 @@ impl Product {
 
     /// The API, with everything in front of it.
     pub fn into_router(self) -> Router {
-        let limits = RateLimit::new(&self.settings.rate_limit);
-        let auth = self.auth;
+        let (auth, traffic) = (self.auth, self.traffic);
         let answers = AnswerCache::new(self.ai);
         self.app
             .into_router(&self.settings.http(), |router| {
                 router
                     .layer(from_fn_with_state(answers, ai::cached))
                     .layer(from_fn_with_state(self.idempotency, idempotency::guard))
-                    .layer(from_fn_with_state(limits, rate_limit::limit))
+                    .layer(from_fn_with_state(traffic, rate_limit::limit))
                     .layer(from_fn_with_state(auth, auth::identify))
                     .layer(from_fn(ai::carry_errors))
             })

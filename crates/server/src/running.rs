@@ -67,6 +67,13 @@ impl Running {
         tasks.spawn(async move { listen.await.map_or(Ok(()), |never| match never {}) });
         work(&mut tasks, &settings, &product, &pool, &stop);
         if let Some(listener) = listener {
+            // Who serves before the others know of it would give away what they do.
+            product.traffic.beat().await?;
+            let beating = product.traffic.clone().keep_beating(stop.clone());
+            tasks.spawn(async move {
+                beating.await;
+                Ok(())
+            });
             let serving = listener::serve(listener, product.into_router(), stop.clone());
             tasks.spawn(async move {
                 serving.await;

@@ -1,4 +1,4 @@
-use std::{str::FromStr, sync::Arc};
+use std::{num::NonZeroU32, str::FromStr, sync::Arc};
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 use kernel::{ApiKey, Id, Org, User};
@@ -43,6 +43,8 @@ pub enum Credential {
         id: Id<ApiKey>,
         /// What it may do.
         scopes: Scopes,
+        /// How many requests a minute its org allows it, if it says so.
+        per_minute: Option<NonZeroU32>,
     },
 }
 

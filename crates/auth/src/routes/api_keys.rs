@@ -31,6 +31,9 @@ struct ApiKeyInput {
     scopes: Option<Vec<String>>,
     /// When it stops working; absent: never by itself.
     expires_at: Option<DateTime<Utc>>,
+    /// How many requests a minute it may make, within the limits of its maker and org.
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    requests_per_minute: Option<i32>,
 }
 
 /// A key just made.
@@ -66,7 +69,12 @@ async fn create_api_key(
     Json(input): Json<ApiKeyInput>,
 ) -> web::Result<(StatusCode, Json<CreatedApiKey>)> {
     let scopes = input.scopes.unwrap_or_else(|| vec!["*".to_owned()]);
-    let new = NewApiKey { name: input.name, scopes, expires_at: input.expires_at };
+    let new = NewApiKey {
+        name: input.name,
+        scopes,
+        expires_at: input.expires_at,
+        requests_per_minute: input.requests_per_minute,
+    };
     let (key, secret) = auth.create_api_key(caller.org, caller.user, new, &origin).await?;
     let secret = secret.expose_secret().to_owned();
     Ok((StatusCode::CREATED, Json(CreatedApiKey { key, secret })))

@@ -88,7 +88,12 @@ async fn seed_org(product: &Product, plan: &str) -> anyhow::Result<Seeded> {
     let now = Clock::System.now();
     quotas::entitle(&mut tx, registered.org, &plan.entitlement(), now).await?;
     tx.commit().await?;
-    let key = NewApiKey { name: "seed".into(), scopes: vec!["*".into()], expires_at: None };
+    let key = NewApiKey {
+        name: "seed".into(),
+        scopes: vec!["*".into()],
+        expires_at: None,
+        requests_per_minute: None,
+    };
     let (_, secret) =
         product.auth.create_api_key(registered.org, registered.user, key, &Origin::SYSTEM).await?;
     let api_key = secret.expose_secret().to_owned();

@@ -11,7 +11,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let (mut interrupted, mut terminated) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
 
-    let mut running = Running::start(settings).await?;
+    let mut running = Box::pin(Running::start(settings)).await?;
     announce(&running);
     tokio::select! {
         result = running.failed() => return result,
