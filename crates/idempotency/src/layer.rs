@@ -9,8 +9,9 @@ use axum::{
 };
 use chrono::TimeDelta;
 use futures::FutureExt;
+use serde_json::json;
 use tracing::{Instrument, Span};
-use web::{Access, Caller, Identity, Problem};
+use web::{Access, Caller, Identity, Problem, RateClass};
 
 use crate::{
     Attempt, Idempotency,
@@ -41,7 +42,7 @@ pub async fn guard(
     match guarded(&request) {
         Some((access, caller)) => {
             let answered = idempotency.answer(access, &caller, request, next).await;
-            answered.unwrap_or_else(IntoResponse::into_response)
+            answered.unwrap_or_else(|problem| for_sdks(access, problem).into_response())
         }
         None => next.run(request).await,
     }
@@ -117,6 +118,20 @@ async fn run(access: Access, attempt: Attempt, request: Request, next: Next) -> 
     let in_time = tokio::time::timeout(TIME_LIMIT, handled).await;
     let response = in_time.unwrap_or_else(|_| web::timed_out().into_response());
     attempt.finish(response, LARGEST_ANSWER).await
+}
+
+/// The SDKs of AI providers show the reason that they find in `error`.
+fn for_sdks(access: Access, problem: Problem) -> Problem {
+    if !matches!(access.class, RateClass::Chat | RateClass::Generation) {
+        return problem;
+    }
+    let error = json!({
+        "message": problem.detail,
+        "type": "invalid_request_error",
+        "code": problem.code,
+        "param": null,
+    });
+    problem.with("error", error)
 }
 
 fn in_use(wait: u64) -> Problem {

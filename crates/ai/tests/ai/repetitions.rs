@@ -180,6 +180,19 @@ async fn a_stream_in_anthropics_words_is_replayed_and_continued_as_well() {
 }
 
 #[tokio::test]
+async fn a_key_used_for_another_question_is_refused_in_words_that_sdks_show() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await.header("idempotency-key", "a");
+    owner.post(CHAT, chat()).await.ok();
+
+    let other = owner.post(CHAT, streamed()).await;
+
+    assert_eq!(other.body["error"]["code"], "idempotency_key_reused");
+    assert_eq!(other.problem(), (422, "idempotency_key_reused".into()));
+    assert_eq!(provider_calls(&app), 1);
+}
+
+#[tokio::test]
 async fn nobody_else_joins_a_stream() {
     let app = TestApp::start().await;
     let (ours, theirs) = (app.owner().await, app.owner().await);
