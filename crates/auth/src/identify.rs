@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use axum::{
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
@@ -11,7 +13,7 @@ use crate::{Auth, Session, api_key, operators, secret, standing::Proof};
 
 /// Middleware, in front of limits and permissions: finds out who calls, and leaves it as an
 /// [`Identity`] in the request's extensions.
-pub async fn identify(State(auth): State<Auth>, mut request: Request, next: Next) -> Response {
+pub async fn identify(State(auth): State<Arc<Auth>>, mut request: Request, next: Next) -> Response {
     let identity = auth.identity(request.headers(), request.extensions().get().copied()).await;
     if let Identity::Known(caller) = &identity {
         Span::current().record("org", display(caller.org)).record("user", display(caller.user));

@@ -131,7 +131,8 @@ impl Product {
 
     /// The API, with everything in front of it.
     pub fn into_router(self) -> Router {
-        let (auth, traffic) = (self.auth, self.traffic);
+        // Layers are cloned for every request.
+        let (auth, traffic) = (Arc::new(self.auth), self.traffic);
         let answers = AnswerCache::new(self.ai);
         self.app
             .into_router(&self.settings.http(), |router| {
