@@ -132,7 +132,8 @@ impl Product {
     }
 }
 
-/// The defaults of the product, save for what has none and for budgets that suffice for the run.
+/// The defaults of the product, save for what has none, for budgets that suffice for the run, and for
+/// the limits on traffic, which would refuse such a load from one org.
 fn environment(port: u16, upstream: &str, database: &str) -> Vec<(&'static str, String)> {
     let nowhere = "127.0.0.1:9";
     vec![
@@ -148,6 +149,7 @@ fn environment(port: u16, upstream: &str, database: &str) -> Vec<(&'static str, 
         ("STRIPE_WEBHOOK_SECRET", "whsec_load".into()),
         ("STRIPE_BASE_URL", format!("http://{nowhere}")),
         ("SMTP_URL", format!("smtp://{nowhere}")),
+        ("RATE_LIMITS", "off".into()),
         ("AI_BUDGET_PER_DAY_USD", "1000000".into()),
         ("AI_BUDGET_PER_MONTH_USD", "1000000".into()),
         ("METRICS_ADDR", "127.0.0.1:0".into()),

@@ -166,10 +166,10 @@ fn verdicts(measured: &Measured) -> Option<Vec<Verdict>> {
 const METHOD: &str = "\
 ## How
 
-* A metered call is signed in by API key, limited, decided by all budgets and credits, reserved durably before the
+* A metered call is signed in by API key, decided by all budgets and credits, reserved durably before the
   provider is asked, and leaves a usage record. After the run no call is held any more and the books have no violation.
-* Callers are 1,000 people with a key each, either of 1,000 orgs or of one. The product runs with its defaults; only budgets are
-  raised so that they suffice.
+* Callers are 1,000 people with a key each, either of 1,000 orgs or of one. The product runs with its defaults, except
+  that budgets suffice and that limits on traffic are off: they would refuse such a load from one org.
 * Load generator, provider stand-in, proxy, product and Postgres share the machine. The provider answers at once.
 * \"At half load\" and \"1,000/s\" are open loops: a request counts from when it was due, not from when it could be sent,
   so that a stall shows in all the requests it delayed. The rest are closed loops.
