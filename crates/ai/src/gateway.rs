@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use db::Db;
@@ -25,9 +25,12 @@ use crate::{
     usage_report::UsageReport,
 };
 
-/// The gateway: price book, quotas and providers, and the calls in flight.
+/// The gateway. Every request and every call has a copy, so copies cost nothing.
 #[derive(Clone)]
-pub struct Ai {
+pub struct Ai(Arc<Gateway>);
+
+/// Price book, quotas and providers, and the calls in flight.
+pub struct Gateway {
     prices: PriceBook,
     pub(crate) db: Db,
     pub(crate) clock: Clock,
@@ -73,6 +76,14 @@ pub(crate) struct Completed {
     pub(crate) booked: Booked,
 }
 
+impl Deref for Ai {
+    type Target = Gateway;
+
+    fn deref(&self) -> &Gateway {
+        &self.0
+    }
+}
+
 impl Ai {
     /// A gateway that sends calls where `config` says.
     pub fn new(
@@ -83,7 +94,7 @@ impl Ai {
         quotas: Quotas,
         config: &Config,
     ) -> anyhow::Result<Self> {
-        Ok(Self {
+        Ok(Self(Arc::new(Gateway {
             routing: Routing::new(db.clone()),
             controls: Controls::new(db.clone(), clock.clone()),
             anomaly: config.anomaly(),
@@ -98,7 +109,7 @@ impl Ai {
             idle: Duration::from_secs(config.ai_idle_seconds),
             longest: Duration::from_secs(config.ai_longest_stream_seconds),
             cancels: config.ai_cancel_abandoned,
-        })
+        })))
     }
 
     /// Waits until every call in flight is settled. No new one may be started then.
