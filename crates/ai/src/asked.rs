@@ -34,11 +34,13 @@ pub(crate) struct CalledBy {
     /// The person, or the maker of the API key.
     pub(crate) user: Id<User>,
     pub(crate) api_key: Option<Id<ApiKey>>,
+    /// That of the org's plan, which may pay other credits.
+    pub(crate) tier: Tier,
 }
 
 impl From<&Caller> for CalledBy {
     fn from(caller: &Caller) -> Self {
-        Self { org: caller.org, user: caller.user, api_key: caller.api_key() }
+        Self { org: caller.org, user: caller.user, api_key: caller.api_key(), tier: caller.tier }
     }
 }
 
@@ -74,6 +76,12 @@ pub(crate) struct Candidate {
 }
 
 impl Candidate {
+    /// The same, with the credits that it draws on the caller's plan.
+    fn for_tier(mut self, tier: Tier) -> Self {
+        self.model.price = self.model.price.for_tier(tier);
+        self
+    }
+
     fn max_cost(&self) -> NanoUsd {
         self.model.price.cost(&self.at_most)
     }
@@ -112,6 +120,8 @@ impl Asked {
         candidates: Vec<Candidate>,
         payload: Payload,
     ) -> Result<Self, Problem> {
+        let candidates: Vec<_> =
+            candidates.into_iter().map(|it| it.for_tier(context.by.tier)).collect();
         let dearest = candidates.iter().max_by_key(|it| it.max_cost());
         let dearest = dearest.ok_or_else(|| Problem::internal(anyhow::anyhow!("no candidate")))?;
         let mut price = dearest.model.price.clone();

@@ -28,6 +28,8 @@ struct ModelObject {
     created: i64,
     /// Who serves it.
     owned_by: String,
+    /// The model whose price it has: itself, or its family.
+    priced_as: String,
     /// What it makes.
     kind: ModelKind,
     /// Credits that a standard generation draws, past what the plan includes.
@@ -51,6 +53,7 @@ impl ModelObject {
             object: "model",
             created: model.price.effective_from.timestamp(),
             owned_by: model.provider.clone(),
+            priced_as: model.priced_as.clone(),
             kind: model.kind,
             credits: model.price.credits,
         }

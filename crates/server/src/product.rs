@@ -60,8 +60,13 @@ impl Product {
         let limits = Limits { attempts, traffic: traffic.clone() };
         let mailer = Mailer::new(db.clone(), clock.clone(), &settings.email, url.clone())?;
         let storage = Storage::open(&settings.storage)?;
-        let usage = Usage { db: db.clone(), clock: clock.clone() };
         let prices = PriceBook::new(db.clone(), clock.clone());
+        let usage = Usage {
+            db: db.clone(),
+            clock: clock.clone(),
+            prices: prices.clone(),
+            config: settings.usage.clone(),
+        };
         let quotas = Quotas::start(db.clone(), clock.clone(), &settings.quotas);
         let ai = Ai::new(
             db.clone(),

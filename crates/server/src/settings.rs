@@ -73,6 +73,10 @@ pub struct Settings {
     #[command(flatten)]
     pub storage: storage::Config,
 
+    /// What was called, and what it costs.
+    #[command(flatten)]
+    pub usage: usage::Config,
+
     /// Budgets.
     #[command(flatten)]
     pub quotas: quotas::Config,

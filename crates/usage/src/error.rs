@@ -35,6 +35,21 @@ pub enum Error {
     /// A place to go on from that this API did not give.
     #[error("the cursor is not one of ours")]
     InvalidCursor,
+    /// A price that says too little, or what cannot be.
+    #[error("{reason}")]
+    InvalidPrice {
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// A price that calls may have been charged by already.
+    #[error("prices that have begun are never changed")]
+    PriceInThePast,
+    /// A provider's account that cannot be read.
+    #[error("the costs cannot be read: {reason}")]
+    InvalidCosts {
+        /// What is wrong.
+        reason: String,
+    },
     /// The price book could not be read; shared with everyone who waited for it.
     #[error("the price book could not be read: {0}")]
     PriceBook(Arc<sqlx::Error>),
@@ -60,6 +75,12 @@ impl From<Error> for Problem {
             Error::InvalidCursor => {
                 Self::bad_request("invalid_cursor", detail).action("Begin again without a cursor.")
             }
+            Error::InvalidPrice { .. } => Self::unprocessable("invalid_price", detail)
+                .action("See the field descriptions of a new price."),
+            Error::PriceInThePast => Self::conflict("price_has_begun", detail)
+                .action("Propose a price with a later date."),
+            Error::InvalidCosts { .. } => Self::unprocessable("invalid_costs", detail)
+                .action("Send the columns provider, model, day and cost_nano_usd."),
             Error::PriceBook(error) => Self::unavailable(error),
             Error::Database(error) => error.into(),
         }

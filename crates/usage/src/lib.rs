@@ -1,13 +1,21 @@
 //! What AI calls cost, and what was called.
 
+mod config;
+mod costs;
 mod error;
+mod new_price;
 mod price;
 mod price_book;
+mod price_version;
+mod reconciliation;
 mod record;
 mod records;
+mod replay;
 mod report;
+mod retention;
 mod roll_up;
 mod routes;
+mod savings;
 mod seed;
 
 use app::Module;
@@ -15,11 +23,19 @@ use db::Db;
 use jobs::{Registry, Schedule};
 use kernel::Clock;
 
+use crate::{reconciliation::Reconcile, retention::DropOldCalls, roll_up::RollUp};
+
+pub use config::Config;
+pub use costs::{DailyCost, UnitEconomics};
 pub use error::{Error, Result};
-pub use price::{Price, Quantities};
+pub use new_price::NewPrice;
+pub use price::{ByTier, Price, Quantities};
 pub use price_book::{Model, ModelKind, PriceBook};
+pub use price_version::PriceVersion;
+pub use reconciliation::{Drift, ProviderCost};
 pub use record::{Outcome, Payer, Record};
 pub use records::RecordsQuery;
+pub use replay::{Replay, ReplayedModel, Scenario, replay};
 pub use report::{
     Bucket, Change, Compare, Forecast, Group, Key, Previous, Report, ReportQuery, Split, Totals,
 };
@@ -33,14 +49,26 @@ pub struct Usage {
     pub db: Db,
     /// Decides what "this month" is.
     pub clock: Clock,
+    /// What models cost now.
+    pub prices: PriceBook,
+    /// How long calls are kept, and what is out of the ordinary.
+    pub config: Config,
 }
 
 /// Usage as a part of the product.
 pub fn module(usage: Usage) -> Module {
+    let jobs = Registry::default()
+        .with::<RollUp>(usage.clone())
+        .with::<Reconcile>(usage.clone())
+        .with::<DropOldCalls>(usage.clone());
     Module {
-        routes: routes::routes().with_state(usage.clone()),
-        jobs: Registry::default().with::<roll_up::RollUp>(usage),
-        schedules: vec![Schedule::cron("* * * * *", &roll_up::RollUp {})],
+        routes: routes::routes().with_state(usage),
+        jobs,
+        schedules: vec![
+            Schedule::cron("* * * * *", &RollUp {}),
+            Schedule::cron("30 4 * * *", &Reconcile {}),
+            Schedule::cron("0 5 * * *", &DropOldCalls {}),
+        ],
         ..Module::default()
     }
 }

@@ -1,7 +1,10 @@
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use kernel::{Id, NanoUsd};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use web::Tier;
 
 /// What a provider counts for one call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +42,9 @@ impl Quantities {
     }
 }
 
+/// Credits of the plans that differ from the others.
+pub type ByTier = BTreeMap<Tier, i64>;
+
 /// What a model costs from some time on, in nano-USD. Token prices are per million tokens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Price {
@@ -60,11 +66,41 @@ pub struct Price {
     pub per_second: NanoUsd,
     /// Each call.
     pub per_request: NanoUsd,
+    /// What a batch costs, in percent of the price; `None`: there are none.
+    pub batch_percent: Option<i16>,
     /// Credits that a standard generation draws.
     pub credits: i64,
+    /// The same for plans that differ.
+    #[schema(value_type = BTreeMap<Tier, i64>)]
+    pub credits_by_tier: ByTier,
 }
 
 impl Price {
+    /// The price as a plan of `tier` pays it in credits.
+    #[must_use]
+    pub fn for_tier(self, tier: Tier) -> Self {
+        let credits = self.credits_by_tier.get(&tier).copied().unwrap_or(self.credits);
+        Self { credits, ..self }
+    }
+
+    /// The price of calls in a batch, each amount rounded up; `None`: there are no batches.
+    pub fn batched(&self) -> Option<Self> {
+        let percent = i128::from(self.batch_percent?);
+        let part = |price: NanoUsd| {
+            let part = (i128::from(price.0) * percent + 99) / 100;
+            NanoUsd(i64::try_from(part).unwrap_or(i64::MAX))
+        };
+        Some(Self {
+            input_per_million: part(self.input_per_million),
+            cached_input_per_million: part(self.cached_input_per_million),
+            output_per_million: part(self.output_per_million),
+            per_image: part(self.per_image),
+            per_second: part(self.per_second),
+            per_request: part(self.per_request),
+            ..self.clone()
+        })
+    }
+
     /// The exact cost, rounded up once to the next nano-USD.
     ///
     /// Amounts beyond the range saturate, so that an absurd count is refused rather than cheap.
@@ -90,8 +126,12 @@ fn product(count: i64, price: NanoUsd) -> i128 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use chrono::DateTime;
     use kernel::{Id, NanoUsd};
+    use proptest::prelude::*;
+    use web::Tier;
 
     use super::{Price, Quantities};
 
@@ -106,7 +146,9 @@ mod tests {
             per_image: NanoUsd(0),
             per_second: NanoUsd(0),
             per_request: NanoUsd(0),
+            batch_percent: Some(50),
             credits: 1,
+            credits_by_tier: BTreeMap::from([(Tier::Free, 2)]),
         }
     }
 
@@ -148,5 +190,46 @@ mod tests {
         let plausible =
             Quantities { input_tokens: 5, cached_input_tokens: 5, ..Default::default() };
         assert_eq!(reported.clamped(), plausible);
+    }
+
+    #[test]
+    fn a_plan_may_pay_other_credits_and_a_batch_costs_its_part() {
+        assert_eq!(price().for_tier(Tier::Free).credits, 2);
+        assert_eq!(price().for_tier(Tier::Pro).credits, 1);
+        let batched = Price { input_per_million: NanoUsd(151), ..price() }.batched().unwrap();
+        assert_eq!(batched.input_per_million, NanoUsd(76));
+        assert_eq!(Price { batch_percent: None, ..price() }.batched(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_cost_is_exact_but_for_less_than_one_unit_in_our_favour(
+            input in 0..1_i64 << 40, cached in 0..1_i64 << 40, output in 0..1_i64 << 40,
+            images in 0..1000_i64, seconds in 0..100_000_i64,
+            prices in proptest::array::uniform6(0..1_i64 << 20),
+        ) {
+            let [input_price, cached_price, output_price, image, second, request] = prices;
+            let price = Price {
+                input_per_million: NanoUsd(input_price),
+                cached_input_per_million: NanoUsd(cached_price),
+                output_per_million: NanoUsd(output_price),
+                per_image: NanoUsd(image),
+                per_second: NanoUsd(second),
+                per_request: NanoUsd(request),
+                ..price()
+            };
+            let cached = cached.min(input);
+            let quantities = Quantities {
+                input_tokens: input, cached_input_tokens: cached, output_tokens: output, images, seconds,
+            };
+            // In millionths of a unit nothing needs to be rounded.
+            let times = |count: i64, price: i64| i128::from(count) * i128::from(price);
+            let exact = times(input - cached, input_price)
+                + times(cached, cached_price)
+                + times(output, output_price)
+                + 1_000_000 * (times(images, image) + times(seconds, second) + times(1, request));
+            let charged = i128::from(price.cost(&quantities).0) * 1_000_000;
+            prop_assert!((0..1_000_000).contains(&(charged - exact)), "{} for {}", charged, exact);
+        }
     }
 }

@@ -4,10 +4,10 @@ use db::Db;
 use kernel::{Clock, Id, NanoUsd};
 use moka::future::Cache;
 use serde::{Deserialize, Serialize};
-use sqlx::PgExecutor;
+use sqlx::{PgExecutor, types::Json};
 use utoipa::ToSchema;
 
-use crate::{Error, Price, Result};
+use crate::{ByTier, Error, Price, Result};
 
 /// A model that may be called, with the price in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct Model {
     pub provider: String,
     /// Its name there and here.
     pub name: String,
+    /// The name that the price is for: that of its family, where `name` is a dated one.
+    pub priced_as: String,
     /// What it makes.
     pub kind: ModelKind,
     /// The most tokens one answer may have.
@@ -70,9 +72,11 @@ impl PriceBook {
 
     async fn load(&self, db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Model>> {
         let rows = sqlx::query!(
-            r#"select distinct on (m.id)
-                      m.provider, m.name, m.kind as "kind: ModelKind", m.max_output_tokens,
-                      p.id as "price_id: Id<Price>", p.effective_from, p.free, p.credits,
+            r#"select distinct on (m.id, n.name)
+                      m.provider, n.name as "name!", m.name as priced_as,
+                      m.kind as "kind: ModelKind", m.max_output_tokens,
+                      p.id as "price_id: Id<Price>", p.effective_from, p.free, p.batch_percent,
+                      p.credits, p.credits_by_tier as "credits_by_tier: Json<ByTier>",
                       coalesce(p.input_per_million, 0) as "input_per_million!",
                       coalesce(p.cached_input_per_million, p.input_per_million, 0)
                           as "cached_input_per_million!",
@@ -82,13 +86,23 @@ impl PriceBook {
                       coalesce(p.per_request, 0) as "per_request!"
                from models m
                join prices p on p.model_id = m.id
+               -- A dated name with a price of its own is a model of its own.
+               cross join lateral (
+                   select m.name
+                   union
+                   select s.name
+                   from model_snapshots s
+                   where s.model_id = m.id
+                     and not exists (select from models o
+                                     where (o.provider, o.name, o.kind) = (m.provider, s.name, m.kind))
+               ) n
                where p.effective_from <= $1
                  and (p.free or case m.kind
                      when 'chat' then num_nulls(p.input_per_million, p.output_per_million) = 0
                      when 'embedding' then p.input_per_million is not null
                      when 'image' then p.per_image is not null
                  end)
-               order by m.id, p.effective_from desc"#,
+               order by m.id, n.name, p.effective_from desc"#,
             self.clock.now(),
         )
         .fetch_all(db)
@@ -96,6 +110,7 @@ impl PriceBook {
         let models = rows.into_iter().map(|row| Model {
             provider: row.provider,
             name: row.name,
+            priced_as: row.priced_as,
             kind: row.kind,
             max_output_tokens: row.max_output_tokens,
             price: Price {
@@ -108,7 +123,9 @@ impl PriceBook {
                 per_image: NanoUsd(row.per_image),
                 per_second: NanoUsd(row.per_second),
                 per_request: NanoUsd(row.per_request),
+                batch_percent: row.batch_percent,
                 credits: row.credits,
+                credits_by_tier: row.credits_by_tier.0,
             },
         });
         Ok(models.collect())

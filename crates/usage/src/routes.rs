@@ -16,6 +16,7 @@ use web::{Access, Caller, Json, Page, Permission, Query, Routes};
 use crate::{
     Forecast, RecordsQuery, Report, ReportQuery, Usage,
     records::{Event, Listed, Shown, Tail, csv},
+    savings::{Savings, SavingsQuery},
 };
 
 const READ: Permission = Permission::read("usage:read");
@@ -25,6 +26,7 @@ pub(crate) fn routes() -> Routes<Usage> {
     Routes::new()
         .route(read, routes!(report))
         .route(read, routes!(forecast))
+        .route(read, routes!(savings))
         .route(read, routes!(list_records))
         .route(read, routes!(export))
         .route(read, routes!(follow))
@@ -48,6 +50,21 @@ async fn report(
 async fn forecast(State(usage): State<Usage>, caller: Caller) -> web::Result<Json<Forecast>> {
     let mut tx = usage.db.tenant(caller.org).await?;
     Ok(Json(Forecast::of(&mut tx, caller.org, usage.clock.now()).await?))
+}
+
+/// What cached prompts saved, and the choice of models against one that would have answered everything.
+#[utoipa::path(get, path = "/v1/usage/savings", tag = "usage", params(SavingsQuery),
+    responses((status = 200, body = Savings)))]
+async fn savings(
+    State(usage): State<Usage>,
+    caller: Caller,
+    Query(query): Query<SavingsQuery>,
+) -> web::Result<Json<Savings>> {
+    let book = usage.prices.models().await?;
+    let span = query.span(usage.clock.now())?;
+    let mut tx = usage.db.tenant(caller.org).await?;
+    let baseline = query.baseline.as_deref();
+    Ok(Json(Savings::of(&mut tx, &book, caller.org, span, baseline).await?))
 }
 
 /// The calls one by one, the newest first.

@@ -212,7 +212,9 @@ impl Generation {
                set status = 'running', started_at = $2, leased_until = $3, not_before = null
                where id = $1 and status = 'queued'
                returning org_id as "org: Id<Org>", user_id as "user: Id<kernel::User>",
-                         api_key_id as "api_key: Id<kernel::ApiKey>", operation, request, expires_at"#,
+                         api_key_id as "api_key: Id<kernel::ApiKey>", operation, request, expires_at,
+                         (select tier from entitlements e where e.org_id = generations.org_id)
+                             as "tier: web::Tier""#,
             id as _,
             now,
             now + LEASE,
@@ -220,7 +222,12 @@ impl Generation {
         .fetch_optional(db)
         .await?;
         Ok(row.map(|row| Task {
-            by: CalledBy { org: row.org, user: row.user, api_key: row.api_key },
+            by: CalledBy {
+                org: row.org,
+                user: row.user,
+                api_key: row.api_key,
+                tier: row.tier.unwrap_or_default(),
+            },
             operation: row.operation,
             request: row.request,
             expires_at: row.expires_at,

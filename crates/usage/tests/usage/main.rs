@@ -1,6 +1,7 @@
 //! Reports, roll-ups, lists and exports, over HTTP where customers see them.
 
 mod lists;
+mod prices;
 mod reports;
 mod roll_ups;
 
