@@ -287,7 +287,9 @@ fn price(credits: i64) -> Price {
         per_image: free,
         per_second: free,
         per_request: free,
+        batch_percent: None,
         credits,
+        credits_by_tier: usage::ByTier::new(),
     }
 }
 

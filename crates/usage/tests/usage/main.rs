@@ -2,6 +2,7 @@
 
 mod lists;
 mod prices;
+mod record;
 mod reports;
 mod roll_ups;
 
@@ -9,8 +10,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use kernel::{Id, NanoUsd, Org};
 use sqlx::PgConnection;
 use testing::{Client, TestApp};
-use usage::{Outcome, Payer, Price, Quantities, Record};
+use usage::{Outcome, Payer, Price, Quantities};
 use uuid::Uuid;
+
+use crate::record::Record;
 
 /// A call that ended `ago`.
 fn call(app: &TestApp, org: Id<Org>, ago: TimeDelta) -> Record {

@@ -6,9 +6,9 @@ use proptest::{
     test_runner::{Config, TestRunner},
 };
 use testing::TestApp;
-use usage::{Outcome, Payer, Record, Report, ReportQuery};
+use usage::{Outcome, Payer, Report, ReportQuery};
 
-use crate::{call, roll_up_all, total, write};
+use crate::{call, record::Record, roll_up_all, total, write};
 
 #[derive(Clone, Debug)]
 enum Step {
