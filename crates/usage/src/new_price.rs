@@ -141,7 +141,7 @@ impl NewPrice {
         if self.batch_percent.is_some_and(|percent| !(1..=100).contains(&percent)) {
             return refuse("a batch costs 1 to 100 percent");
         }
-        if [&self.provider, &self.name, &self.source].into_iter().any(|text| text.is_empty()) {
+        if [&self.provider, &self.name, &self.source].into_iter().any(String::is_empty) {
             return refuse("provider, name and source are needed");
         }
         match (self.free, given.iter().any(Option::is_some), charged_by) {

@@ -37,16 +37,16 @@ pub(crate) struct Savings {
     /// What the calls cost, in nano-USD.
     cost_nano_usd: NanoUsd,
     /// By prompts that providers had cached.
-    prompt_cache: Saved,
+    prompt_cache: Saving,
     /// By choosing models, against the baseline.
     #[serde(skip_serializing_if = "Option::is_none")]
-    model_choice: Option<Saved>,
+    model_choice: Option<Saving>,
 }
 
 /// What one way of saving saved.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = UsageSaved)]
-pub(crate) struct Saved {
+#[schema(as = UsageSaving)]
+pub(crate) struct Saving {
     /// What the calls would have cost without it, in nano-USD.
     without_nano_usd: NanoUsd,
     /// What it saved; negative if it cost more.
@@ -55,7 +55,7 @@ pub(crate) struct Saved {
     percent: i64,
 }
 
-impl Saved {
+impl Saving {
     fn new(without: NanoUsd, with: NanoUsd) -> Self {
         let saved = without.0 - with.0;
         let percent = (i128::from(saved) * 100).checked_div(i128::from(without.0));
@@ -82,12 +82,12 @@ impl Savings {
             Some(model) => {
                 let scenario = Scenario::baseline(book, model)?;
                 let other = replay(db, book, Some(org), from, to, &scenario).await?;
-                Some(Saved::new(other.replayed_nano_usd, actual.replayed_nano_usd))
+                Some(Saving::new(other.replayed_nano_usd, actual.replayed_nano_usd))
             }
         };
         Ok(Self {
             cost_nano_usd: actual.actual_nano_usd,
-            prompt_cache: Saved::new(actual.uncached_nano_usd, actual.replayed_nano_usd),
+            prompt_cache: Saving::new(actual.uncached_nano_usd, actual.replayed_nano_usd),
             model_choice,
         })
     }
@@ -97,12 +97,12 @@ impl Savings {
 mod tests {
     use kernel::NanoUsd;
 
-    use super::Saved;
+    use super::Saving;
 
     #[test]
     fn what_costs_more_saves_less_than_nothing() {
-        assert_eq!(Saved::new(NanoUsd(200), NanoUsd(50)).percent, 75);
-        assert_eq!(Saved::new(NanoUsd(100), NanoUsd(150)).percent, -50);
-        assert_eq!(Saved::new(NanoUsd(0), NanoUsd(0)).percent, 0);
+        assert_eq!(Saving::new(NanoUsd(200), NanoUsd(50)).percent, 75);
+        assert_eq!(Saving::new(NanoUsd(100), NanoUsd(150)).percent, -50);
+        assert_eq!(Saving::new(NanoUsd(0), NanoUsd(0)).percent, 0);
     }
 }
