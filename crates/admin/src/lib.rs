@@ -4,15 +4,18 @@
 mod ai_control;
 mod audit_log;
 mod budgets;
+mod costs;
 mod grants;
 mod invariants;
 mod orgs;
+mod prices;
 
 use ai::Ai;
 use app::Module;
 use db::Db;
 use kernel::Clock;
 use quotas::Quotas;
+use usage::Usage;
 use web::Routes;
 
 /// What this feature needs.
@@ -24,6 +27,8 @@ pub struct Admin {
     pub clock: Clock,
     /// Budgets of the platform and of orgs.
     pub quotas: Quotas,
+    /// What calls cost.
+    pub usage: Usage,
     /// The gateway, to be switched off.
     pub ai: Ai,
 }
@@ -33,8 +38,10 @@ pub fn module(admin: Admin) -> Module {
     let routes = Routes::new()
         .merge(ai_control::routes())
         .merge(budgets::routes())
+        .merge(costs::routes())
         .merge(invariants::routes())
         .merge(orgs::routes())
+        .merge(prices::routes())
         .merge(grants::routes())
         .merge(audit_log::routes());
     Module { routes: routes.with_state(admin), ..Module::default() }

@@ -68,10 +68,14 @@ async fn load(pool: &PgPool, calls: i64, now: DateTime<Utc>) -> anyhow::Result<(
 
 async fn roll_up(db: &Db) -> anyhow::Result<()> {
     let started = Instant::now();
-    let mut tx = db.begin().await?;
-    sqlx::query("set local statement_timeout = 0").execute(&mut *tx).await?;
-    let lines = usage::roll_up(&mut tx).await?;
-    tx.commit().await?;
+    let mut lines = 0;
+    // Nothing is certain to be over while an older transaction of the cluster, such as autovacuum's, is not.
+    while lines == 0 {
+        let mut tx = db.begin().await?;
+        sqlx::query("set local statement_timeout = 0").execute(&mut *tx).await?;
+        lines = usage::roll_up(&mut tx).await?;
+        tx.commit().await?;
+    }
     sqlx::query("vacuum analyze usage_rollups").execute(db.pool()).await?;
     sqlx::query("vacuum analyze usage_records").execute(db.pool()).await?;
     println!("rolled up into {lines} lines in {:?}", started.elapsed());

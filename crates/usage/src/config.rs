@@ -1,3 +1,4 @@
+use chrono::TimeDelta;
 use kernel::NanoUsd;
 
 /// How long calls are kept, and when their cost is out of the ordinary.
@@ -17,8 +18,10 @@ pub struct Config {
 }
 
 impl Config {
-    /// What a thousand active users may cost a month.
-    pub fn target(&self) -> NanoUsd {
-        NanoUsd::from_dollars(i64::from(self.usage_target_per_1000_users_usd))
+    /// What a thousand active users may cost in a span, of a month of 30 days.
+    pub fn target(&self, span: TimeDelta) -> NanoUsd {
+        let month = NanoUsd::from_dollars(i64::from(self.usage_target_per_1000_users_usd));
+        let part = i128::from(month.0) * i128::from(span.num_seconds()) / (30 * 86_400);
+        NanoUsd(i64::try_from(part).unwrap_or(i64::MAX))
     }
 }

@@ -1,5 +1,7 @@
 //! What operators see and do.
 
+mod costs;
+
 use serde_json::json;
 use testing::TestApp;
 
