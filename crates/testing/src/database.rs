@@ -95,6 +95,7 @@ fn fingerprint() -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut hash = Sha256::new();
     for migration in db::MIGRATOR.iter() {
+        hash.update(migration.version.to_be_bytes());
         hash.update(&migration.checksum);
     }
     for file in ["crates/usage/price_book.toml", "Cargo.lock"] {

@@ -1,4 +1,4 @@
--- The price book complete, and what providers say that calls cost.
+-- The price book complete: versions, dated names, plans; and what providers say that calls cost.
 
 -- What a batch costs, in percent of the price; null: there are none. How many credits a standard
 -- generation draws on plans that differ: {"free": 2}.
