@@ -5,6 +5,7 @@ pub mod commands;
 mod database;
 #[cfg(feature = "simulators")]
 mod development;
+mod in_progress;
 mod listener;
 mod output;
 mod partitions;

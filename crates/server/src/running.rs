@@ -74,11 +74,7 @@ impl Running {
                 beating.await;
                 Ok(())
             });
-            let serving = listener::serve(listener, product.into_router(), stop.clone());
-            tasks.spawn(async move {
-                serving.await;
-                Ok(())
-            });
+            tasks.spawn(listener::serve(listener, product.into_router(), stop.clone()));
         }
         Ok(Self {
             address,
