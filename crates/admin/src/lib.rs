@@ -2,6 +2,7 @@
 //! everything that changes something is written into the audit log.
 
 mod ai_control;
+mod ai_routes;
 mod audit_log;
 mod budgets;
 mod costs;
@@ -37,6 +38,7 @@ pub struct Admin {
 pub fn module(admin: Admin) -> Module {
     let routes = Routes::new()
         .merge(ai_control::routes())
+        .merge(ai_routes::routes())
         .merge(budgets::routes())
         .merge(costs::routes())
         .merge(invariants::routes())

@@ -2,7 +2,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgExecutor, types::Json};
 use utoipa::ToSchema;
-use web::Tier;
+use web::{IfMatch, Problem, Tier};
 
 use crate::asked::Operation;
 
@@ -45,7 +45,25 @@ pub(crate) struct Facts {
     pub(crate) prompt_bytes: usize,
 }
 
+/// More are a mistake.
+const MOST: usize = 50;
+
 impl Rule {
+    /// Refuses a table of rules that could never serve a call.
+    pub fn check_all(rules: &[Self]) -> Result<(), Problem> {
+        if !(1..=MOST).contains(&rules.len()) {
+            return Err(Problem::invalid_field("/rules", "must have 1 to 50 rules"));
+        }
+        let usable = |rule: &Self| (1..=MOST).contains(&rule.models.len());
+        match rules.iter().position(|rule| !usable(rule)) {
+            None => Ok(()),
+            Some(at) => {
+                let pointer = format!("/rules/{at}/models");
+                Err(Problem::invalid_field(&pointer, "must name 1 to 50 models"))
+            }
+        }
+    }
+
     fn fits(&self, operation: Operation, facts: &Facts) -> bool {
         (self.tiers.is_empty() || self.tiers.contains(&facts.tier))
             && (self.operations.is_empty() || self.operations.iter().any(|it| it == operation.name))
@@ -104,22 +122,30 @@ impl Route {
         db: &mut PgConnection,
         name: &str,
         rules: &[Rule],
+        if_match: IfMatch,
         now: DateTime<Utc>,
-    ) -> sqlx::Result<i32> {
+    ) -> Result<Self, Problem> {
         // Two changes at once would take the same version: the second waits, and comes after.
         sqlx::query!("select pg_advisory_xact_lock(hashtextextended('ai_routes:' || $1, 0))", name)
             .execute(&mut *db)
             .await?;
-        sqlx::query_scalar!(
-            r#"insert into ai_routes (name, version, rules, created_at)
-               select $1, coalesce(max(version), 0) + 1, $2, $3 from ai_routes where name = $1
-               returning version"#,
+        let current = sqlx::query_scalar!(
+            r#"select coalesce(max(version), 0) as "version!" from ai_routes where name = $1"#,
             name,
+        );
+        let current = current.fetch_one(&mut *db).await?;
+        if_match.check(current.into())?;
+        let version = current + 1;
+        sqlx::query!(
+            "insert into ai_routes (name, version, rules, created_at) values ($1, $2, $3, $4)",
+            name,
+            version,
             Json(rules) as _,
             now,
         )
-        .fetch_one(db)
-        .await
+        .execute(db)
+        .await?;
+        Ok(Self { name: name.to_owned(), version, rules: rules.to_vec(), created_at: now })
     }
 }
 

@@ -103,12 +103,7 @@ async fn answer(
 mod tests {
     use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-    use axum::{
-        Router,
-        body::Body,
-        extract::ConnectInfo,
-        routing::get,
-    };
+    use axum::{Router, body::Body, extract::ConnectInfo, routing::get};
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::{TcpListener, TcpStream},
@@ -140,7 +135,9 @@ mod tests {
                 "at last"
             };
             let who = async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.to_string();
-            let never = async || Body::from_stream(futures::stream::pending::<Result<String, axum::Error>>());
+            let never = async || {
+                Body::from_stream(futures::stream::pending::<Result<String, axum::Error>>())
+            };
             let router = Router::new()
                 .route("/slow", get(answer_slowly))
                 .route("/who", get(who))

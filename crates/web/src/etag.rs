@@ -25,6 +25,9 @@ impl IntoResponseParts for Etag {
 pub struct IfMatch(Option<i64>);
 
 impl IfMatch {
+    /// Any version will do.
+    pub const ANY: Self = Self(None);
+
     /// Refuses an edit of anything but `current`.
     pub fn check(self, current: i64) -> Result<(), Problem> {
         match self.0 {

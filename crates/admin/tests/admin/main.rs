@@ -82,3 +82,31 @@ async fn a_broken_rule_of_the_books_is_shown() {
     assert_eq!(broken["hold"], false);
     assert_eq!(broken["violations"][0]["rule"], "budget_held_is_in_flight");
 }
+
+#[tokio::test]
+async fn a_route_is_changed_by_operators_audited_and_versioned() {
+    let app = TestApp::start().await;
+    let (operator, owner) = (app.operator().await, app.owner().await);
+    let rules = |model: &str| json!({ "rules": [{ "models": [model] }] });
+    let path = "/admin/v1/ai-routes/house";
+
+    assert_eq!(operator.put(path, rules("gpt-4o")).await.ok()["version"], 1);
+    let first = operator.header("if-match", "\"1\"");
+    assert_eq!(first.put(path, rules("gpt-4o-mini")).await.ok()["version"], 2);
+    assert_eq!(first.put(path, rules("gpt-4o")).await.problem().0, 412);
+    for nothing in [json!({ "rules": [] }), json!({ "rules": [{ "models": [] }] })] {
+        assert_eq!(operator.put(path, nothing).await.problem(), (422, "invalid_field".into()));
+    }
+    let call = json!({ "model": "house", "messages": [{ "role": "user", "content": "a" }] });
+    let served = owner.post("/v1/chat/completions", call.clone()).await;
+    assert_eq!(served.header("x-slipway-model"), Some("gpt-4o-mini"));
+
+    let versions = operator.get(&format!("{path}/versions")).await.ok();
+    assert_eq!(versions.as_array().unwrap().len(), 2);
+    let log = operator.get("/admin/v1/audit-events?action=ai_route.changed").await.ok();
+    assert_eq!(log["items"].as_array().unwrap().len(), 2);
+    assert_eq!(operator.delete(path).await.status, 204);
+    let routes = operator.get("/admin/v1/ai-routes").await.ok();
+    assert!(routes.as_array().unwrap().iter().all(|route| route["name"] != "house"));
+    app.assert_books_balance().await;
+}

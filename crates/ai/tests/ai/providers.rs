@@ -9,7 +9,7 @@ async fn route(app: &TestApp, name: &str, models: &[&str]) {
     let models = models.iter().map(|&model| model.to_owned()).collect();
     let rules = [Rule { models, ..Rule::default() }];
     let mut tx = app.db.begin().await.unwrap();
-    Route::set(&mut tx, name, &rules, app.clock.now()).await.unwrap();
+    Route::set(&mut tx, name, &rules, web::IfMatch::ANY, app.clock.now()).await.unwrap();
     tx.commit().await.unwrap();
 }
 

@@ -57,7 +57,7 @@ async fn every_other_operation_is_closed_to_strangers() {
 
     for operation in closed {
         let path = operation.path.replace("{id}", &uuid::Uuid::now_v7().to_string());
-        let path = path.replace("{model}", "gpt-4o-mini");
+        let path = path.replace("{model}", "gpt-4o-mini").replace("{name}", "auto");
         assert!(!path.contains('{'), "the test does not know how to fill in {path}");
         let method = reqwest::Method::from_bytes(operation.method.as_str().as_bytes()).unwrap();
         for token in [None, Some("slip_wrong"), Some("a.b.c")] {
