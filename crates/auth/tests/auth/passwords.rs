@@ -253,7 +253,7 @@ async fn nothing_stored_can_be_used_to_get_in() {
     ];
 
     let dump =
-        "select string_agg(query_to_xml(format('select * from %I.%I', schemaname, tablename),
+        "select string_agg(query_to_xml(format('select t::text from %I.%I t', schemaname, tablename),
                                                true, true, '')::text, '')
                 from pg_tables
                 where schemaname in ('public', 'graphile_worker')";
