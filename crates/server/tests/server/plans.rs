@@ -40,8 +40,8 @@ async fn hot_queries_use_their_index() {
             "budgets_by_org",
         ),
         (
-            format!("select from grants where org_id = {id} and spent + held + revoked < amount"),
-            "grants_spendable",
+            format!("select from grants where org_id = {id} and spent + revoked < amount"),
+            "grants_by_org",
         ),
         (
             "select from holds where expires_at < now() order by expires_at limit 100".into(),
