@@ -1,34 +1,19 @@
 //! Who people and programs are: accounts, sessions, tokens, API keys.
 
-mod access_token;
-mod api_key;
+mod abuse;
+mod accounts;
+mod api_keys;
+mod callers;
 mod config;
-mod email_token;
 mod error;
-mod held_tokens;
-mod identify;
-mod key_ring;
-mod keys;
 mod lifetimes;
-mod limits;
 mod operators;
-mod org;
+mod orgs;
 mod pages;
-mod password;
-mod password_policy;
-mod password_reset;
+mod passwords;
 mod purge;
-mod recipient;
-mod refresh_token;
-mod registration;
-mod routes;
-mod sealed;
-mod secret;
-mod session;
-mod sign_in;
-mod standing;
-mod user;
-mod verification;
+mod secrets;
+mod sessions;
 
 use std::sync::Arc;
 
@@ -41,24 +26,22 @@ use quotas::Entitlement;
 use rate_limit::{Durable, Limits};
 use secrecy::SecretString;
 use url::Url;
+use web::Routes;
 
-pub use api_key::{ApiKey, NewApiKey};
+pub use accounts::{Name, Recipient, Registered, Registration};
+pub use api_keys::{ApiKey, NewApiKey};
+pub use callers::identify;
 pub use config::Config;
 pub use error::{Error, Result};
-pub use identify::identify;
 pub use operators::{Enrolled, Enrolment, OperatorToken};
-pub use password_policy::PasswordRefused;
-pub use recipient::Recipient;
-pub use registration::{Registered, Registration};
-pub use session::{Device, Session};
-pub use sign_in::Tokens;
-pub use user::Name;
+pub use passwords::PasswordRefused;
+pub use sessions::{Device, Session, Tokens};
 
-use access_token::AccessTokens;
-use held_tokens::HeldTokens;
-use keys::Keys;
-use password::Passwords;
-use standing::Standings;
+use accounts::{password_reset, verification};
+use callers::{held_tokens::HeldTokens, standing::Standings};
+use passwords::{hashing::Passwords, policy};
+use secrets::keys::Keys;
+use sessions::access_token::AccessTokens;
 
 /// Registers people, signs them in, and finds out who calls.
 #[derive(Clone)]
@@ -111,7 +94,7 @@ impl Auth {
         name: &str,
     ) -> Result<(), PasswordRefused> {
         let words = [email.as_str(), email.local_part(), name, self.mailer.product()];
-        password_policy::check(password, self.password_min_length, &words)
+        policy::check(password, self.password_min_length, &words)
     }
 
     /// Always under our own address, whatever host a request claims to be for.
@@ -125,7 +108,7 @@ impl Auth {
 /// What identity adds to the application. The layer that finds out who calls is [`identify`].
 pub fn module(auth: Auth) -> Module {
     Module {
-        routes: routes::routes().merge(operators::routes::routes()).with_state(auth.clone()),
+        routes: routes().with_state(auth.clone()),
         jobs: Registry::default()
             .with::<verification::SendVerification>(auth.clone())
             .with::<password_reset::SendPasswordReset>(auth.clone())
@@ -133,4 +116,11 @@ pub fn module(auth: Auth) -> Module {
         schedules: vec![Schedule::cron("30 2 * * *", &purge::PurgeSessions {})],
         checks: vec![],
     }
+}
+
+fn routes() -> Routes<Auth> {
+    accounts::routes()
+        .merge(sessions::routes())
+        .merge(api_keys::routes())
+        .merge(operators::routes::routes())
 }

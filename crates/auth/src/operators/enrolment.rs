@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use web::Operator;
 
 use super::{OperatorToken, account::Account, recovery_code, second_factor, session};
-use crate::{Auth, Device, Error, Result, lifetimes, sealed, secret};
+use crate::{Auth, Device, Error, Result, lifetimes, secrets::sealed, secrets::secret};
 
 /// A second factor to be put into an authenticator.
 #[derive(Serialize, ToSchema)]

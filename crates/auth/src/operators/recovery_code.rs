@@ -4,7 +4,7 @@ use rand::distr::{Alphanumeric, SampleString};
 use sqlx::PgConnection;
 use web::Operator;
 
-use crate::secret;
+use crate::secrets::secret;
 
 /// How many there are.
 const CODES: usize = 10;

@@ -6,7 +6,7 @@ use totp_rs::{Builder, Totp};
 use web::Operator;
 
 use super::account::Account;
-use crate::{Keys, sealed};
+use crate::{Keys, secrets::sealed};
 
 /// A time-based code (RFC 6238): six digits, 30 seconds, one step of tolerance to either side.
 pub(crate) fn totp(secret: &[u8], product: &str, email: &EmailAddress) -> anyhow::Result<Totp> {

@@ -4,7 +4,7 @@ use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 use web::Operator;
 
-use crate::{Device, lifetimes, secret};
+use crate::{Device, lifetimes, secrets::secret};
 
 const PREFIX: &str = "slop_";
 

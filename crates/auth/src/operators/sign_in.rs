@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use web::Operator;
 
 use super::{account::Account, recovery_code, session};
-use crate::{Auth, Device, Error, Result, limits::blind, password::Verdict};
+use crate::{Auth, Device, Error, Result, abuse::limits::blind, passwords::hashing::Verdict};
 
 /// Guesses at a code, by somebody who knows the password.
 const CODES: Quota = Quota::per_minute(5);

@@ -3,7 +3,7 @@ use chrono::{DateTime, Utc};
 use kernel::Id;
 use sqlx::PgConnection;
 
-use crate::{Keys, Session, lifetimes, secret};
+use crate::{Keys, Session, lifetimes, secrets::secret};
 
 /// A token that is exchanged once, for an access token and its successor.
 ///

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 use web::{Access, Caller, Json, Permission, Problem, Role, Routes, Tier};
 
-use crate::{Auth, org::CurrentOrg, user};
+use crate::{Auth, accounts::user, orgs::org::CurrentOrg};
 
 const READ: Permission = Permission::read("me:read");
 

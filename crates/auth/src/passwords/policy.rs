@@ -4,7 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use web::{FieldError, Problem};
 
-use crate::password::normalized;
+use crate::passwords::hashing::normalized;
 
 /// Characters that a password has at most.
 pub(crate) const LONGEST: usize = 128;
@@ -13,7 +13,7 @@ pub(crate) const LONGEST: usize = 128;
 const BESIDES_WORDS: usize = 6;
 
 static COMMON: LazyLock<HashSet<&str>> = LazyLock::new(|| {
-    let lines = include_str!("common_passwords.txt").lines();
+    let lines = include_str!("common.txt").lines();
     lines.filter(|line| !line.starts_with('#')).collect()
 });
 

@@ -5,7 +5,7 @@ use sqlx::{PgConnection, PgExecutor};
 use utoipa::ToSchema;
 use web::Role;
 
-use crate::user::Name;
+use crate::accounts::user::Name;
 
 /// Somebody's place in an org.
 #[derive(Debug)]

@@ -2,7 +2,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use kernel::{EmailAddress, Id, User};
 use sqlx::{PgConnection, PgExecutor};
 
-use crate::{lifetimes, secret};
+use crate::{lifetimes, secrets::secret};
 
 /// The secret part of a link in a mail. It works once, and only the newest of its purpose does.
 pub(crate) struct EmailToken {

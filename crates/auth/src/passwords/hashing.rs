@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::{sync::Semaphore, task::spawn_blocking};
 use unicode_normalization::UnicodeNormalization;
 
-use crate::password_policy::LONGEST;
+use crate::passwords::policy::LONGEST;
 
 /// OWASP's second choice (ASVS 5.0, appendix C): the least memory that needs only two passes.
 const MEMORY_KIB: u32 = 19 * 1024;

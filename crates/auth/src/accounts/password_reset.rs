@@ -7,10 +7,10 @@ use web::ClientIp;
 
 use crate::{
     Auth, Error, Result, Session,
-    email_token::{EmailToken, Purpose},
+    abuse::limits::MailRequest,
+    accounts::email_token::{EmailToken, Purpose},
+    accounts::user::User,
     lifetimes,
-    limits::MailRequest,
-    user::User,
 };
 
 /// Sends a link for a new password to an address, if it belongs to an account.

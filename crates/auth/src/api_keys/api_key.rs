@@ -7,7 +7,7 @@ use sqlx::{PgConnection, PgExecutor};
 use utoipa::ToSchema;
 use web::Problem;
 
-use crate::secret;
+use crate::secrets::secret;
 
 const PREFIX: &str = "slip_";
 /// Characters of base 62, worth 178 bits.

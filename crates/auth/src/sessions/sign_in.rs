@@ -6,13 +6,14 @@ use sqlx::PgConnection;
 use utoipa::ToSchema;
 
 use crate::{
-    Auth, Device, Error, Result, Session, lifetimes,
-    limits::blind,
-    org::Membership,
-    password::Verdict,
-    refresh_token::{RefreshToken, Rotation},
-    user::User,
-    verification::SendVerification,
+    Auth, Device, Error, Result, Session,
+    abuse::limits::blind,
+    accounts::user::User,
+    accounts::verification::SendVerification,
+    lifetimes,
+    orgs::org::Membership,
+    passwords::hashing::Verdict,
+    sessions::refresh_token::{RefreshToken, Rotation},
 };
 
 /// What a program needs to act for somebody.

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 use web::{Access, Json, Routes};
 
-use crate::{Auth, keys::Jwk};
+use crate::{Auth, secrets::keys::Jwk};
 
 pub(crate) fn routes() -> Routes<Auth> {
     Routes::new().route(Access::public(), routes!(show_signing_keys))

@@ -9,7 +9,9 @@ use axum::{
 use tracing::{Span, field::display};
 use web::{ClientIp, Identity, Problem};
 
-use crate::{Auth, Session, api_key, operators, secret, standing::Proof};
+use crate::{
+    Auth, Session, api_keys::api_key, callers::standing::Proof, operators, secrets::secret,
+};
 
 /// Middleware, in front of limits and permissions: finds out who calls, and leaves it as an
 /// [`Identity`] in the request's extensions.

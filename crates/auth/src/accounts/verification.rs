@@ -8,10 +8,10 @@ use web::ClientIp;
 
 use crate::{
     Auth, Error, Result,
-    email_token::{EmailToken, Purpose},
+    abuse::limits::MailRequest,
+    accounts::email_token::{EmailToken, Purpose},
+    accounts::user::User,
     lifetimes,
-    limits::MailRequest,
-    user::User,
 };
 
 /// Sends another link to an address, if it belongs to an account that waits for one.

@@ -6,7 +6,7 @@ use kernel::EmailAddress;
 use rate_limit::{ATTEMPTS_PER_ACCOUNT, Quota};
 use web::{ClientIp, Problem};
 
-use crate::{Auth, secret, user::User};
+use crate::{Auth, accounts::user::User, secrets::secret};
 
 const PER_NETWORK: Quota = Quota::per_minute(10);
 /// From everywhere together, so that guessing does not become cheap with many addresses.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use crate::{Config, secret};
+use crate::{Config, secrets::secret};
 
 /// The keys derived from `AUTH_SECRET`, newest first. The first one signs, all are believed.
 pub(crate) struct Keys(Vec<Key>);

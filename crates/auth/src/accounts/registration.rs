@@ -7,11 +7,11 @@ use web::ClientIp;
 
 use crate::{
     Auth, Result,
-    email_token::{EmailToken, Purpose},
+    abuse::limits::MailRequest,
+    accounts::email_token::{EmailToken, Purpose},
+    accounts::user::{Name, User},
     lifetimes,
-    limits::MailRequest,
-    org::Membership,
-    user::{Name, User},
+    orgs::org::Membership,
 };
 
 /// What somebody registers with.

@@ -1,0 +1,3 @@
+//! What keeps guessing and flooding expensive.
+
+pub(crate) mod limits;

@@ -1,0 +1,3 @@
+//! Organizations, and who is what in them.
+
+pub(crate) mod org;
