@@ -138,6 +138,9 @@ pub(crate) struct NewUsage {
     /// What was added to which budgets.
     pub(crate) budgets: Vec<Uuid>,
     pub(crate) booked: Vec<i64>,
+    pub(crate) cache_write_tokens: i64,
+    pub(crate) long_cache_write_tokens: i64,
+    pub(crate) in_batch: bool,
 }
 
 impl Rows {

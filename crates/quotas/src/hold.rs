@@ -108,6 +108,8 @@ pub(crate) struct Ended {
     pub(crate) provider: String,
     pub(crate) model: String,
     pub(crate) price: Id<Price>,
+    /// Whether it is charged as a part of a batch.
+    pub(crate) in_batch: bool,
     pub(crate) paid_by: Payer,
     pub(crate) request_id: Option<String>,
     pub(crate) created_at: DateTime<Utc>,
@@ -127,6 +129,7 @@ impl From<&Hold> for Ended {
             provider: call.provider.clone(),
             model: call.model.clone(),
             price: call.price.id,
+            in_batch: call.price.in_batch,
             paid_by: hold.paid_by,
             request_id: call.request_id.clone(),
             created_at: hold.created_at,

@@ -283,6 +283,8 @@ fn price(credits: i64) -> Price {
         free: true,
         input_per_million: free,
         cached_input_per_million: free,
+        cache_write_per_million: free,
+        long_cache_write_per_million: free,
         output_per_million: free,
         per_image: free,
         per_second: free,
@@ -290,6 +292,7 @@ fn price(credits: i64) -> Price {
         batch_percent: None,
         credits,
         credits_by_tier: usage::ByTier::new(),
+        in_batch: false,
     }
 }
 

@@ -116,6 +116,8 @@ async fn expired(
             provider: row.provider,
             model: row.model,
             price: row.price,
+            // How it would have been charged is not known of a call that is given up.
+            in_batch: false,
             paid_by: row.paid_by,
             request_id: row.request_id,
             created_at: row.created_at,

@@ -171,6 +171,9 @@ impl Settlement {
             created_at: now,
             budgets,
             booked,
+            cache_write_tokens: used.quantities.cache_write_tokens,
+            long_cache_write_tokens: used.quantities.long_cache_write_tokens,
+            in_batch: call.in_batch,
         })
     }
 }

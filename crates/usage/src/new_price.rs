@@ -37,6 +37,10 @@ pub struct NewPrice {
     pub input_per_million: Option<i64>,
     /// Prompt tokens the provider had cached; as the others unless given.
     pub cached_input_per_million: Option<i64>,
+    /// Prompt tokens the provider wrote into its cache; as the others unless given.
+    pub cache_write_per_million: Option<i64>,
+    /// Prompt tokens the provider wrote into its cache to last; as those written for short unless given.
+    pub long_cache_write_per_million: Option<i64>,
     /// Tokens of the answer.
     pub output_per_million: Option<i64>,
     /// Each image.
@@ -90,6 +94,7 @@ impl NewPrice {
     /// The price as calls are charged by it.
     pub(crate) fn price(&self) -> Price {
         let nano = |amount: Option<i64>| NanoUsd(amount.unwrap_or(0));
+        let cache_write = self.cache_write_per_million.or(self.input_per_million);
         Price {
             id: Id::new(),
             effective_from: self.effective_from,
@@ -98,6 +103,8 @@ impl NewPrice {
             cached_input_per_million: nano(
                 self.cached_input_per_million.or(self.input_per_million),
             ),
+            cache_write_per_million: nano(cache_write),
+            long_cache_write_per_million: nano(self.long_cache_write_per_million.or(cache_write)),
             output_per_million: nano(self.output_per_million),
             per_image: nano(self.per_image),
             per_second: nano(self.per_second),
@@ -105,6 +112,7 @@ impl NewPrice {
             batch_percent: self.batch_percent,
             credits: self.credits,
             credits_by_tier: self.credits_by_tier.clone(),
+            in_batch: false,
         }
     }
 
@@ -121,6 +129,8 @@ impl NewPrice {
         let given = [
             self.input_per_million,
             self.cached_input_per_million,
+            self.cache_write_per_million,
+            self.long_cache_write_per_million,
             self.output_per_million,
             self.per_image,
             self.per_second,
@@ -186,10 +196,11 @@ impl NewPrice {
     ) -> sqlx::Result<Option<Id<Price>>> {
         sqlx::query_scalar!(
             r#"insert into prices (id, model_id, effective_from, free, input_per_million,
-                                   cached_input_per_million, output_per_million, per_image,
+                                   cached_input_per_million, cache_write_per_million,
+                                   long_cache_write_per_million, output_per_million, per_image,
                                    per_second, per_request, batch_percent, credits,
                                    credits_by_tier, source)
-               values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+               values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
                on conflict (model_id, effective_from) do nothing
                returning id as "id: Id<Price>""#,
             Id::<Price>::new() as _,
@@ -198,6 +209,8 @@ impl NewPrice {
             self.free,
             self.input_per_million,
             self.cached_input_per_million,
+            self.cache_write_per_million,
+            self.long_cache_write_per_million,
             self.output_per_million,
             self.per_image,
             self.per_second,

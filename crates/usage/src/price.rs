@@ -9,10 +9,16 @@ use web::Tier;
 /// What a provider counts for one call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quantities {
-    /// Prompt tokens, cached ones included.
+    /// Prompt tokens, cached and written ones included.
     pub input_tokens: i64,
     /// Prompt tokens the provider had cached, at a lower price.
     pub cached_input_tokens: i64,
+    /// Prompt tokens the provider wrote into its cache, for as short as it does.
+    #[serde(default)]
+    pub cache_write_tokens: i64,
+    /// Prompt tokens the provider wrote into its cache to last, such as for an hour.
+    #[serde(default)]
+    pub long_cache_write_tokens: i64,
     /// Tokens of the answer, reasoning included.
     pub output_tokens: i64,
     /// Images made.
@@ -28,13 +34,22 @@ impl Quantities {
         self.input_tokens.saturating_add(self.output_tokens)
     }
 
-    /// What a provider reported, made plausible: never negative, never more cached than sent.
+    /// What a provider reported, made plausible: never negative, never more cached or written than
+    /// sent.
     #[must_use]
     pub fn clamped(self) -> Self {
         let input_tokens = self.input_tokens.max(0);
+        let mut left = input_tokens;
+        let mut part = |tokens: i64| {
+            let part = tokens.clamp(0, left);
+            left -= part;
+            part
+        };
         Self {
             input_tokens,
-            cached_input_tokens: self.cached_input_tokens.clamp(0, input_tokens),
+            cached_input_tokens: part(self.cached_input_tokens),
+            cache_write_tokens: part(self.cache_write_tokens),
+            long_cache_write_tokens: part(self.long_cache_write_tokens),
             output_tokens: self.output_tokens.max(0),
             images: self.images.max(0),
             seconds: self.seconds.max(0),
@@ -58,6 +73,10 @@ pub struct Price {
     pub input_per_million: NanoUsd,
     /// Prompt tokens the provider had cached.
     pub cached_input_per_million: NanoUsd,
+    /// Prompt tokens the provider wrote into its cache.
+    pub cache_write_per_million: NanoUsd,
+    /// Prompt tokens the provider wrote into its cache to last.
+    pub long_cache_write_per_million: NanoUsd,
     /// Tokens of the answer.
     pub output_per_million: NanoUsd,
     /// Each image.
@@ -73,6 +92,9 @@ pub struct Price {
     /// The same for plans that differ.
     #[schema(value_type = BTreeMap<Tier, i64>)]
     pub credits_by_tier: ByTier,
+    /// Whether these are the prices of calls in a batch.
+    #[serde(skip)]
+    pub in_batch: bool,
 }
 
 impl Price {
@@ -93,10 +115,13 @@ impl Price {
         Some(Self {
             input_per_million: part(self.input_per_million),
             cached_input_per_million: part(self.cached_input_per_million),
+            cache_write_per_million: part(self.cache_write_per_million),
+            long_cache_write_per_million: part(self.long_cache_write_per_million),
             output_per_million: part(self.output_per_million),
             per_image: part(self.per_image),
             per_second: part(self.per_second),
             per_request: part(self.per_request),
+            in_batch: true,
             ..self.clone()
         })
     }
@@ -105,10 +130,15 @@ impl Price {
     ///
     /// Amounts beyond the range saturate, so that an absurd count is refused rather than cheap.
     pub fn cost(&self, quantities: &Quantities) -> NanoUsd {
-        let fresh = quantities.input_tokens - quantities.cached_input_tokens;
+        let fresh = quantities.input_tokens
+            - quantities.cached_input_tokens
+            - quantities.cache_write_tokens
+            - quantities.long_cache_write_tokens;
         let per_million = [
             (fresh, self.input_per_million),
             (quantities.cached_input_tokens, self.cached_input_per_million),
+            (quantities.cache_write_tokens, self.cache_write_per_million),
+            (quantities.long_cache_write_tokens, self.long_cache_write_per_million),
             (quantities.output_tokens, self.output_per_million),
         ];
         let tokens: i128 = per_million.iter().map(|&(count, price)| product(count, price)).sum();
@@ -142,6 +172,8 @@ mod tests {
             free: false,
             input_per_million: NanoUsd(150_000_000),
             cached_input_per_million: NanoUsd(75_000_000),
+            cache_write_per_million: NanoUsd(187_500_000),
+            long_cache_write_per_million: NanoUsd(300_000_000),
             output_per_million: NanoUsd(600_000_000),
             per_image: NanoUsd(0),
             per_second: NanoUsd(0),
@@ -149,6 +181,7 @@ mod tests {
             batch_percent: Some(50),
             credits: 1,
             credits_by_tier: BTreeMap::from([(Tier::Free, 2)]),
+            in_batch: false,
         }
     }
 
@@ -157,10 +190,13 @@ mod tests {
         let quantities = Quantities {
             input_tokens: 1000,
             cached_input_tokens: 400,
+            cache_write_tokens: 100,
+            long_cache_write_tokens: 50,
             output_tokens: 10,
             ..Quantities::default()
         };
-        assert_eq!(price().cost(&quantities), NanoUsd(600 * 150 + 400 * 75 + 10 * 600));
+        let prompt = 450 * 150 + 400 * 75 + 100 * 375 / 2 + 50 * 300;
+        assert_eq!(price().cost(&quantities), NanoUsd(prompt + 10 * 600));
     }
 
     #[test]
@@ -182,13 +218,19 @@ mod tests {
     fn reported_counts_are_made_plausible() {
         let reported = Quantities {
             input_tokens: 5,
-            cached_input_tokens: 9,
+            cached_input_tokens: 3,
+            cache_write_tokens: 9,
+            long_cache_write_tokens: 1,
             output_tokens: -3,
             images: -1,
             seconds: -1,
         };
-        let plausible =
-            Quantities { input_tokens: 5, cached_input_tokens: 5, ..Default::default() };
+        let plausible = Quantities {
+            input_tokens: 5,
+            cached_input_tokens: 3,
+            cache_write_tokens: 2,
+            ..Default::default()
+        };
         assert_eq!(reported.clamped(), plausible);
     }
 
@@ -198,34 +240,47 @@ mod tests {
         assert_eq!(price().for_tier(Tier::Pro).credits, 1);
         let batched = Price { input_per_million: NanoUsd(151), ..price() }.batched().unwrap();
         assert_eq!(batched.input_per_million, NanoUsd(76));
+        assert_eq!(batched.long_cache_write_per_million, NanoUsd(150_000_000));
+        assert!(batched.in_batch);
         assert_eq!(Price { batch_percent: None, ..price() }.batched(), None);
     }
 
     proptest! {
         #[test]
         fn a_cost_is_exact_but_for_less_than_one_unit_in_our_favour(
-            input in 0..1_i64 << 40, cached in 0..1_i64 << 40, output in 0..1_i64 << 40,
+            prompt in proptest::array::uniform4(0..1_i64 << 40), output in 0..1_i64 << 40,
             images in 0..1000_i64, seconds in 0..100_000_i64,
-            prices in proptest::array::uniform6(0..1_i64 << 20),
+            prices in proptest::array::uniform8(0..1_i64 << 20),
         ) {
-            let [input_price, cached_price, output_price, image, second, request] = prices;
+            let [input_price, cached_price, write_price, long_price, output_price, image, second, request] =
+                prices;
             let price = Price {
                 input_per_million: NanoUsd(input_price),
                 cached_input_per_million: NanoUsd(cached_price),
+                cache_write_per_million: NanoUsd(write_price),
+                long_cache_write_per_million: NanoUsd(long_price),
                 output_per_million: NanoUsd(output_price),
                 per_image: NanoUsd(image),
                 per_second: NanoUsd(second),
                 per_request: NanoUsd(request),
                 ..price()
             };
-            let cached = cached.min(input);
+            let [fresh, cached, write, long] = prompt;
             let quantities = Quantities {
-                input_tokens: input, cached_input_tokens: cached, output_tokens: output, images, seconds,
+                input_tokens: prompt.iter().sum(),
+                cached_input_tokens: cached,
+                cache_write_tokens: write,
+                long_cache_write_tokens: long,
+                output_tokens: output,
+                images,
+                seconds,
             };
             // In millionths of a unit nothing needs to be rounded.
             let times = |count: i64, price: i64| i128::from(count) * i128::from(price);
-            let exact = times(input - cached, input_price)
+            let exact = times(fresh, input_price)
                 + times(cached, cached_price)
+                + times(write, write_price)
+                + times(long, long_price)
                 + times(output, output_price)
                 + 1_000_000 * (times(images, image) + times(seconds, second) + times(1, request));
             let charged = i128::from(price.cost(&quantities).0) * 1_000_000;

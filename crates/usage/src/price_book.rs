@@ -80,6 +80,10 @@ impl PriceBook {
                       coalesce(p.input_per_million, 0) as "input_per_million!",
                       coalesce(p.cached_input_per_million, p.input_per_million, 0)
                           as "cached_input_per_million!",
+                      coalesce(p.cache_write_per_million, p.input_per_million, 0)
+                          as "cache_write_per_million!",
+                      coalesce(p.long_cache_write_per_million, p.cache_write_per_million,
+                               p.input_per_million, 0) as "long_cache_write_per_million!",
                       coalesce(p.output_per_million, 0) as "output_per_million!",
                       coalesce(p.per_image, 0) as "per_image!",
                       coalesce(p.per_second, 0) as "per_second!",
@@ -119,6 +123,8 @@ impl PriceBook {
                 free: row.free,
                 input_per_million: NanoUsd(row.input_per_million),
                 cached_input_per_million: NanoUsd(row.cached_input_per_million),
+                cache_write_per_million: NanoUsd(row.cache_write_per_million),
+                long_cache_write_per_million: NanoUsd(row.long_cache_write_per_million),
                 output_per_million: NanoUsd(row.output_per_million),
                 per_image: NanoUsd(row.per_image),
                 per_second: NanoUsd(row.per_second),
@@ -126,6 +132,7 @@ impl PriceBook {
                 batch_percent: row.batch_percent,
                 credits: row.credits,
                 credits_by_tier: row.credits_by_tier.0,
+                in_batch: false,
             },
         });
         Ok(models.collect())

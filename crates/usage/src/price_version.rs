@@ -24,7 +24,8 @@ impl PriceVersion {
         let rows = sqlx::query!(
             r#"select p.id as "id: Id<Price>", m.provider, m.name, m.kind as "kind: ModelKind",
                       m.max_output_tokens, p.effective_from, p.source, p.free, p.input_per_million,
-                      p.cached_input_per_million, p.output_per_million, p.per_image, p.per_second,
+                      p.cached_input_per_million, p.cache_write_per_million,
+                      p.long_cache_write_per_million, p.output_per_million, p.per_image, p.per_second,
                       p.per_request, p.batch_percent, p.credits,
                       p.credits_by_tier as "credits_by_tier: Json<ByTier>",
                       array(select s.name from model_snapshots s where s.model_id = m.id order by 1)
@@ -48,6 +49,8 @@ impl PriceVersion {
                 free: row.free,
                 input_per_million: row.input_per_million,
                 cached_input_per_million: row.cached_input_per_million,
+                cache_write_per_million: row.cache_write_per_million,
+                long_cache_write_per_million: row.long_cache_write_per_million,
                 output_per_million: row.output_per_million,
                 per_image: row.per_image,
                 per_second: row.per_second,

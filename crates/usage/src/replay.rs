@@ -33,7 +33,7 @@ pub struct Replay {
     pub actual_nano_usd: NanoUsd,
     /// What they would have cost.
     pub replayed_nano_usd: NanoUsd,
-    /// The same if no provider had cached a prompt.
+    /// The same if no provider had cached a prompt, for reading or anew.
     pub uncached_nano_usd: NanoUsd,
     /// Calls that would have had no price.
     pub unpriced_calls: i64,
@@ -61,6 +61,7 @@ struct Alike {
     model: String,
     kind: Option<ModelKind>,
     quantities: Quantities,
+    in_batch: bool,
     calls: i64,
     cost: i64,
 }
@@ -77,14 +78,15 @@ pub async fn replay(
 ) -> Result<Replay> {
     let mut rows = sqlx::query!(
         r#"select u.provider, u.model, m.kind as "kind?: ModelKind", u.input_tokens,
-                  u.cached_input_tokens, u.output_tokens, u.images, u.seconds,
+                  u.cached_input_tokens, u.cache_write_tokens, u.long_cache_write_tokens,
+                  u.output_tokens, u.images, u.seconds, u.in_batch,
                   count(*) as "calls!", sum(u.cost_nano_usd)::bigint as "cost!"
            from usage_records u
            left join prices p on p.id = u.price_id
            left join models m on m.id = p.model_id
            where ($1::uuid is null or u.org_id = $1)
              and u.created_at >= $2 and u.created_at < $3 and u.outcome <> 'unknown'
-           group by 1, 2, 3, 4, 5, 6, 7, 8"#,
+           group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"#,
         org as _,
         from,
         to,
@@ -96,12 +98,21 @@ pub async fn replay(
         let quantities = Quantities {
             input_tokens: row.input_tokens,
             cached_input_tokens: row.cached_input_tokens,
+            cache_write_tokens: row.cache_write_tokens,
+            long_cache_write_tokens: row.long_cache_write_tokens,
             output_tokens: row.output_tokens,
             images: row.images,
             seconds: row.seconds,
         };
-        let (provider, model, kind) = (row.provider, row.model, row.kind);
-        let alike = Alike { provider, model, kind, quantities, calls: row.calls, cost: row.cost };
+        let alike = Alike {
+            provider: row.provider,
+            model: row.model,
+            kind: row.kind,
+            quantities,
+            in_batch: row.in_batch,
+            calls: row.calls,
+            cost: row.cost,
+        };
         replay.add(&mut models, book, scenario, alike);
     }
     replay.models = models.into_values().collect();
@@ -123,7 +134,12 @@ impl Replay {
         };
         let times = |cost: NanoUsd| NanoUsd(cost.0.saturating_mul(alike.calls));
         let replayed = times(price.cost(&alike.quantities));
-        let uncached = Quantities { cached_input_tokens: 0, ..alike.quantities };
+        let uncached = Quantities {
+            cached_input_tokens: 0,
+            cache_write_tokens: 0,
+            long_cache_write_tokens: 0,
+            ..alike.quantities
+        };
         self.actual_nano_usd = self.actual_nano_usd + NanoUsd(alike.cost);
         self.replayed_nano_usd = self.replayed_nano_usd + replayed;
         self.uncached_nano_usd = self.uncached_nano_usd + times(price.cost(&uncached));
@@ -151,7 +167,8 @@ impl Scenario {
         Ok(Self { models, prices: Vec::new() })
     }
 
-    /// A model of the same kind, of the same provider if that has it.
+    /// A model of the same kind, of the same provider if that has it; what was in a batch stays in
+    /// one, where the other model has batches.
     fn price(&self, book: &[Model], alike: &Alike, name: &str) -> Option<Price> {
         let fits = |kind: ModelKind| alike.kind.is_none_or(|it| it == kind);
         let given = self.prices.iter().find(|it| it.name == name && fits(it.kind));
@@ -159,6 +176,8 @@ impl Scenario {
             let of_kind = book.iter().filter(|it| it.name == name && fits(it.kind));
             of_kind.min_by_key(|it| it.provider != alike.provider).map(|it| it.price.clone())
         };
-        given.map(NewPrice::price).or_else(in_book)
+        let price = given.map(NewPrice::price).or_else(in_book)?;
+        let batched = if alike.in_batch { price.batched() } else { None };
+        Some(batched.unwrap_or(price))
     }
 }

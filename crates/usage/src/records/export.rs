@@ -8,7 +8,7 @@ use super::{Listed, Shown};
 /// How many calls are read at once: no more are ever in memory.
 const BATCH: i64 = 1000;
 
-const COLUMNS: [&str; 18] = [
+const COLUMNS: [&str; 21] = [
     "ended_at",
     "id",
     "provider",
@@ -21,8 +21,11 @@ const COLUMNS: [&str; 18] = [
     "paid_by",
     "input_tokens",
     "cached_input_tokens",
+    "cache_write_tokens",
+    "long_cache_write_tokens",
     "output_tokens",
     "images",
+    "in_batch",
     "estimated",
     "cost_usd",
     "credits",
@@ -75,8 +78,11 @@ fn cells(call: &Shown) -> [String; COLUMNS.len()] {
         call.paid_by.to_string(),
         call.input_tokens.to_string(),
         call.cached_input_tokens.to_string(),
+        call.cache_write_tokens.to_string(),
+        call.long_cache_write_tokens.to_string(),
         call.output_tokens.to_string(),
         call.images.to_string(),
+        call.in_batch.to_string(),
         call.estimated.to_string(),
         call.cost_nano_usd.to_string().replace('$', ""),
         call.credits.to_string(),
@@ -119,8 +125,11 @@ mod tests {
             paid_by: Payer::Plan,
             input_tokens: 1,
             cached_input_tokens: 0,
+            cache_write_tokens: 0,
+            long_cache_write_tokens: 0,
             output_tokens: 1,
             images: 0,
+            in_batch: false,
             estimated: false,
             cost_nano_usd: NanoUsd(1_234),
             credits: 0,

@@ -72,10 +72,16 @@ pub(crate) struct Shown {
     pub(crate) input_tokens: i64,
     /// Prompt tokens the provider had cached.
     pub(crate) cached_input_tokens: i64,
+    /// Prompt tokens the provider wrote into its cache.
+    pub(crate) cache_write_tokens: i64,
+    /// Prompt tokens the provider wrote into its cache to last.
+    pub(crate) long_cache_write_tokens: i64,
     /// Tokens of the answer.
     pub(crate) output_tokens: i64,
     /// Images made.
     pub(crate) images: i64,
+    /// Whether it cost what calls in a batch do.
+    pub(crate) in_batch: bool,
     /// Whether the quantities are our estimate, for want of the provider's.
     pub(crate) estimated: bool,
     /// What it cost at the provider, in nano-USD.
@@ -133,7 +139,8 @@ impl Listed {
             r#"select id, created_at as ended_at, reserved_at as began_at, provider, model, operation,
                       user_id as "user: _", api_key_id as "key: _", project_id as project,
                       outcome as "outcome: _", paid_by as "paid_by: _", input_tokens,
-                      cached_input_tokens, output_tokens, images, estimated,
+                      cached_input_tokens, cache_write_tokens, long_cache_write_tokens,
+                      output_tokens, images, in_batch, estimated,
                       cost_nano_usd as "cost_nano_usd: _", credits, request_id
                from usage_records
                where org_id = $1

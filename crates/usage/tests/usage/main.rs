@@ -31,6 +31,7 @@ fn call(app: &TestApp, org: Id<Org>, ago: TimeDelta) -> Record {
         outcome: Outcome::Succeeded,
         paid_by: Payer::Plan,
         quantities: Quantities { input_tokens: 10, output_tokens: 5, ..Quantities::default() },
+        in_batch: false,
         estimated: false,
         cost_nano_usd: NanoUsd(4_500),
         credits: 0,

@@ -8,7 +8,7 @@ use usage::{
     Quantities, Scenario, UnitEconomics, replay,
 };
 
-use crate::{call, roll_up_all, write};
+use crate::{call, record::Record, roll_up_all, write};
 
 fn new_price(name: &str, effective_from: DateTime<Utc>) -> NewPrice {
     let price = json!({
@@ -85,6 +85,7 @@ async fn a_price_that_charges_nothing_by_omission_is_refused() {
         NewPrice { output_per_million: None, ..whole.clone() },
         NewPrice { free: true, ..whole.clone() },
         NewPrice { input_per_million: Some(-1), ..whole.clone() },
+        NewPrice { cache_write_per_million: Some(-1), ..whole.clone() },
         NewPrice { batch_percent: Some(0), ..whole.clone() },
         NewPrice { credits: -1, ..whole.clone() },
         NewPrice { source: String::new(), ..whole.clone() },
@@ -139,6 +140,39 @@ async fn calls_are_replayed_one_by_one_on_other_models_and_prices() {
     assert_eq!(rounded.replayed_nano_usd, NanoUsd(3 * (5 * 2_000 + 1)), "each call is rounded up");
     let map = [("gpt-4o-mini".to_owned(), "unheard-of".to_owned())].into();
     assert_eq!(run(Scenario { models: map, prices: Vec::new() }).await.unpriced_calls, 3);
+}
+
+#[tokio::test]
+async fn what_a_cache_was_written_with_and_what_was_in_a_batch_is_replayed_so() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let now = app.clock.now();
+    let dear = NewPrice { cache_write_per_million: Some(1_250_000_000), ..new_price("new", now) };
+    let dear = NewPrice { long_cache_write_per_million: Some(2_000_000_000), ..dear };
+    propose(&app, &dear).await.unwrap();
+    let mut written = call(&app, owner.org(), TimeDelta::hours(1));
+    written.model = "new".into();
+    written.quantities = Quantities {
+        input_tokens: 100,
+        cache_write_tokens: 40,
+        long_cache_write_tokens: 20,
+        ..Quantities::default()
+    };
+    let batched = Record { id: uuid::Uuid::now_v7(), in_batch: true, ..written.clone() };
+    write(&app, &[written, batched]).await;
+    let book = PriceBook::new(app.db.clone(), app.clock.clone()).models().await.unwrap();
+    let mut tx = app.db.begin().await.unwrap();
+
+    let (from, to) = (now - TimeDelta::days(1), now + TimeDelta::days(1));
+    let replayed = replay(&mut tx, &book, None, from, to, &Scenario::default()).await.unwrap();
+
+    let whole = 40 * 1000 + 40 * 1250 + 20 * 2000;
+    assert_eq!(replayed.replayed_nano_usd, NanoUsd(whole + whole / 2));
+    assert_eq!(replayed.uncached_nano_usd, NanoUsd(100_000 + 50_000));
+    let listed = owner.get("/v1/usage/records").await.ok();
+    let in_batch = |it: &serde_json::Value| it["in_batch"] == json!(true);
+    assert_eq!(listed["items"].as_array().unwrap().iter().filter(|it| in_batch(it)).count(), 1);
+    assert_eq!(listed["items"][0]["long_cache_write_tokens"], 20);
 }
 
 #[tokio::test]

@@ -36,6 +36,8 @@ pub(crate) struct Record {
     /// What was used.
     #[serde(flatten)]
     pub(crate) quantities: Quantities,
+    /// Whether it was charged as a part of a batch.
+    pub(crate) in_batch: bool,
     /// Whether the quantities are our estimate, for want of the provider's.
     pub(crate) estimated: bool,
     /// What it costs us.
@@ -56,11 +58,11 @@ impl Record {
         sqlx::query(
             "insert into usage_records (
                  id, org_id, user_id, api_key_id, project_id, operation, provider, model, price_id,
-                 outcome, paid_by, input_tokens, cached_input_tokens, output_tokens, images, seconds,
-                 estimated, cost_nano_usd, credits, request_id, reserved_at, created_at)
+                 outcome, paid_by, input_tokens, cached_input_tokens, cache_write_tokens,
+                 long_cache_write_tokens, output_tokens, images, seconds, in_batch, estimated, cost_nano_usd, credits, request_id, reserved_at, created_at)
              select id, org_id, user_id, api_key_id, project_id, operation, provider, model, price_id,
-                    outcome, paid_by, input_tokens, cached_input_tokens, output_tokens, images, seconds,
-                    estimated, cost_nano_usd, credits, request_id, reserved_at, created_at
+                    outcome, paid_by, input_tokens, cached_input_tokens, cache_write_tokens,
+                    long_cache_write_tokens, output_tokens, images, seconds, in_batch, estimated, cost_nano_usd, credits, request_id, reserved_at, created_at
              from jsonb_populate_recordset(null::usage_records, $1)",
         )
         .bind(Json(records))
