@@ -1,6 +1,15 @@
 use serde_json::{Value, json};
 
-use super::{error::Error, shape, state::State};
+use super::{
+    error::Error,
+    shape::{self, integer, text},
+    state::State,
+    webhook_endpoints,
+};
+
+/// Kinds of objects that do not say when they were made.
+const WITHOUT_CREATED: [&str; 4] =
+    ["billing.meter_event_summary", "credit_note_line_item", "item", "line_item"];
 
 /// Where an action came from, as its events tell it.
 #[derive(Clone, Debug, Default)]
@@ -15,8 +24,11 @@ pub(super) struct Origin {
 pub(super) struct Action<'a> {
     pub(super) state: &'a mut State,
     pub(super) origin: Origin,
+    /// The time it is, on the clock that what is acted upon lives by.
     pub(super) now: i64,
-    /// How many endpoints wait for each event.
+    /// That clock, when it is a test clock.
+    pub(super) test_clock: Option<String>,
+    /// Whether there is a webhook besides the endpoints that were added by calls.
     pub(super) webhooks: usize,
     pub(super) changed: bool,
     /// Ids of the events to deliver, in order.
@@ -24,6 +36,44 @@ pub(super) struct Action<'a> {
 }
 
 impl Action<'_> {
+    /// Goes on at the time of the customer's test clock, if they have one.
+    pub(super) fn live_by(&mut self, customer: &str) {
+        let customer = self.state.get("customer", customer);
+        let Some(id) = customer.and_then(|customer| customer["test_clock"].as_str()) else {
+            return;
+        };
+        let id = id.to_owned();
+        if let Some(clock) = self.state.get("test_helpers.test_clock", &id) {
+            self.now = integer(clock, "frozen_time");
+            self.test_clock = Some(id);
+        }
+    }
+
+    /// Does `work` and takes it back, for those who only want to know what would happen.
+    pub(super) fn dry_run<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        let (state, changed, events) = (self.state.clone(), self.changed, self.events.len());
+        let result = work(self);
+        *self.state = state;
+        self.changed = changed;
+        self.events.truncate(events);
+        result
+    }
+
+    /// Does `work`, and takes it back if it fails.
+    pub(super) fn all_or_nothing<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let (state, changed, events) = (self.state.clone(), self.changed, self.events.len());
+        let result = work(self);
+        if result.is_err() {
+            *self.state = state;
+            self.changed = changed;
+            self.events.truncate(events);
+        }
+        result
+    }
+
     pub(super) fn create(&mut self, kind: &str, fields: Value) -> Value {
         let object = self.shape(kind, fields);
         self.save(&object);
@@ -36,8 +86,11 @@ impl Action<'_> {
         if object["id"].is_null() {
             object["id"] = self.state.next_id(shape::prefix(kind)).into();
         }
-        if kind != "item" && kind != "line_item" {
+        if !WITHOUT_CREATED.contains(&kind) {
             object["created"] = self.now.into();
+        }
+        if let (Some(clock), Some(field)) = (&self.test_clock, object.get_mut("test_clock")) {
+            *field = clock.as_str().into();
         }
         object
     }
@@ -76,16 +129,17 @@ impl Action<'_> {
     }
 
     fn emit_data(&mut self, event: &str, data: Value) {
+        let endpoints = webhook_endpoints::targets(self.state, event).len();
         let fields = json!({
             "type": event,
             "data": data,
-            "pending_webhooks": self.webhooks,
+            "pending_webhooks": self.webhooks + endpoints,
             "request": {
                 "id": self.origin.request_id,
                 "idempotency_key": self.origin.idempotency_key,
             },
         });
         let event = self.create("event", fields);
-        self.events.push(shape::text(&event, "id").to_owned());
+        self.events.push(text(&event, "id").to_owned());
     }
 }

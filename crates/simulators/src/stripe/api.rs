@@ -21,9 +21,8 @@ use super::{
     idempotency::{self, Recorded},
     routes,
     simulator::Simulator,
+    versions,
 };
-
-const API_VERSION: &str = "2026-09-30.endive";
 
 /// A call to the API as it came in.
 struct Call {
@@ -31,6 +30,8 @@ struct Call {
     path: String,
     params: Params,
     origin: Origin,
+    /// The version the caller speaks.
+    version: String,
 }
 
 struct Answer {
@@ -51,16 +52,21 @@ pub(super) async fn handle(
     let request_id = format!("req_{}", Alphanumeric.sample_string(&mut rand::rng(), 14));
     let called = authenticate(&simulator, &headers).and_then(|()| {
         let origin = origin(&method, &headers, &request_id)?;
+        let version = version(&headers)?;
         let (query, body) = (uri.query().unwrap_or_default(), String::from_utf8_lossy(&body));
         let params = Params::parse(&format!("{query}&{body}"));
-        Ok(Call { method, path: uri.path().to_owned(), params, origin })
+        Ok(Call { method, path: uri.path().to_owned(), params, origin, version })
     });
+    let spoken = called.as_ref().map_or(versions::CURRENT, |call| call.version.as_str());
+    let spoken = HeaderValue::from_str(spoken);
     let mut response = match called {
         Ok(call) => run(&simulator, call).await.unwrap_or_else(IntoResponse::into_response),
         Err(error) => error.into_response(),
     };
     let headers = response.headers_mut();
-    headers.insert("stripe-version", HeaderValue::from_static(API_VERSION));
+    if let Ok(version) = spoken {
+        headers.insert("stripe-version", version);
+    }
     if let Ok(request_id) = request_id.parse() {
         headers.insert("request-id", request_id);
     }
@@ -82,6 +88,14 @@ fn authenticate(simulator: &Simulator, headers: &HeaderMap) -> Result<(), Error>
     } else {
         Err(Error::unauthorized("Invalid API Key provided."))
     }
+}
+
+/// The version a call asks for.
+fn version(headers: &HeaderMap) -> Result<String, Error> {
+    let asked = headers.get("stripe-version").and_then(|value| value.to_str().ok());
+    let version = asked.unwrap_or(versions::CURRENT);
+    versions::check(version, "Stripe-Version")?;
+    Ok(version.to_owned())
 }
 
 fn origin(method: &Method, headers: &HeaderMap, request_id: &str) -> Result<Origin, Error> {
@@ -115,7 +129,9 @@ async fn run(simulator: &Arc<Simulator>, call: Call) -> Result<Response, Error> 
         }
         Some(Trouble::DropAnswer) | None => {}
     }
-    let answer = execute(simulator, call)?;
+    let version = call.version.clone();
+    let mut answer = execute(simulator, call)?;
+    versions::show(&mut answer.body, &version);
     if trouble == Some(Trouble::DropAnswer) {
         return Ok(faults::reset());
     }
@@ -130,7 +146,7 @@ async fn run(simulator: &Arc<Simulator>, call: Call) -> Result<Response, Error> 
 
 /// Does the work of a call, or repeats the answer its idempotency key got before.
 fn execute(simulator: &Arc<Simulator>, call: Call) -> Result<Answer, Error> {
-    let Call { method, path, params, origin } = call;
+    let Call { method, path, params, origin, .. } = call;
     let key = origin.idempotency_key.clone();
     let fingerprint = format!("{method} {path} {}", params.canonical()?);
     simulator.act(origin, |action| {

@@ -4,17 +4,19 @@ use url::Url;
 
 use super::{
     action::Action,
+    checkout_options as options,
+    discounts::{self, Asked},
     error::Error,
     form::Params,
-    line_items::NewLine,
-    list,
+    line_items::{self, NewLine},
+    list, promotion_codes,
     shape::{integer, merge, text},
 };
 
 const HOUR: i64 = 3600;
 
 /// What a session sells, and what is to be written on the payment or subscription it leads to.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Order {
     pub(super) items: Vec<Value>,
     pub(super) payment_intent_data: Value,
@@ -27,25 +29,74 @@ pub(super) fn create(action: &mut Action, mut params: Params) -> Result<Value, E
     let mut session = json!({ "metadata": {}, "mode": mode });
     read_urls(&mut session, &mut params)?;
     read_customer(action, &mut session, &mut params)?;
-    read_options(&mut session, &mut params)?;
+    options::read(&mut session, &mut params)?;
+    let discounts = discounts::read(&mut params)?.unwrap_or_default();
     session["expires_at"] = read_expiry(action, &mut params)?.into();
-    let payment_intent_data = read_data(&mut params, "payment_intent_data")?;
-    let subscription_data = read_data(&mut params, "subscription_data")?;
+    let payment_intent_data = options::read_payment(&mut params)?;
+    let subscription_data = options::read_subscription(action.now, &mut params)?;
     let lines = NewLine::read_all(action, &mut params, &mode)?;
     params.done()?;
+    if !discounts.is_empty() && session["allow_promotion_codes"] == true {
+        let message =
+            "You may only specify one of these parameters: allow_promotion_codes, discounts.";
+        return Err(Error::invalid("discounts", message));
+    }
+    action.all_or_nothing(|action| {
+        let items: Vec<Value> = lines.into_iter().map(|line| line.add(action)).collect();
+        session["currency"] = items.first().map(|item| item["currency"].clone()).into();
+        let mut session = action.shape("checkout.session", session);
+        let id = text(&session, "id").to_owned();
+        session["url"] = format!("{}/pay/{id}", action.origin.base_url).into();
+        let order = Order { items, payment_intent_data, subscription_data };
+        action.state.orders.insert(id, order);
+        price(action, &mut session, &discounts)?;
+        action.save(&session);
+        Ok(session)
+    })
+}
 
-    let trial = integer(&subscription_data, "trial_period_days") > 0;
-    let items: Vec<Value> = lines.into_iter().map(|line| line.add(action)).collect();
-    let due = |item: &&Value| !(trial && item["price"]["type"] == "recurring");
-    let total: i64 = items.iter().filter(due).map(|item| integer(item, "amount_total")).sum();
-    session["amount_subtotal"] = total.into();
-    session["amount_total"] = total.into();
-    session["currency"] = items.first().map(|item| item["currency"].clone()).into();
-    let mut session = action.shape("checkout.session", session);
-    let id = text(&session, "id").to_owned();
-    session["url"] = format!("{}/pay/{id}", action.origin.base_url).into();
+/// What is due of a session today, with `discounts`.
+fn price(action: &mut Action, session: &mut Value, discounts: &[Asked]) -> Result<(), Error> {
+    let id = text(session, "id").to_owned();
+    let Some(order) = action.state.orders.get(&id) else { return Ok(()) };
+    let trial = !order.subscription_data["trial"].is_null();
+    let mut items = order.items.clone();
+    let mut due: Vec<&mut Value> =
+        items.iter_mut().filter(|item| !(trial && item["price"]["type"] == "recurring")).collect();
+    let subtotal: i64 = due.iter().map(|item| integer(item, "amount_subtotal")).sum();
+    let mut coupons = Vec::new();
+    for asked in discounts {
+        coupons.push(asked.check(action, text(session, "customer"), subtotal)?);
+    }
+    let off = line_items::take_off(&mut due, &coupons);
+    session["amount_subtotal"] = subtotal.into();
+    session["amount_total"] = (subtotal - off).into();
+    session["total_details"]["amount_discount"] = off.into();
+    session["discounts"] = discounts.iter().map(Asked::shown).collect();
+    if let Some(order) = action.state.orders.get_mut(&id) {
+        order.items = items;
+    }
+    Ok(())
+}
+
+/// What the buyer does on the page: types a promotion code, or none to take it back.
+pub(super) fn enter_code(action: &mut Action, id: &str, code: &str) -> Result<Value, Error> {
+    let mut session = current(action, id)?;
+    if session["status"] != "open" || session["allow_promotion_codes"] != true {
+        return Err(Error::invalid("promotion_code", "This page takes no promotion codes."));
+    }
+    let discounts = match code {
+        "" => Vec::new(),
+        code => {
+            let promotion = promotion_codes::find(action, code);
+            let promotion = promotion.ok_or_else(|| {
+                Error::invalid("promotion_code", "This promotion code does not exist.")
+            })?;
+            vec![Asked::PromotionCode(text(promotion, "id").to_owned())]
+        }
+    };
+    price(action, &mut session, &discounts)?;
     action.save(&session);
-    action.state.orders.insert(id, Order { items, payment_intent_data, subscription_data });
     Ok(session)
 }
 
@@ -90,28 +141,6 @@ pub(super) fn details(email: Value) -> Value {
     })
 }
 
-/// Options that are shown again but change nothing here.
-fn read_options(session: &mut Value, params: &mut Params) -> Result<(), Error> {
-    let texts = [
-        "billing_address_collection",
-        "client_reference_id",
-        "locale",
-        "payment_method_collection",
-        "submit_type",
-    ];
-    params.copy_texts(session, &texts)?;
-    params.copy_metadata(session)?;
-    params.one_of("ui_mode", &["hosted_page"])?;
-    if let Some(allowed) = params.flag("allow_promotion_codes")? {
-        session["allow_promotion_codes"] = allowed.into();
-    }
-    let methods = params.texts("payment_method_types")?;
-    if !methods.is_empty() {
-        session["payment_method_types"] = methods.into();
-    }
-    Ok(())
-}
-
 fn read_expiry(action: &Action, params: &mut Params) -> Result<i64, Error> {
     let (soonest, latest) = (action.now + HOUR / 2, action.now + 24 * HOUR);
     let at = params.integer("expires_at")?.unwrap_or(latest);
@@ -121,20 +150,6 @@ fn read_expiry(action: &Action, params: &mut Params) -> Result<i64, Error> {
         return Err(Error::invalid("expires_at", message));
     }
     Ok(at)
-}
-
-fn read_data(params: &mut Params, field: &str) -> Result<Value, Error> {
-    let mut data = json!({ "metadata": {} });
-    let Some(mut given) = params.map(field)? else { return Ok(data) };
-    given.copy_metadata(&mut data)?;
-    given.copy_texts(&mut data, &["description"])?;
-    if field == "payment_intent_data" {
-        given.copy_texts(&mut data, &["receipt_email", "setup_future_usage"])?;
-    } else {
-        data["trial_period_days"] = given.integer("trial_period_days")?.into();
-    }
-    given.done()?;
-    Ok(data)
 }
 
 pub(super) fn list(action: &Action, params: Params) -> Result<Value, Error> {

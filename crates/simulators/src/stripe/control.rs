@@ -12,9 +12,12 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
-    action::Origin,
+    action::{Action, Origin},
+    disputes::{self, Verdict},
+    dunning::Dunning,
     error::{Error, answer},
-    payments::Card,
+    payment_methods::{self, Card},
+    refunds,
     simulator::Simulator,
     subscriptions,
 };
@@ -33,6 +36,12 @@ pub(super) fn routes() -> Router<Arc<Simulator>> {
         .route("/_simulator/deliver", post(deliver))
         .route("/_simulator/settle", post(settle))
         .route("/_simulator/advance", post(advance))
+        .route("/_simulator/card", post(set_card))
+        .route("/_simulator/disputes", post(dispute))
+        .route("/_simulator/dunning", post(set_dunning))
+        .route("/_simulator/live", post(live))
+        .route("/_simulator/refunds", post(fail_refund))
+        .route("/_simulator/verdicts", post(decide))
 }
 
 #[derive(Deserialize)]
@@ -67,6 +76,39 @@ struct Advance {
     subscription: String,
     #[serde(default)]
     card: Card,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewCard {
+    customer: String,
+    #[serde(default)]
+    card: Card,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AfterLastAttempt {
+    dunning: Dunning,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Until {
+    until: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SentBack {
+    refund: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Decision {
+    dispute: String,
+    verdict: Verdict,
 }
 
 async fn state(State(simulator): Shared) -> Answered {
@@ -116,6 +158,42 @@ async fn advance(State(simulator): Shared, body: Bytes) -> Answered {
     let advanced = simulator
         .act(Origin::default(), |action| subscriptions::advance(action, &subscription, card))?;
     Ok(ok(&advanced))
+}
+
+async fn set_card(State(simulator): Shared, body: Bytes) -> Answered {
+    let NewCard { customer, card } = read(&body)?;
+    let replace = |action: &mut Action| payment_methods::replace(action, &customer, card);
+    Ok(ok(&simulator.act(Origin::default(), replace)?))
+}
+
+async fn dispute(State(simulator): Shared, body: Bytes) -> Answered {
+    let complaint = read(&body)?;
+    let open = |action: &mut Action| disputes::open(action, &complaint);
+    Ok(ok(&simulator.act(Origin::default(), open)?))
+}
+
+async fn decide(State(simulator): Shared, body: Bytes) -> Answered {
+    let Decision { dispute, verdict } = read(&body)?;
+    let decide = |action: &mut Action| disputes::decide(action, &dispute, verdict);
+    Ok(ok(&simulator.act(Origin::default(), decide)?))
+}
+
+async fn fail_refund(State(simulator): Shared, body: Bytes) -> Answered {
+    let SentBack { refund } = read(&body)?;
+    let fail = |action: &mut Action| refunds::fail(action, &refund);
+    Ok(ok(&simulator.act(Origin::default(), fail)?))
+}
+
+async fn set_dunning(State(simulator): Shared, body: Bytes) -> Answered {
+    let AfterLastAttempt { dunning } = read(&body)?;
+    simulator.state().dunning = dunning;
+    Ok(done())
+}
+
+async fn live(State(simulator): Shared, body: Bytes) -> Answered {
+    let Until { until } = read(&body)?;
+    simulator.live_until(until)?;
+    Ok(done())
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {

@@ -2,12 +2,19 @@ use std::{sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use hmac::{Hmac, KeyInit, Mac};
+use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::Sha256;
 use tokio::{sync::watch, time::sleep};
 
-use super::{error::Error, shape::text, simulator::Simulator};
+use super::{
+    error::Error,
+    shape::{integer, text},
+    simulator::Simulator,
+    versions,
+    webhook_endpoints::{self, Target},
+};
 
 /// Pauses before the second and later tries; then Stripe would go on for days, and the simulator gives up.
 const RETRIES: [Duration; 4] = [
@@ -27,15 +34,41 @@ pub struct Delivery {
     pub copies: usize,
     /// Whether the events of one action come last first.
     pub reverse: bool,
+    /// Shuffles the events of one action, always the same for the same seed.
+    pub shuffle: Option<u64>,
     /// How long each action's events are held back.
     pub delay_milliseconds: u64,
     /// Whether events get lost.
     pub drop: bool,
+    /// How many of the first tries to deliver an event get lost on the way; then it is tried again.
+    pub lose_tries: usize,
+    /// The version in which events are shown to the webhook, like `2024-06-20`; the newest if nothing is said.
+    pub api_version: Option<String>,
 }
 
 impl Default for Delivery {
     fn default() -> Self {
-        Self { copies: 1, reverse: false, delay_milliseconds: 0, drop: false }
+        Self {
+            copies: 1,
+            reverse: false,
+            shuffle: None,
+            delay_milliseconds: 0,
+            drop: false,
+            lose_tries: 0,
+            api_version: None,
+        }
+    }
+}
+
+impl Delivery {
+    /// The order in which the events of one action are sent.
+    fn arrange(&self, events: &mut [String]) {
+        if self.reverse {
+            events.reverse();
+        }
+        if let Some(seed) = self.shuffle {
+            events.shuffle(&mut StdRng::seed_from_u64(seed));
+        }
     }
 }
 
@@ -47,6 +80,9 @@ pub struct Attempt {
     /// The event's type.
     #[serde(rename = "type")]
     pub kind: String,
+    /// Where it was sent.
+    #[serde(default)]
+    pub url: String,
     /// What the webhook answered, if it did.
     pub status: Option<u16>,
     /// Why there was no answer.
@@ -73,34 +109,50 @@ impl Simulator {
     /// Sends the events of one action in the background.
     pub(super) fn deliver(self: &Arc<Self>, mut events: Vec<String>) {
         let mode = self.delivery();
-        if mode.drop || events.is_empty() || self.webhook_url().is_none() {
+        if mode.drop || events.is_empty() {
             return;
         }
-        if mode.reverse {
-            events.reverse();
-        }
+        mode.arrange(&mut events);
         let delivering = self.delivering();
         let simulator = Arc::clone(self);
         tokio::spawn(async move {
             sleep(Duration::from_millis(mode.delay_milliseconds)).await;
             for event in events {
-                let copies = (0..mode.copies).map(|_| simulator.send(&event));
-                if !join_all(copies).await.iter().any(Attempt::succeeded) {
-                    simulator.retry_later(event);
+                for target in simulator.targets(&event) {
+                    if mode.lose_tries > 0 {
+                        simulator.retry_later(event.clone(), target, mode.lose_tries);
+                        continue;
+                    }
+                    let copies = (0..mode.copies).map(|_| simulator.send(&event, &target));
+                    if !join_all(copies).await.iter().any(Attempt::succeeded) {
+                        simulator.retry_later(event.clone(), target, 1);
+                    }
                 }
             }
             drop(delivering);
         });
     }
 
-    /// Tries again without holding up the events that follow.
-    fn retry_later(self: &Arc<Self>, event: String) {
+    /// The webhook, and the endpoints that were added by calls and want the event.
+    fn targets(&self, event: &str) -> Vec<Target> {
+        let state = self.state();
+        let Some(event) = state.get("event", event) else { return Vec::new() };
+        let mut targets = webhook_endpoints::targets(&state, text(event, "type"));
+        if let Some(url) = self.webhook_url() {
+            let secret = self.webhook_secret.clone();
+            targets.push(Target { url, secret, api_version: self.delivery().api_version });
+        }
+        targets
+    }
+
+    /// Tries again after `tries` that failed, without holding up the events that follow.
+    fn retry_later(self: &Arc<Self>, event: String, target: Target, tries: usize) {
         let delivering = self.delivering();
         let simulator = Arc::clone(self);
         tokio::spawn(async move {
-            for pause in RETRIES {
+            for pause in RETRIES.into_iter().skip(tries - 1) {
                 sleep(pause).await;
-                if simulator.send(&event).await.succeeded() {
+                if simulator.send(&event, &target).await.succeeded() {
                     break;
                 }
             }
@@ -130,30 +182,36 @@ impl Simulator {
         if self.state().get("event", event).is_none() {
             return Err(Error::not_found("event", event));
         }
+        let targets = self.targets(event);
+        let sends = targets.iter().flat_map(|to| (0..times).map(|_| self.send(event, to)));
         if parallel {
-            return Ok(join_all((0..times).map(|_| self.send(event))).await);
+            return Ok(join_all(sends).await);
         }
         let mut attempts = Vec::new();
-        for _ in 0..times {
-            attempts.push(self.send(event).await);
+        for send in sends {
+            attempts.push(send.await);
         }
         Ok(attempts)
     }
 
     /// One try, written down with its outcome.
-    async fn send(&self, id: &str) -> Attempt {
-        let event = self.state().get("event", id).cloned().unwrap_or(Value::Null);
-        let (status, error) = match self.post(format!("{event:#}")).await {
+    async fn send(&self, id: &str, target: &Target) -> Attempt {
+        let mut event = self.state().get("event", id).cloned().unwrap_or(Value::Null);
+        if let Some(version) = &target.api_version {
+            versions::show(&mut event, version);
+            event["api_version"] = version.as_str().into();
+        }
+        let (status, error) = match self.post(target, format!("{event:#}")).await {
             Ok(status) => (Some(status), None),
             Err(error) => (None, Some(error)),
         };
-        let kind = text(&event, "type").to_owned();
-        let attempt = Attempt { event: id.to_owned(), kind, status, error };
+        let (event, kind) = (id.to_owned(), text(&event, "type").to_owned());
+        let attempt = Attempt { event, kind, url: target.url.clone(), status, error };
         let mut state = self.state();
         if attempt.succeeded()
             && let Some(event) = state.get_mut("event", id)
         {
-            event["pending_webhooks"] = 0.into();
+            event["pending_webhooks"] = (integer(event, "pending_webhooks") - 1).max(0).into();
         }
         state.attempts.push(attempt.clone());
         if let Err(error) = state.save() {
@@ -162,15 +220,14 @@ impl Simulator {
         attempt
     }
 
-    async fn post(&self, body: String) -> Result<u16, String> {
-        let url = self.webhook_url().ok_or("there is no webhook")?;
+    async fn post(&self, target: &Target, body: String) -> Result<u16, String> {
         let request = self
             .http
-            .post(url)
+            .post(&target.url)
             .timeout(TIMEOUT)
             .header("content-type", "application/json; charset=utf-8")
             .header("user-agent", "Stripe/1.0 (+https://stripe.com/docs/webhooks)")
-            .header("stripe-signature", sign(&self.webhook_secret, self.now(), &body));
+            .header("stripe-signature", sign(&target.secret, self.now(), &body));
         let response = request.body(body).send().await.map_err(|error| error.to_string())?;
         Ok(response.status().as_u16())
     }

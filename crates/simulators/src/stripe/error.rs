@@ -81,6 +81,11 @@ impl Error {
             .with("idempotency_key_in_use", None)
     }
 
+    pub(super) fn card_declined() -> Self {
+        let message = "Your card was declined.";
+        Self::new(StatusCode::PAYMENT_REQUIRED, "card_error", message).with("card_declined", None)
+    }
+
     pub(super) fn internal(message: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "api_error", message)
     }

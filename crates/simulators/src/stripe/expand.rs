@@ -1,33 +1,53 @@
 use serde_json::Value;
 
-use super::{error::Error, form::Params, shape, state::State};
+use super::{error::Error, form::Params, invoices, shape, state::State};
 
 /// Fields that hold the id of another object.
-const REFERENCES: [&str; 12] = [
+const REFERENCES: [&str; 27] = [
+    "balance_transaction",
+    "balance_transactions",
     "charge",
+    "coupon",
     "customer",
+    "default_payment_method",
     "default_price",
+    "discount",
+    "discounts",
+    "dispute",
     "invoice",
     "latest_charge",
     "latest_invoice",
+    "meter",
     "payment_intent",
+    "payment_method",
     "price",
     "product",
+    "promotion_code",
+    "refund",
+    "source",
     "subscription",
-    // These two are not sent at all unless asked for.
+    "test_clock",
+    // These are not sent at all unless asked for.
+    "applies_to",
     "line_items",
     "payments",
+    "tax_ids",
 ];
 
 /// Fields on the way to a reference.
-const CONTAINERS: [&str; 9] = [
+const CONTAINERS: [&str; 14] = [
+    "customer_balance_transaction",
     "data",
+    "discount_amounts",
+    "invoice_settings",
     "items",
     "lines",
     "parent",
     "payment",
     "price_details",
     "pricing",
+    "promotion",
+    "recurring",
     "refunds",
     "subscription_details",
 ];
@@ -58,12 +78,25 @@ pub(super) fn expand(state: &State, value: &mut Value, path: &str) {
         value[field] = attached;
     }
     let Some(next) = value.get_mut(field) else { return };
-    let found = next.as_str().and_then(|id| state.get(shape::kind_of(id)?, id));
-    if let Some(object) = found {
-        *next = object.clone();
-    }
+    replace(state, next, field);
     if !rest.is_empty() {
         expand(state, next, rest);
+    }
+}
+
+/// Puts the object in place of its id, or of each id in a list.
+fn replace(state: &State, reference: &mut Value, field: &str) {
+    if let Value::Array(ids) = reference {
+        for id in ids {
+            replace(state, id, field);
+        }
+        return;
+    }
+    let Some(id) = reference.as_str() else { return };
+    // Products and coupons may have ids of their owner's choice.
+    let found = state.get(field, id).or_else(|| state.get(shape::kind_of(id)?, id));
+    if let Some(object) = found {
+        *reference = object.clone();
     }
 }
 
@@ -75,9 +108,11 @@ fn attachment(state: &State, object: &Value, field: &str) -> Option<Value> {
             let url = format!("/v1/checkout/sessions/{id}/line_items");
             Some(shape::list_of(&url, state.orders.get(id)?.items.clone()))
         }
-        ("invoice", "payments") => {
-            let payments = state.all("invoice_payment").filter(|payment| payment["invoice"] == id);
-            Some(shape::list_of("/v1/invoice_payments", payments.cloned().collect()))
+        ("invoice", "payments") => Some(invoices::payments_of(state, id)),
+        ("customer", "tax_ids") => {
+            let own = state.all("tax_id").filter(|tax_id| tax_id["customer"] == id);
+            let url = format!("/v1/customers/{id}/tax_ids");
+            Some(shape::list_of(&url, own.cloned().collect()))
         }
         _ => None,
     }

@@ -53,6 +53,15 @@ impl Params {
         }
     }
 
+    /// Takes a list or object that is given as an empty text, which is how Stripe's are emptied.
+    pub(super) fn emptied(&mut self, field: &str) -> bool {
+        let empty = matches!(self.fields.get(field), Some(Node::Text(text)) if text.is_empty());
+        if empty {
+            self.fields.remove(field);
+        }
+        empty
+    }
+
     pub(super) fn required(&mut self, field: &str) -> Result<String, Error> {
         let name = self.name(field);
         match self.text(field)? {
@@ -82,6 +91,15 @@ impl Params {
             let message = format!("Invalid integer: {text}");
             Error::malformed("parameter_invalid_integer", &self.name(field), message)
         })
+    }
+
+    /// A moment: a Unix time, or `now` where Stripe takes that word.
+    pub(super) fn time(&mut self, field: &str, now: i64) -> Result<Option<i64>, Error> {
+        if matches!(self.fields.get(field), Some(Node::Text(text)) if text == "now") {
+            self.fields.remove(field);
+            return Ok(Some(now));
+        }
+        self.integer(field)
     }
 
     pub(super) fn flag(&mut self, field: &str) -> Result<Option<bool>, Error> {
@@ -122,8 +140,7 @@ impl Params {
 
     /// Merges `metadata[…]` into the object's: an empty value drops its key, an empty `metadata` all.
     pub(super) fn copy_metadata(&mut self, object: &mut Value) -> Result<(), Error> {
-        if matches!(self.fields.get("metadata"), Some(Node::Text(text)) if text.is_empty()) {
-            self.fields.remove("metadata");
+        if self.emptied("metadata") {
             object["metadata"] = json!({});
         }
         let Some(given) = self.map("metadata")? else { return Ok(()) };

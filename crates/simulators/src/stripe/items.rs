@@ -2,13 +2,15 @@ use serde_json::{Value, json};
 
 use super::{
     action::Action,
-    error::Error,
-    form::Params,
-    period,
+    discounts,
+    invoice_lines::{Line, Proration},
+    meters, period,
+    prices::amount_of,
     shape::{integer, merge, shaped, text},
 };
 
 /// A price and how many of it.
+#[derive(Clone, Debug)]
 pub(super) struct Bought {
     pub(super) price: Value,
     pub(super) quantity: i64,
@@ -16,10 +18,10 @@ pub(super) struct Bought {
 
 impl Bought {
     pub(super) fn amount(&self) -> i64 {
-        integer(&self.price, "unit_amount").saturating_mul(self.quantity)
+        amount_of(&self.price, self.quantity)
     }
 
-    fn of(item: &Value) -> Self {
+    pub(super) fn of(item: &Value) -> Self {
         Self { price: item["price"].clone(), quantity: integer(item, "quantity") }
     }
 
@@ -28,7 +30,12 @@ impl Bought {
         (text(recurring, "interval"), integer(recurring, "interval_count"))
     }
 
-    fn describe(&self, action: &Action) -> String {
+    /// Whether what is used is paid for afterwards.
+    pub(super) fn is_metered(&self) -> bool {
+        self.price["recurring"]["usage_type"] == "metered"
+    }
+
+    pub(super) fn describe(&self, action: &Action) -> String {
         let product = action.state.get("product", text(&self.price, "product"));
         let name = product.map_or("", |product| text(product, "name"));
         format!("{} × {name}", self.quantity)
@@ -49,24 +56,40 @@ impl Bought {
                 "interval": recurring["interval"],
                 "interval_count": recurring["interval_count"],
                 "metadata": price["metadata"],
+                "meter": recurring["meter"],
                 "nickname": price["nickname"],
                 "product": price["product"],
+                "usage_type": recurring["usage_type"],
             }),
         );
         json!({ "price": price, "plan": plan, "quantity": quantity })
     }
-}
 
-/// A subscription's item for `bought`, in its first period.
-pub(super) fn make(action: &mut Action, subscription: &str, bought: &Bought, end: i64) -> Value {
-    let mut item = action.shape("subscription_item", bought.fields());
-    item["subscription"] = subscription.into();
-    set_period(&mut item, (action.now, end));
-    item
+    /// A subscription's item for it.
+    pub(super) fn item(
+        &self,
+        action: &mut Action,
+        subscription: &str,
+        period: (i64, i64),
+    ) -> Value {
+        let mut item = action.shape("subscription_item", self.fields());
+        item["subscription"] = subscription.into();
+        if let (true, Some(fields)) = (self.is_metered(), item.as_object_mut()) {
+            fields.remove("quantity");
+        }
+        set_period(&mut item, period);
+        item
+    }
 }
 
 pub(super) fn period(item: &Value) -> (i64, i64) {
     (integer(item, "current_period_start"), integer(item, "current_period_end"))
+}
+
+/// How often the first of some items is paid.
+pub(super) fn interval_of(items: &[Value]) -> Value {
+    let recurring = items.first().map(|item| &item["price"]["recurring"]);
+    recurring.map_or(Value::Null, |it| json!([it["interval"], it["interval_count"]]))
 }
 
 pub(super) fn set_period(item: &mut Value, (start, end): (i64, i64)) {
@@ -74,87 +97,103 @@ pub(super) fn set_period(item: &mut Value, (start, end): (i64, i64)) {
     item["current_period_end"] = end.into();
 }
 
-/// The invoice line of a whole period of an item.
-pub(super) fn line(action: &mut Action, item: &Value) -> Value {
-    draw(action, &Bought::of(item), item, None)
+/// The invoice line of the period that begins, paid in advance; metered prices have none.
+pub(super) fn line(action: &mut Action, item: &Value) -> Option<Value> {
+    let bought = Bought::of(item);
+    let line = Line {
+        amount: bought.amount(),
+        bought: &bought,
+        item,
+        period: period(item),
+        proration: None,
+    };
+    if bought.is_metered() { None } else { Some(line.draw(action)) }
+}
+
+/// The invoice line of what was used of a metered price in a period that ends.
+pub(super) fn usage_line(action: &mut Action, item: &Value, customer: &str) -> Option<Value> {
+    let mut bought = Bought::of(item);
+    if !bought.is_metered() {
+        return None;
+    }
+    let period = period(item);
+    bought.quantity = meters::used(action.state, &bought.price, customer, period);
+    let line = Line { amount: bought.amount(), bought: &bought, item, period, proration: None };
+    Some(line.draw(action))
 }
 
 /// The invoice line of something bought once.
 pub(super) fn line_once(action: &mut Action, bought: &Bought) -> Value {
-    let moment = json!({ "current_period_start": action.now, "current_period_end": action.now });
-    draw(action, bought, &moment, None)
-}
-
-/// Applies one `items[…]` of a subscription's update; what it costs or saves comes back as invoice lines.
-pub(super) fn change(
-    action: &mut Action,
-    item: &mut Value,
-    mut to: Params,
-) -> Result<Vec<Value>, Error> {
-    let param = to.name("price");
-    let old = Bought::of(item);
-    let price = match to.text("price")? {
-        Some(id) => action.refer("price", &id, &param)?,
-        None => old.price.clone(),
-    };
-    let quantity = to.integer("quantity")?.unwrap_or(old.quantity);
-    to.done()?;
-    if price["recurring"].is_null() || quantity < 0 {
-        return Err(Error::invalid(&param, "A subscription needs a recurring price."));
-    }
-    let new = Bought { price, quantity };
     let now = action.now;
-    let (start, end) = period(item);
-    let whole = (end - start).max(1);
-    let remaining = |amount: i64| amount * (end - now).clamp(0, whole) / whole;
-
-    let mut lines = vec![draw(action, &old, item, Some(-remaining(old.amount())))];
-    merge(item, new.fields());
-    if new.interval() == old.interval() {
-        lines.push(draw(action, &new, item, Some(remaining(new.amount()))));
-    } else {
-        set_period(item, (now, period::end(&new.price["recurring"], now, now)));
-        lines.push(line(action, item));
-    }
-    Ok(lines)
+    let line = Line {
+        bought,
+        item: &Value::Null,
+        period: (now, now),
+        amount: bought.amount(),
+        proration: None,
+    };
+    line.draw(action)
 }
 
-/// Writes an invoice line, for the whole price unless it is prorated.
-fn draw(action: &mut Action, bought: &Bought, item: &Value, prorated: Option<i64>) -> Value {
-    let (start, end) = period(item);
-    let what = bought.describe(action);
-    let (amount, description) = match prorated {
-        None => (bought.amount(), what),
-        Some(amount) if amount < 0 => (amount, format!("Unused time on {what}")),
-        Some(amount) => (amount, format!("Remaining time on {what}")),
-    };
-    let parent = item["id"].as_str().map(|id| {
-        json!({
-            "invoice_item_details": null,
-            "subscription_item_details": {
-                "invoice_item": null,
-                "proration": prorated.is_some(),
-                "proration_details": null,
-                "subscription": item["subscription"],
-                "subscription_item": id,
-            },
-            "type": "subscription_item_details",
-        })
-    });
-    let fields = json!({
-        "amount": amount,
-        "currency": bought.price["currency"],
-        "description": description,
-        "parent": parent,
-        "period": { "start": start, "end": end },
-        "pricing": {
-            "price_details": { "price": bought.price["id"], "product": bought.price["product"] },
-            "type": "price_details",
-            "unit_amount_decimal": bought.price["unit_amount_decimal"],
-        },
-        "quantity": bought.quantity,
-        "quantity_decimal": bought.quantity.to_string(),
-        "subtotal": amount,
-    });
-    action.shape("line_item", fields)
+/// How a change of items is counted.
+#[derive(Clone, Copy)]
+pub(super) struct Change<'a> {
+    /// Since when: usually now.
+    pub(super) at: i64,
+    /// Whether the time left costs anything; during a trial it does not.
+    pub(super) charged: bool,
+    /// Ids of the subscription's discounts.
+    pub(super) discounts: &'a [Value],
+}
+
+impl Change<'_> {
+    /// The part of an item's price for the rest of its period, net of discounts.
+    fn rest(&self, action: &Action, bought: &Bought, (start, end): (i64, i64)) -> i64 {
+        if !self.charged || bought.is_metered() {
+            return 0;
+        }
+        let product = text(&bought.price, "product");
+        let amount = discounts::net(action, self.discounts, product, bought.amount());
+        let whole = (end - start).max(1);
+        // To the nearest cent.
+        (2 * amount * (end - self.at).clamp(0, whole) + whole) / (2 * whole)
+    }
+
+    /// The lines of an item that begins within a period.
+    pub(super) fn begin(self, action: &mut Action, item: &Value) -> Vec<Value> {
+        self.line(action, item, Proration::Remaining).into_iter().collect()
+    }
+
+    /// The lines of an item that ends before its period does.
+    pub(super) fn end(self, action: &mut Action, item: &Value) -> Vec<Value> {
+        self.line(action, item, Proration::Unused).into_iter().collect()
+    }
+
+    fn line(self, action: &mut Action, item: &Value, proration: Proration) -> Option<Value> {
+        let bought = Bought::of(item);
+        let (_, end) = period(item);
+        let rest = self.rest(action, &bought, period(item));
+        if !self.charged || bought.is_metered() {
+            return None;
+        }
+        let amount = if proration == Proration::Unused { -rest } else { rest };
+        let period = (self.at.min(end), end);
+        let line = Line { bought: &bought, item, period, amount, proration: Some(proration) };
+        Some(line.draw(action))
+    }
+
+    /// Makes an item one of `new`; what that costs or saves comes back as invoice lines.
+    pub(super) fn replace(self, action: &mut Action, item: &mut Value, new: &Bought) -> Vec<Value> {
+        let old = Bought::of(item);
+        let mut lines = self.end(action, item);
+        merge(item, new.fields());
+        if new.interval() == old.interval() || !self.charged {
+            lines.extend(self.begin(action, item));
+        } else {
+            let now = action.now;
+            set_period(item, (now, period::end(&new.price["recurring"], now, now)));
+            lines.extend(line(action, item));
+        }
+        lines
+    }
 }

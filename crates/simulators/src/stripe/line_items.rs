@@ -2,10 +2,11 @@ use serde_json::{Value, json};
 
 use super::{
     action::Action,
-    catalog::NewPrice,
+    coupons,
     error::Error,
     form::Params,
     items::Bought,
+    prices::NewPrice,
     shape::{integer, text},
 };
 
@@ -109,4 +110,26 @@ pub(super) fn bought(items: &[Value]) -> Vec<Bought> {
     let bought =
         |item: &Value| Bought { price: item["price"].clone(), quantity: integer(item, "quantity") };
     items.iter().map(bought).collect()
+}
+
+/// Takes coupons off the lines of a session; how much in all comes back.
+pub(super) fn take_off(items: &mut [&mut Value], coupons: &[Value]) -> i64 {
+    let mut total = 0;
+    for item in items.iter_mut() {
+        item["amount_discount"] = 0.into();
+        item["amount_total"] = item["amount_subtotal"].clone();
+    }
+    for coupon in coupons {
+        let currency = items.first().map_or("", |item| text(item, "currency"));
+        let mut left = coupons::fixed_sum(coupon, currency);
+        for item in items.iter_mut() {
+            let due = integer(item, "amount_total");
+            let off = coupons::takes_off(coupon, text(&item["price"], "product"), due, left);
+            left -= off.min(left);
+            total += off;
+            item["amount_discount"] = (integer(item, "amount_discount") + off).into();
+            item["amount_total"] = (due - off).into();
+        }
+    }
+    total
 }

@@ -8,44 +8,80 @@
 //! | action | events, in this order |
 //! |---|---|
 //! | one-time payment | `charge.succeeded`, `payment_intent.succeeded`, `checkout.session.completed` |
-//! | subscription | `customer.created` if new, `customer.subscription.created`, `invoice.created`, the two of the payment, `invoice.paid`, `invoice.payment_succeeded`, `checkout.session.completed` |
-//! | renewal | `invoice.created`, the two of the payment, `invoice.paid`, `invoice.payment_succeeded`, `customer.subscription.updated` |
-//! | declined card | `charge.failed`, `payment_intent.payment_failed`, and `invoice.payment_failed` for a renewal |
-//! | refund | `charge.refunded`, `refund.created` |
+//! | subscription | `customer.created` if new, `payment_method.attached`, `invoice.created`, `customer.subscription.created`, `invoice.finalized`, the two of the payment, `invoice_payment.paid`, `invoice.paid`, `invoice.payment_succeeded`, `checkout.session.completed` |
+//! | renewal | `invoice.created`, `customer.subscription.updated`, and an hour later `invoice.finalized` and those of its payment |
+//! | declined card | `charge.failed`, `payment_intent.payment_failed`, and for an invoice `invoice.payment_failed`, `customer.subscription.updated` |
+//! | refund | `charge.refunded`, `refund.created`; `refund.updated`, `charge.updated`, `charge.refund.updated`, `refund.failed` if the bank sends it back |
+//! | dispute | `charge.updated`, `charge.dispute.created`, `charge.dispute.funds_withdrawn`; `charge.dispute.closed`, and `charge.dispute.funds_reinstated` if it is won |
+//!
+//! # Time
+//!
+//! Nothing happens by itself unless time is made to pass: [`Stripe::advance`] renews one subscription at once,
+//! [`Stripe::live_until`] moves the simulator's clock and lets everything fall due on the way (renewals, ends of
+//! trials, attempts to collect, sessions that close), and customers made with a test clock live by that.
+//! A renewal's invoice is a draft for an hour; what cannot be collected is tried again after 3, 5 and 7 days.
+//!
+//! # Control
 //!
 //! What the methods of [`Stripe`] do, people do over HTTP with a JSON body: `GET /_simulator/state`, `POST`
-//! `/_simulator/{advance, clock, deliver, delivery, faults, settle, webhook}`, `DELETE /_simulator/faults`.
+//! `/_simulator/{advance, card, clock, deliver, delivery, disputes, dunning, faults, live, refunds, settle,
+//! verdicts, webhook}`, `DELETE /_simulator/faults`. Cards are the ones Stripe has for tests: `pm_card_visa`
+//! pays, `pm_card_chargeCustomerFail` can be attached and is declined.
 //!
-//! Taxes, discounts, disputes, metered prices and customer balances are not simulated. Prorations are, but a
-//! negative invoice is simply free.
+//! Taxes are never due, prices have no tiers, and discounts belong to
+//! subscriptions and sessions, not to items or customers.
 
 mod action;
 mod api;
-mod catalog;
+mod balance;
+mod calendar;
 mod checkout;
+mod checkout_options;
 mod control;
+mod coupons;
+mod credit_notes;
+mod customer_balance;
 mod customers;
 mod deliveries;
+mod discounts;
+mod disputes;
+mod dunning;
 mod error;
 mod events;
 mod expand;
 mod faults;
 mod form;
 mod idempotency;
+mod invoice_lines;
 mod invoices;
 mod items;
 mod line_items;
 mod list;
+mod meter_events;
+mod meters;
+mod money;
 mod page;
+mod payment_methods;
 mod payments;
+mod pdf;
+mod people;
 mod period;
+mod portal;
+mod prices;
+mod products;
+mod promotion_codes;
 mod purchase;
 mod refunds;
 mod routes;
+mod schedules;
 mod shape;
 mod simulator;
 mod state;
 mod subscriptions;
+mod tax_ids;
+mod test_clocks;
+mod versions;
+mod webhook_endpoints;
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
@@ -55,12 +91,14 @@ use axum::{
 };
 use serde_json::Value;
 
-use self::{action::Origin, simulator::Simulator};
+use self::simulator::Simulator;
 pub use self::{
     deliveries::{Attempt, Delivery},
+    disputes::{Complaint, Verdict},
+    dunning::Dunning,
     error::Error,
     faults::{Fault, Trouble},
-    payments::Card,
+    payment_methods::Card,
 };
 use crate::serve::{Server, serve};
 
@@ -94,9 +132,15 @@ impl Stripe {
         let router = Router::new()
             .route("/v1/{*path}", any(api::handle))
             .route("/pay/{session}", get(page::show).post(page::pay))
+            .route("/portal/{session}", get(portal::page::show).post(portal::page::grant))
+            .route("/invoices/{invoice}", get(invoices::page::show).post(invoices::page::pay))
+            .route("/invoices/{invoice}/pdf", get(invoices::page::download))
+            .route("/receipts/{charge}", get(invoices::page::receipt))
             .merge(control::routes())
             .with_state(Arc::clone(&simulator));
-        Ok(Self { server: serve(addr, router).await?, simulator })
+        let server = serve(addr, router).await?;
+        simulator.url.get_or_init(|| format!("http://{}", server.addr));
+        Ok(Self { server, simulator })
     }
 
     /// Where it listens, without a slash at the end.
@@ -142,19 +186,6 @@ impl Stripe {
     /// Waits until no event is being delivered or tried again.
     pub async fn settled(&self) {
         self.simulator.settled().await;
-    }
-
-    /// Pays a checkout session as the hosted page does, and shows it as it is then.
-    pub fn pay(&self, session: &str, card: Card) -> Result<Value, Error> {
-        self.simulator.act(Origin::default(), |action| {
-            purchase::pay(action, session, card, Some("buyer@example.com".to_owned()))
-        })
-    }
-
-    /// Moves a subscription to its next period, paying for it with `card`.
-    pub fn advance(&self, subscription: &str, card: Card) -> Result<Value, Error> {
-        self.simulator
-            .act(Origin::default(), |action| subscriptions::advance(action, subscription, card))
     }
 
     /// All events so far, oldest first.

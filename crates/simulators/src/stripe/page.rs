@@ -15,17 +15,12 @@ use super::{
     action::Origin,
     checkout,
     error::Error,
-    payments::Card,
+    money::money,
+    payment_methods::Card,
     purchase,
     shape::{integer, text},
     simulator::Simulator,
 };
-
-/// Currencies whose smallest unit is the whole.
-const WITHOUT_CENTS: [&str; 16] = [
-    "bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "ugx", "vnd", "vuv",
-    "xaf", "xof", "xpf",
-];
 
 #[derive(Template)]
 #[template(path = "checkout.html")]
@@ -36,6 +31,8 @@ struct CheckoutPage<'a> {
     total: String,
     cancel_url: &'a str,
     asks_email: bool,
+    asks_code: bool,
+    discount: String,
 }
 
 struct Line {
@@ -50,6 +47,9 @@ struct Line {
 pub(super) struct Payment {
     card: Card,
     email: Option<String>,
+    /// Typed into the field for promotion codes.
+    #[serde(default)]
+    code: String,
 }
 
 /// Shows what a session sells.
@@ -73,6 +73,9 @@ pub(super) async fn pay(
 ) -> Response {
     let email = payment.email.filter(|email| !email.is_empty());
     let paid = simulator.act(Origin::default(), |action| {
+        if !payment.code.is_empty() {
+            checkout::enter_code(action, session_id(&uri), &payment.code)?;
+        }
         let session = purchase::pay(action, session_id(&uri), payment.card, email)?;
         let items = action.state.orders.get(session_id(&uri)).map(|order| order.items.clone());
         Ok((session, items.unwrap_or_default()))
@@ -105,6 +108,8 @@ fn render(session: &Value, items: &[Value], declined: bool) -> Response {
         total: money(integer(session, "amount_total"), text(session, "currency")),
         cancel_url: text(session, "cancel_url"),
         asks_email: session["customer_details"].is_null(),
+        asks_code: session["allow_promotion_codes"] == true,
+        discount: discount(session),
     };
     let code = match status {
         "open" if declined => StatusCode::PAYMENT_REQUIRED,
@@ -114,6 +119,14 @@ fn render(session: &Value, items: &[Value], declined: bool) -> Response {
     match page.render() {
         Ok(html) => (code, Html(html)).into_response(),
         Err(error) => Error::internal(error.to_string()).into_response(),
+    }
+}
+
+/// What is taken off, if anything is.
+fn discount(session: &Value) -> String {
+    match integer(&session["total_details"], "amount_discount") {
+        0 => String::new(),
+        off => money(-off, text(session, "currency")),
     }
 }
 
@@ -131,24 +144,5 @@ impl Line {
             amount: money(integer(item, "amount_total"), text(item, "currency")),
             every,
         }
-    }
-}
-
-fn money(amount: i64, currency: &str) -> String {
-    let code = currency.to_uppercase();
-    if WITHOUT_CENTS.contains(&currency) {
-        return format!("{amount} {code}");
-    }
-    format!("{}.{:02} {code}", amount / 100, amount % 100)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn amounts_are_shown_in_whole_units_of_their_currency() {
-        assert_eq!(money(1905, "usd"), "19.05 USD");
-        assert_eq!(money(1905, "jpy"), "1905 JPY");
     }
 }

@@ -1,24 +1,14 @@
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
     action::Action,
+    balance::{self, Movement},
     error::Error,
     form::Params,
     list,
+    payment_methods::{self, Card},
     shape::{integer, list_of, merge, text},
 };
-
-/// What the bank says to a payment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Card {
-    /// The money is there.
-    #[default]
-    Accepted,
-    /// The bank refuses.
-    Declined,
-}
 
 pub(super) fn list_charges(action: &Action, params: Params) -> Result<Value, Error> {
     list::list(action, "charge", "/v1/charges", params, &["customer", "payment_intent"])
@@ -36,24 +26,37 @@ pub(super) fn intend(action: &mut Action, fields: Value) -> Value {
     intent
 }
 
-/// Charges `card` with the amount of an intent; true when the money came.
-pub(super) fn charge(action: &mut Action, intent: &mut Value, card: Card, email: &Value) -> bool {
-    let method = action.state.next_id("pm");
+/// Charges a payment method with the amount of an intent; true when the money came.
+pub(super) fn charge(
+    action: &mut Action,
+    intent: &mut Value,
+    method: &Value,
+    email: &Value,
+) -> bool {
+    let card = Card::of(method);
+    let amount = integer(intent, "amount");
     let mut fields = json!({
-        "amount": intent["amount"],
+        "amount": amount,
         "currency": intent["currency"],
         "customer": intent["customer"],
         "description": intent["description"],
         "metadata": intent["metadata"],
         "payment_intent": intent["id"],
-        "payment_method": method,
-        "payment_method_details": { "card": card_details(card), "type": "card" },
+        "payment_method": method["id"],
+        "payment_method_details": payment_methods::charged(method),
+        "receipt_email": intent["receipt_email"],
     });
-    merge(&mut fields, outcome(card, integer(intent, "amount")));
+    merge(&mut fields, outcome(card, amount));
     let mut charge = action.shape("charge", fields);
     charge["billing_details"]["email"] = email.clone();
-    let url = format!("/v1/charges/{}/refunds", text(&charge, "id"));
-    charge["refunds"] = list_of(&url, Vec::new());
+    let id = text(&charge, "id").to_owned();
+    charge["refunds"] = list_of(&format!("/v1/charges/{id}/refunds"), Vec::new());
+    if card == Card::Accepted {
+        let (kind, fee) = ("charge", balance::fee(amount));
+        let movement = Movement { kind, category: kind, amount, fee, source: &charge };
+        charge["balance_transaction"] = balance::record(action, &movement);
+        charge["receipt_url"] = format!("{}/receipts/{id}", action.origin.base_url).into();
+    }
     action.save(&charge);
 
     intent["latest_charge"] = charge["id"].clone();
@@ -122,33 +125,4 @@ fn outcome(card: Card, amount: i64) -> Value {
             "status": "failed",
         }),
     }
-}
-
-/// The details of Stripe's own test cards.
-fn card_details(card: Card) -> Value {
-    json!({
-        "amount_authorized": null,
-        "authorization_code": null,
-        "brand": "visa",
-        "checks": {
-            "address_line1_check": null,
-            "address_postal_code_check": null,
-            "cvc_check": "pass",
-        },
-        "country": "US",
-        "exp_month": 12,
-        "exp_year": 2034,
-        "fingerprint": "SimulatedCard000",
-        "funding": "credit",
-        "installments": null,
-        "last4": if card == Card::Accepted { "4242" } else { "0002" },
-        "mandate": null,
-        "network": "visa",
-        "network_token": { "used": false },
-        "network_transaction_id": null,
-        "regulated_status": "unregulated",
-        "three_d_secure": null,
-        "transaction_link_id": null,
-        "wallet": null,
-    })
 }

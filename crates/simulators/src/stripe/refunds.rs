@@ -2,6 +2,7 @@ use serde_json::{Value, json};
 
 use super::{
     action::Action,
+    balance::{self, Movement},
     error::Error,
     form::Params,
     list,
@@ -23,17 +24,31 @@ pub(super) fn create(action: &mut Action, mut params: Params) -> Result<Value, E
     fields["reason"] = params.one_of("reason", &REASONS)?.into();
     params.done()?;
     let amount = refundable(&before, amount)?;
+    Ok(give_back(action, &before, amount, fields))
+}
 
+/// Gives back `amount` of a charge that has as much left.
+pub(super) fn give_back(
+    action: &mut Action,
+    before: &Value,
+    amount: i64,
+    mut fields: Value,
+) -> Value {
+    action.live_by(text(before, "customer"));
     for field in ["currency", "customer", "payment_intent", "payment_method"] {
         fields[field] = before[field].clone();
     }
     fields["charge"] = before["id"].clone();
     fields["amount"] = amount.into();
-    let refund = action.create("refund", fields);
-    let charge = refunded(&before, &refund);
-    action.update("charge.refunded", &before, &charge);
+    let mut refund = action.shape("refund", fields);
+    let movement =
+        Movement { kind: "refund", category: "refund", amount: -amount, fee: 0, source: &refund };
+    refund["balance_transaction"] = balance::record(action, &movement);
+    action.save(&refund);
+    let charge = charge_after(before, amount, &refund);
+    action.update("charge.refunded", before, &charge);
     action.emit("refund.created", &refund);
-    Ok(refund)
+    refund
 }
 
 fn charge_of(action: &Action, params: &mut Params) -> Result<Value, Error> {
@@ -57,6 +72,10 @@ fn refundable(charge: &Value, asked: Option<i64>) -> Result<i64, Error> {
     let id = text(charge, "id");
     if charge["paid"] != true {
         return Err(Error::invalid("charge", format!("Charge {id} did not succeed.")));
+    }
+    if charge["disputed"] == true {
+        let message = format!("Charge {id} has been charged back; cannot issue a refund.");
+        return Err(Error::malformed("charge_disputed", "charge", message));
     }
     let (taken, returned) = (integer(charge, "amount"), integer(charge, "amount_refunded"));
     let left = taken - returned;
@@ -83,13 +102,57 @@ fn refundable(charge: &Value, asked: Option<i64>) -> Result<i64, Error> {
     }
 }
 
-fn refunded(before: &Value, refund: &Value) -> Value {
+/// The charge after `more` of it was given back, by a refund that is new or known to it.
+fn charge_after(before: &Value, more: i64, refund: &Value) -> Value {
     let mut charge = before.clone();
-    let returned = integer(before, "amount_refunded") + integer(refund, "amount");
+    let returned = integer(before, "amount_refunded") + more;
     charge["amount_refunded"] = returned.into();
     charge["refunded"] = (returned == integer(before, "amount")).into();
-    if let Some(refunds) = charge["refunds"]["data"].as_array_mut() {
-        refunds.insert(0, refund.clone());
+    if let Some(all) = charge["refunds"]["data"].as_array_mut() {
+        match all.iter_mut().find(|known| known["id"] == refund["id"]) {
+            Some(known) => *known = refund.clone(),
+            None => all.insert(0, refund.clone()),
+        }
     }
     charge
+}
+
+pub(super) fn update(action: &mut Action, id: &str, mut params: Params) -> Result<Value, Error> {
+    let before = action.find("refund", id)?;
+    let mut after = before.clone();
+    params.copy_metadata(&mut after)?;
+    params.done()?;
+    action.update("refund.updated", &before, &after);
+    Ok(after)
+}
+
+/// Lists the refunds of a charge.
+pub(super) fn list_of(action: &Action, charge: &str, params: Params) -> Result<Value, Error> {
+    action.find("charge", charge)?;
+    let own = |refund: &&Value| refund["charge"] == charge;
+    let found = action.state.all("refund").rev().filter(own).cloned().collect();
+    list::page(found, &format!("/v1/charges/{charge}/refunds"), params)
+}
+
+/// Has the bank send a refund back, as it does when the card's account is closed: the money is ours again.
+pub(super) fn fail(action: &mut Action, id: &str) -> Result<Value, Error> {
+    let before = action.refer("refund", id, "refund")?;
+    if before["status"] == "failed" {
+        return Err(Error::invalid("refund", "This refund has failed already."));
+    }
+    let charge = action.refer("charge", text(&before, "charge"), "charge")?;
+    action.live_by(text(&charge, "customer"));
+    let amount = integer(&before, "amount");
+    let mut after = before.clone();
+    after["status"] = "failed".into();
+    after["failure_reason"] = "lost_or_stolen_card".into();
+    let (kind, category) = ("refund_failure", "refund_failure");
+    let movement = Movement { kind, category, amount, fee: 0, source: &before };
+    after["failure_balance_transaction"] = balance::record(action, &movement);
+    action.update("refund.updated", &before, &after);
+    let charge_now = charge_after(&charge, -amount, &after);
+    action.update("charge.updated", &charge, &charge_now);
+    action.emit("charge.refund.updated", &after);
+    action.emit("refund.failed", &after);
+    Ok(after)
 }

@@ -1,4 +1,4 @@
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use super::{
     Config,
     action::{Action, Origin},
+    calendar,
     deliveries::Delivery,
     error::Error,
     faults::{self, Fault, Trouble},
@@ -19,6 +20,8 @@ use crate::clock;
 pub(super) struct Simulator {
     pub(super) secret_key: String,
     pub(super) webhook_secret: String,
+    /// Where it can be reached, once it listens.
+    pub(super) url: OnceLock<String>,
     pub(super) running: Running,
     pub(super) http: reqwest::Client,
     /// How many tasks are delivering events.
@@ -44,6 +47,7 @@ impl Simulator {
         Ok(Self {
             secret_key: config.secret_key,
             webhook_secret: config.webhook_secret,
+            url: OnceLock::new(),
             running: Running::default(),
             http,
             delivering: watch::Sender::default(),
@@ -57,14 +61,24 @@ impl Simulator {
     /// A refusal can change something too: a session may be found to have expired.
     pub(super) fn act<T>(
         self: &Arc<Self>,
-        origin: Origin,
+        mut origin: Origin,
         work: impl FnOnce(&mut Action) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        if let (true, Some(url)) = (origin.base_url.is_empty(), self.url.get()) {
+            origin.base_url.clone_from(url);
+        }
         let now = self.now();
         let webhooks = usize::from(self.webhook_url().is_some());
         let mut state = self.state();
-        let mut action =
-            Action { state: &mut state, origin, now, webhooks, changed: false, events: Vec::new() };
+        let mut action = Action {
+            state: &mut state,
+            origin,
+            now,
+            test_clock: None,
+            webhooks,
+            changed: false,
+            events: Vec::new(),
+        };
         let result = work(&mut action);
         let Action { changed, events, .. } = action;
         if changed {
@@ -97,6 +111,19 @@ impl Simulator {
 
     pub(super) fn set_now(&self, now: Option<i64>) {
         self.knobs().now = now;
+    }
+
+    /// Moves the clock, and lets happen what falls due on the way.
+    pub(super) fn live_until(self: &Arc<Self>, until: i64) -> Result<(), Error> {
+        if until < self.now() {
+            return Err(Error::invalid("until", "Time does not run backwards."));
+        }
+        self.act(Origin::default(), |action| {
+            calendar::run(action, until);
+            Ok(())
+        })?;
+        self.set_now(Some(until));
+        Ok(())
     }
 
     pub(super) fn delivery(&self) -> Delivery {

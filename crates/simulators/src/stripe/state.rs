@@ -1,5 +1,5 @@
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
 };
@@ -8,10 +8,10 @@ use rand::distr::{Alphanumeric, SampleString};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{checkout::Order, deliveries::Attempt, idempotency::Recorded, shape};
+use super::{checkout::Order, deliveries::Attempt, dunning::Dunning, idempotency::Recorded, shape};
 
 /// Everything the simulator remembers, and the file it is kept in, if any.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct State {
     #[serde(skip)]
     file: Option<PathBuf>,
@@ -23,6 +23,18 @@ pub(super) struct State {
     pub(super) orders: BTreeMap<String, Order>,
     /// Invoice lines that wait for the next invoice of a subscription.
     pub(super) prorations: BTreeMap<String, Vec<Value>>,
+    /// The coupon of each discount, as it was when it was redeemed.
+    #[serde(default)]
+    pub(super) coupons: BTreeMap<String, Value>,
+    /// What each webhook endpoint's events are signed with.
+    #[serde(default)]
+    pub(super) secrets: BTreeMap<String, String>,
+    /// Trials whose end was announced.
+    #[serde(default)]
+    pub(super) told: BTreeSet<String>,
+    /// What becomes of subscriptions that nobody pays for.
+    #[serde(default)]
+    pub(super) dunning: Dunning,
     pub(super) idempotency: BTreeMap<String, Recorded>,
     pub(super) attempts: Vec<Attempt>,
 }
@@ -68,6 +80,12 @@ impl State {
         let (kind, id) = (shape::text(&object, "object"), shape::text(&object, "id"));
         let (kind, id) = (kind.to_owned(), id.to_owned());
         self.objects.entry(kind).or_default().insert(id, object);
+    }
+
+    pub(super) fn remove(&mut self, kind: &str, id: &str) {
+        if let Some(objects) = self.objects.get_mut(kind) {
+            objects.remove(id);
+        }
     }
 
     /// All objects of a kind, oldest first.

@@ -3,10 +3,16 @@
 mod api;
 mod checkout;
 mod client;
+mod discounts;
+mod disputes;
+mod documents;
 mod faults;
 mod idempotency;
+mod previews;
 mod refunds;
+mod schedules;
 mod shapes;
 mod subscriptions;
 mod support;
+mod time;
 mod webhooks;

@@ -25,11 +25,14 @@ async fn a_renewal_moves_the_period_and_collects_an_invoice() {
     assert_eq!(line["period"]["end"], period(&renewed).1);
     let expected = [
         "invoice.created",
+        "customer.subscription.updated",
+        "payment_method.attached",
+        "invoice.finalized",
         "charge.succeeded",
         "payment_intent.succeeded",
+        "invoice_payment.paid",
         "invoice.paid",
         "invoice.payment_succeeded",
-        "customer.subscription.updated",
     ];
     assert_eq!(shop.event_types()[before..], expected);
     let query = format!("/v1/invoices?subscription={}", id(&first));

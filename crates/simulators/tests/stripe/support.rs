@@ -199,6 +199,10 @@ impl Inbox {
         Self { url, received, refusals }
     }
 
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Answers the next deliveries with 500.
     pub(crate) fn refuse(&self, times: u32) {
         self.refusals.store(times, Ordering::SeqCst);
