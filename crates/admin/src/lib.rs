@@ -5,14 +5,18 @@ mod ai_control;
 mod ai_routes;
 mod audit_log;
 mod budgets;
+mod catalogue;
 mod costs;
+mod coupons;
 mod grants;
 mod invariants;
 mod orgs;
+mod plan_grants;
 mod prices;
 
 use ai::Ai;
 use app::Module;
+use billing::Billing;
 use db::Db;
 use kernel::Clock;
 use quotas::Quotas;
@@ -32,6 +36,8 @@ pub struct Admin {
     pub usage: Usage,
     /// The gateway, to be switched off.
     pub ai: Ai,
+    /// What is sold, and to whom.
+    pub billing: Billing,
 }
 
 /// Administration as a part of the product.
@@ -40,9 +46,12 @@ pub fn module(admin: Admin) -> Module {
         .merge(ai_control::routes())
         .merge(ai_routes::routes())
         .merge(budgets::routes())
+        .merge(catalogue::routes())
         .merge(costs::routes())
+        .merge(coupons::routes())
         .merge(invariants::routes())
         .merge(orgs::routes())
+        .merge(plan_grants::routes())
         .merge(prices::routes())
         .merge(grants::routes())
         .merge(audit_log::routes());

@@ -34,6 +34,7 @@ pub use callers::identify;
 pub use config::Config;
 pub use error::{Error, Result};
 pub use operators::{Enrolled, Enrolment, OperatorToken};
+pub use orgs::seats_in_use;
 pub use passwords::PasswordRefused;
 pub use sessions::{Device, Session, Tokens};
 

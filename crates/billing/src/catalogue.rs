@@ -1,11 +1,26 @@
-use serde::Deserialize;
+mod in_force;
+mod listing;
+mod sync;
+mod version;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{Interval, Pack, Plan};
 
+pub(crate) use in_force::Catalogues;
+pub(crate) use listing::Listing;
+pub use sync::Difference;
+pub(crate) use sync::SyncCatalogue;
+pub use version::CatalogueVersion;
+
 const CATALOGUE: &str = include_str!("../catalogue.toml");
 
+/// Stripe allows no longer trials.
+const MOST_TRIAL_DAYS: i32 = 730;
+
 /// Everything that can be bought, the cheapest first.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Catalogue {
     plans: Vec<Plan>,
@@ -56,6 +71,13 @@ impl Offer<'_> {
             Self::Pack(pack) => pack.cents,
         }
     }
+
+    fn is_retired(&self) -> bool {
+        match self {
+            Self::Plan(plan, _) => plan.retired,
+            Self::Pack(pack) => pack.retired,
+        }
+    }
 }
 
 impl Catalogue {
@@ -70,9 +92,29 @@ impl Catalogue {
     /// Reads a catalogue in TOML.
     pub fn parse(text: &str) -> Result<Self, InvalidCatalogue> {
         let catalogue: Self = toml::from_str(text)?;
-        catalogue.require_plans_to_rise()?;
-        catalogue.require_packs_to_rise()?;
+        catalogue.check()?;
         Ok(catalogue)
+    }
+
+    /// Refuses one that breaks a rule.
+    pub fn check(&self) -> Result<(), InvalidCatalogue> {
+        self.require_sound_plans()?;
+        self.require_plans_to_rise()?;
+        self.require_packs_to_rise()
+    }
+
+    /// Refuses to lose what `before` sold: somebody may have it.
+    pub(crate) fn require_all_of(&self, before: &Self) -> Result<(), InvalidCatalogue> {
+        let plans = before.plans.iter().map(|it| &it.id);
+        let packs = before.packs.iter().map(|it| &it.id);
+        let kept =
+            |id: &&String| self.plan(id).is_some() || self.packs.iter().any(|pack| pack.id == **id);
+        match plans.chain(packs).find(|id| !kept(id)) {
+            None => Ok(()),
+            Some(id) => Err(InvalidCatalogue::Rule(format!(
+                "{id} was sold and must stay; say retired = true to sell it no longer"
+            ))),
+        }
     }
 
     /// Every plan.
@@ -90,31 +132,60 @@ impl Catalogue {
         &self.plans[0]
     }
 
+    /// The plan with this id, sold or retired.
+    pub(crate) fn plan(&self, id: &str) -> Option<&Plan> {
+        self.plans.iter().find(|plan| plan.id == id)
+    }
+
     /// What is sold under the name `item`.
     pub fn offer(&self, item: &str) -> Option<Offer<'_>> {
+        self.sold(item).filter(|offer| !offer.is_retired())
+    }
+
+    /// What is or was sold under the name `item`.
+    pub(crate) fn sold(&self, item: &str) -> Option<Offer<'_>> {
         if let Some(pack) = self.packs.iter().find(|pack| pack.id == item) {
             return Some(Offer::Pack(pack));
         }
         let (id, interval) = item.strip_prefix("plan-")?.rsplit_once('-')?;
         let interval = interval.parse().ok()?;
-        let plan = self.plans.iter().find(|plan| plan.id == id)?;
+        let plan = self.plan(id)?;
         (plan.cents(interval) > 0).then_some(Offer::Plan(plan, interval))
     }
 
-    /// Who pays more must get more, in every respect; ids are then distinct if tiers are.
-    fn require_plans_to_rise(&self) -> Result<(), InvalidCatalogue> {
-        let free = self.plans.first().is_some_and(|plan| plan.month_cents == 0);
+    fn require_sound_plans(&self) -> Result<(), InvalidCatalogue> {
+        let free = self.plans.first().is_some_and(|plan| plan.month_cents == 0 && !plan.retired);
         require(free, || "the first plan must be free".to_owned())?;
         for (index, plan) in self.plans.iter().enumerate() {
             let id = &plan.id;
+            let named = !id.is_empty() && id.len() <= 40;
+            let named =
+                named && id.bytes().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit());
+            require(named, || format!("a plan's id is of small letters and digits, unlike {id}"))?;
             let known = self.plans[..index].iter().any(|other| other.id == *id);
             require(!known, || format!("two plans have the id {id}"))?;
             let year = plan.month_cents.min(1)..=plan.month_cents.saturating_mul(12);
             require(year.contains(&plan.year_cents), || {
                 format!("a year of {id} must cost something, but no more than twelve months")
             })?;
+            let (month, year) = (plan.seat_month_cents, plan.seat_year_cents);
+            let sound = (month > 0) == (year > 0) && year <= month.saturating_mul(12);
+            require(sound && (month == 0 || plan.month_cents > 0), || {
+                format!(
+                    "a further seat of {id} must have both prices, a year's no more than twelve months'"
+                )
+            })?;
+            require((0..=MOST_TRIAL_DAYS).contains(&plan.trial_days), || {
+                format!("a trial of {id} may last {MOST_TRIAL_DAYS} days")
+            })?;
         }
-        for pair in self.plans.windows(2) {
+        Ok(())
+    }
+
+    /// Who pays more must get more, in every respect. Retired plans are not compared.
+    fn require_plans_to_rise(&self) -> Result<(), InvalidCatalogue> {
+        let sold: Vec<_> = self.plans.iter().filter(|plan| !plan.retired).collect();
+        for pair in sold.windows(2) {
             let [less, more] = pair else { continue };
             let dearer = less.month_cents < more.month_cents && less.tier < more.tier;
             require(dearer, || format!("{} must cost more than {}", more.id, less.id))?;
@@ -126,15 +197,17 @@ impl Catalogue {
     }
 
     fn require_packs_to_rise(&self) -> Result<(), InvalidCatalogue> {
-        for pack in &self.packs {
+        for (index, pack) in self.packs.iter().enumerate() {
+            let known = self.packs[..index].iter().any(|other| other.id == pack.id);
+            require(!known, || format!("two packs have the id {}", pack.id))?;
             let valid = pack.id.starts_with("pack-") && pack.credits > 0 && pack.cents > 0;
             require(valid, || format!("{} must begin with pack-, hold credits and cost", pack.id))?;
         }
-        for pair in self.packs.windows(2) {
+        let sold: Vec<_> = self.packs.iter().filter(|pack| !pack.retired).collect();
+        for pair in sold.windows(2) {
             let [small, large] = pair else { continue };
             let larger = small.credits < large.credits && small.cents < large.cents;
-            let distinct = small.id != large.id;
-            require(larger && distinct, || format!("{} must exceed {}", large.id, small.id))?;
+            require(larger, || format!("{} must exceed {}", large.id, small.id))?;
             let cheaper = i128::from(large.cents) * i128::from(small.credits)
                 <= i128::from(small.cents) * i128::from(large.credits);
             require(cheaper, || format!("a credit of {} must not cost more", large.id))?;

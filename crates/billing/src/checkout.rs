@@ -4,7 +4,7 @@ use serde::Serialize;
 use sqlx::{PgConnection, PgExecutor};
 use utoipa::ToSchema;
 
-use crate::stripe::Session;
+use crate::{Coupon, coupons, stripe::Session};
 
 /// A purchase in progress.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -29,6 +29,15 @@ pub struct Checkout {
     /// `cs_…`, once Stripe has answered.
     #[serde(skip)]
     pub(crate) stripe_session_id: Option<String>,
+    /// `price_…`: what is paid. Stored first, so that asking Stripe again is asking the same.
+    #[serde(skip)]
+    pub(crate) price_id: Option<String>,
+    /// How many days pass before the first payment.
+    #[serde(skip)]
+    pub(crate) trial_days: i32,
+    /// What makes it cheaper.
+    #[serde(skip)]
+    pub(crate) coupon_id: Option<Id<Coupon>>,
 }
 
 /// How far a purchase is.
@@ -40,6 +49,8 @@ pub enum CheckoutStatus {
     Open,
     /// Paid; what was bought is there.
     Paid,
+    /// The buyer was done, but the money did not come.
+    Failed,
     /// Given up or too late.
     Expired,
 }
@@ -52,7 +63,13 @@ const KEY_LIFE: TimeDelta = TimeDelta::minutes(30);
 const TIME_TO_PAY: TimeDelta = TimeDelta::minutes(30);
 
 impl Checkout {
-    pub(crate) fn new(org: Id<Org>, item: &str, now: DateTime<Utc>) -> Self {
+    pub(crate) fn new(
+        org: Id<Org>,
+        item: &str,
+        price: &str,
+        trial_days: i32,
+        now: DateTime<Utc>,
+    ) -> Self {
         Self {
             id: Id::new(),
             org,
@@ -62,6 +79,9 @@ impl Checkout {
             expires_at: None,
             created_at: now,
             stripe_session_id: None,
+            price_id: Some(price.to_owned()),
+            trial_days,
+            coupon_id: None,
         }
     }
 
@@ -74,7 +94,8 @@ impl Checkout {
         sqlx::query_as!(
             Self,
             r#"select id as "id: _", org_id as "org: _", item, status as "status: _", url,
-                      expires_at, created_at, stripe_session_id
+                      expires_at, created_at, stripe_session_id, price_id, trial_days,
+                      coupon_id as "coupon_id: _"
                from checkouts
                where org_id = $1 and id = $2"#,
             org as _,
@@ -94,7 +115,8 @@ impl Checkout {
         sqlx::query_as!(
             Self,
             r#"select id as "id: _", org_id as "org: _", item, status as "status: _", url,
-                      expires_at, created_at, stripe_session_id
+                      expires_at, created_at, stripe_session_id, price_id, trial_days,
+                      coupon_id as "coupon_id: _"
                from checkouts
                where org_id = $1 and status = 'open'
                  and (item = $2 or (item like 'plan-%' and $2 like 'plan-%'))"#,
@@ -108,27 +130,54 @@ impl Checkout {
     /// Stores a new checkout; false if another one is in the way.
     pub(crate) async fn insert(&self, db: &mut PgConnection, user: Id<User>) -> sqlx::Result<bool> {
         let inserted = sqlx::query!(
-            "insert into checkouts (id, org_id, user_id, item, status, created_at)
-             values ($1, $2, $3, $4, 'open', $5)
+            "insert into checkouts
+                 (id, org_id, user_id, item, status, created_at, price_id, trial_days)
+             values ($1, $2, $3, $4, 'open', $5, $6, $7)
              on conflict do nothing",
             self.id as _,
             self.org as _,
             user as _,
             self.item,
             self.created_at,
+            self.price_id,
+            self.trial_days,
         )
         .execute(db)
         .await?;
         Ok(inserted.rows_affected() == 1)
     }
 
-    /// Whether who wants to buy `item` now can be sent here.
-    pub(crate) fn serves(&self, item: &str, now: DateTime<Utc>) -> bool {
+    /// Notes what makes it cheaper.
+    pub(crate) async fn discount(
+        &mut self,
+        db: &mut PgConnection,
+        coupon: Id<Coupon>,
+    ) -> sqlx::Result<()> {
+        self.coupon_id = Some(coupon);
+        sqlx::query!(
+            "update checkouts set coupon_id = $2 where id = $1",
+            self.id as _,
+            coupon as _,
+        )
+        .execute(db)
+        .await?;
+        Ok(())
+    }
+
+    /// Whether who wants to buy `item` now, with this coupon or none, can be sent here.
+    pub(crate) fn serves(
+        &self,
+        item: &str,
+        coupon: Option<Id<Coupon>>,
+        now: DateTime<Utc>,
+    ) -> bool {
         let in_time = match self.expires_at {
             Some(at) => now < at - TIME_TO_PAY,
             None => now < self.created_at + KEY_LIFE,
         };
-        self.item == item && in_time
+        let has_page = self.url.is_some() || self.stripe_session_id.is_none();
+        let is_that = self.item == item && self.coupon_id == coupon && self.price_id.is_some();
+        is_that && has_page && in_time
     }
 
     /// Notes the session that Stripe made for it. `false`: it was given up meanwhile for another
@@ -167,7 +216,8 @@ impl Checkout {
         sqlx::query_as!(
             Self,
             r#"select id as "id: _", org_id as "org: _", item, status as "status: _", url,
-                      expires_at, created_at, stripe_session_id
+                      expires_at, created_at, stripe_session_id, price_id, trial_days,
+                      coupon_id as "coupon_id: _"
                from checkouts
                where stripe_session_id = $1 or (id = $2 and stripe_session_id is null)
                for update"#,
@@ -178,19 +228,32 @@ impl Checkout {
         .await
     }
 
-    /// Ends it one way or the other; what was paid stays paid.
+    /// Notes that nobody can be sent to its page any more: the buyer is done, and the money on its way.
+    pub(crate) async fn close_page(&self, db: &mut PgConnection) -> sqlx::Result<()> {
+        sqlx::query!("update checkouts set url = null where id = $1", self.id as _)
+            .execute(db)
+            .await?;
+        Ok(())
+    }
+
+    /// Ends it one way or the other; what was paid stays paid. A coupon that was for it is given back
+    /// unless it is paid, which takes the owner's connection.
     pub(crate) async fn close(
         &self,
         db: &mut PgConnection,
         status: CheckoutStatus,
     ) -> sqlx::Result<()> {
-        sqlx::query!(
+        let closed = sqlx::query!(
             "update checkouts set status = $2 where id = $1 and status <> 'paid'",
             self.id as _,
             status as _,
         )
-        .execute(db)
+        .execute(&mut *db)
         .await?;
+        if status != CheckoutStatus::Paid && closed.rows_affected() == 1 && self.coupon_id.is_some()
+        {
+            coupons::release(db, self.id).await?;
+        }
         Ok(())
     }
 }
@@ -207,13 +270,13 @@ mod tests {
     fn a_second_click_is_sent_to_the_same_page_while_there_is_time_to_pay() {
         let start = DateTime::from_timestamp(1_790_000_000, 0).unwrap();
         let after = |minutes| start + TimeDelta::minutes(minutes);
-        let mut checkout = Checkout::new(Id::new(), "pack-10", start);
-        assert!(checkout.serves("pack-10", after(29)));
-        assert!(!checkout.serves("pack-10", after(30)), "a key is not used for ever");
+        let mut checkout = Checkout::new(Id::new(), "pack-10", "price_1", 0, start);
+        assert!(checkout.serves("pack-10", None, after(29)));
+        assert!(!checkout.serves("pack-10", None, after(30)), "a key is not used for ever");
         checkout.expires_at = Some(after(24 * 60));
-        assert!(checkout.serves("pack-10", after(23 * 60)));
-        assert!(!checkout.serves("pack-10", after(24 * 60 - 30)));
-        assert!(!checkout.serves("pack-50", start));
+        assert!(checkout.serves("pack-10", None, after(23 * 60)));
+        assert!(!checkout.serves("pack-10", None, after(24 * 60 - 30)));
+        assert!(!checkout.serves("pack-50", None, start));
     }
 
     #[tokio::test]
@@ -234,14 +297,16 @@ mod tests {
         .await
         .unwrap();
 
-        let checkout = Checkout::new(org, "pack-10", now);
+        let checkout = || Checkout::new(org, "pack-10", "price_1", 0, now);
+        let another = checkout();
+        let checkout = checkout();
         assert!(checkout.insert(&mut tx, user).await.unwrap());
-        assert!(!Checkout::new(org, "pack-10", now).insert(&mut tx, user).await.unwrap());
+        assert!(!another.insert(&mut tx, user).await.unwrap());
         for status in [CheckoutStatus::Paid, CheckoutStatus::Expired] {
             checkout.close(&mut tx, status).await.unwrap();
             let stored = Checkout::get(&mut *tx, org, checkout.id).await.unwrap().unwrap();
             assert_eq!(stored.status, CheckoutStatus::Paid);
         }
-        assert!(Checkout::new(org, "pack-10", now).insert(&mut tx, user).await.unwrap());
+        assert!(another.insert(&mut tx, user).await.unwrap());
     }
 }

@@ -2,10 +2,36 @@ use kernel::Environment;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-/// How Stripe is reached. Without keys the product runs, but nothing can be bought.
+/// Whether anything is sold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Mode {
+    /// Plans and credits, through Stripe.
+    #[default]
+    Stripe,
+    /// Nothing: everybody has the free plan and what operators give.
+    Free,
+}
+
+/// What is sold, and how Stripe is reached. Without keys the product runs, but nothing can be bought.
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
 pub struct Config {
+    /// Whether plans and credits are sold through Stripe, or everything is free: stripe or free.
+    #[arg(long, env, value_enum, default_value_t)]
+    pub billing_mode: Mode,
+
+    /// Days for which a plan stays in force although its renewal could not be collected.
+    #[arg(long, env, default_value_t = 7, value_parser = clap::value_parser!(u32).range(..=90))]
+    pub billing_grace_days: u32,
+
+    /// Whether promotion codes made in Stripe's dashboard may be entered when paying.
+    #[arg(long, env, default_value_t = true, action = clap::ArgAction::Set)]
+    pub stripe_promotion_codes: bool,
+
+    /// Whether Stripe computes taxes (Stripe Tax must be set up) and asks for address and tax id.
+    #[arg(long, env, default_value_t = false, action = clap::ArgAction::Set)]
+    pub stripe_automatic_tax: bool,
+
     /// Stripe's secret key (`sk_…`, or a restricted `rk_…`). Unset, nothing can be bought.
     #[arg(long, env, hide_env_values = true)]
     pub stripe_secret_key: Option<SecretString>,
@@ -34,6 +60,10 @@ impl Config {
                     .to_owned(),
             );
         }
+        if self.billing_mode == Mode::Free && self.stripe_secret_key.is_some() {
+            problems
+                .push("BILLING_MODE=free and STRIPE_SECRET_KEY contradict each other".to_owned());
+        }
         if let Some(key) = &self.stripe_secret_key {
             problems.extend(mode_problem(key, environment));
         }
@@ -50,33 +80,33 @@ impl Config {
 
     /// Whether the key moves real money.
     pub(crate) fn is_live(&self) -> bool {
-        self.stripe_secret_key.as_ref().is_some_and(|key| mode(key) == Some(Mode::Live))
+        self.stripe_secret_key.as_ref().is_some_and(|key| kind(key) == Some(KeyKind::Live))
     }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Mode {
+enum KeyKind {
     Test,
     Live,
 }
 
-fn mode(key: &SecretString) -> Option<Mode> {
+fn kind(key: &SecretString) -> Option<KeyKind> {
     let key = key.expose_secret();
     let key = key.strip_prefix("sk_").or_else(|| key.strip_prefix("rk_"))?;
     match key.split_once('_')? {
-        ("live", _) => Some(Mode::Live),
-        ("test", _) => Some(Mode::Test),
+        ("live", _) => Some(KeyKind::Live),
+        ("test", _) => Some(KeyKind::Test),
         _ => None,
     }
 }
 
 fn mode_problem(key: &SecretString, environment: Environment) -> Option<String> {
-    let problem = match (mode(key), environment.is_production()) {
+    let problem = match (kind(key), environment.is_production()) {
         (None, _) => "must begin with sk_live_, sk_test_, rk_live_ or rk_test_",
-        (Some(Mode::Test), true) => {
+        (Some(KeyKind::Test), true) => {
             "is a test key, with which nobody pays: production needs a live key"
         }
-        (Some(Mode::Live), false) => "is a live key, which belongs in production only",
+        (Some(KeyKind::Live), false) => "is a live key, which belongs in production only",
         _ => return None,
     };
     Some(format!("STRIPE_SECRET_KEY {problem}"))
@@ -86,10 +116,14 @@ fn mode_problem(key: &SecretString, environment: Environment) -> Option<String> 
 mod tests {
     use kernel::Environment::{Development, Production, Staging};
 
-    use super::Config;
+    use super::{Config, Mode};
 
     fn config(key: Option<&str>, secret: Option<&str>, url: Option<&str>) -> Config {
         Config {
+            billing_mode: Mode::Stripe,
+            billing_grace_days: 7,
+            stripe_promotion_codes: true,
+            stripe_automatic_tax: false,
             stripe_secret_key: key.map(Into::into),
             stripe_webhook_secret: secret.map(Into::into),
             stripe_base_url: url.map(|url| url.parse().unwrap()),
@@ -123,6 +157,16 @@ mod tests {
         }
         assert!(config(Some("sk_live_1"), None, None).is_live());
         assert!(!config(Some("sk_test_live_1"), None, None).is_live());
+    }
+
+    #[test]
+    fn free_mode_and_keys_contradict_each_other() {
+        let free = |key| Config {
+            billing_mode: Mode::Free,
+            ..config(key, key.and(Some("whsec_1")), None)
+        };
+        assert!(free(None).problems(Production).is_empty());
+        assert_eq!(free(Some("sk_live_1")).problems(Production).len(), 1);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use axum::http::StatusCode;
 use web::Problem;
 
-use crate::stripe::Failure;
+use crate::{ChangeRefused, CouponRefused, InvalidCatalogue, stripe::Failure};
 
 /// What this crate's operations return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -12,6 +12,9 @@ pub enum Error {
     /// There are no keys for Stripe.
     #[error("payments are not set up here")]
     NotConfigured,
+    /// Payments are switched off.
+    #[error("nothing is sold here: everything is free")]
+    Free,
     /// Not in the catalogue.
     #[error("there is no item {item} to buy")]
     UnknownItem {
@@ -21,6 +24,21 @@ pub enum Error {
     /// No such checkout in this org.
     #[error("there is no such checkout session")]
     NoSuchCheckout,
+    /// A coupon gives nothing.
+    #[error(transparent)]
+    Coupon(#[from] CouponRefused),
+    /// The subscription was not changed.
+    #[error(transparent)]
+    Change(#[from] ChangeRefused),
+    /// No such invoice of this org.
+    #[error("there is no such invoice")]
+    NoSuchInvoice,
+    /// Stripe does not take what should stand on invoices.
+    #[error("these billing details are not accepted: {reason}")]
+    DetailsRefused {
+        /// Why, in Stripe's words.
+        reason: String,
+    },
     /// The org never had a subscription.
     #[error("this organization has no subscription")]
     NotSubscribed,
@@ -39,6 +57,12 @@ pub enum Error {
     /// Stripe sent an object that contradicts its documentation.
     #[error("Stripe's {0} cannot be understood")]
     Incomprehensible(String),
+    /// A catalogue breaks a rule.
+    #[error(transparent)]
+    Catalogue(#[from] InvalidCatalogue),
+    /// Somebody else was faster.
+    #[error("{}", .0.detail)]
+    Stale(Problem),
     /// A call to Stripe failed.
     #[error(transparent)]
     Stripe(#[from] Failure),
@@ -54,19 +78,29 @@ impl From<Error> for Problem {
             Error::NotConfigured => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "billing_not_configured", detail)
                     .retry_after(60)
-                    .action("Ask the operator to set STRIPE_SECRET_KEY.")
+                    .action("Ask the operator to set STRIPE_SECRET_KEY, or BILLING_MODE=free if nothing is sold.")
             }
+            Error::Free => Self::new(StatusCode::SERVICE_UNAVAILABLE, "billing_is_free", detail)
+                .action("There is nothing to pay. An operator can give credits or a plan."),
             Error::UnknownItem { .. } => Self::unprocessable("unknown_item", detail)
                 .action("See GET /v1/plans and GET /v1/packs for what can be bought."),
             Error::NoSuchCheckout => Self::not_found("no_such_checkout_session", detail),
+            Error::Coupon(refused) => refused.into(),
+            Error::Change(refused) => refused.into(),
+            Error::NoSuchInvoice => Self::not_found("no_such_invoice", detail),
+            Error::DetailsRefused { .. } => Self::unprocessable("billing_details_refused", detail)
+                .action("Correct what is named and send it again."),
             Error::NotSubscribed => Self::not_found("not_subscribed", detail)
                 .action("Buy a plan with POST /v1/billing/checkout-sessions."),
             Error::AlreadySubscribed => Self::conflict("already_subscribed", detail)
-                .action("End the present subscription first; see GET /v1/billing/subscription."),
+                .action("Change it with PATCH /v1/billing/subscription; GET shows how it stands."),
             Error::CheckoutInProgress => Self::conflict("checkout_in_progress", detail)
                 .action("Wait until that payment has gone through or failed, then try again."),
             Error::NotAnEvent(_) => Self::bad_request("invalid_event", detail)
                 .action("Check that STRIPE_WEBHOOK_SECRET is the secret of this very endpoint."),
+            Error::Catalogue(_) => Self::unprocessable("invalid_catalogue", detail)
+                .action("Read GET /admin/v1/catalogue, change what is named, and send it again."),
+            Error::Stale(problem) => problem,
             Error::Stripe(failure) => failure.into(),
             Error::Contended | Error::Incomprehensible(_) => Self::internal(error),
             Error::Database(error) => error.into(),

@@ -1,74 +1,120 @@
 //! What can be bought, and keeping what was bought in step with Stripe.
 
+mod account;
 mod apply;
+mod arrears;
 mod catalogue;
+mod change;
 mod check;
 mod checkout;
 mod config;
+mod coupons;
+mod credits;
 mod customer;
 mod error;
 mod event;
+mod month;
 mod payment;
 mod plan;
+mod plan_grant;
+mod price;
+mod publish;
 mod purchase;
 mod routes;
 mod signature;
+mod standing;
+mod state;
 mod stripe;
 mod subscription;
+mod subscription_routes;
+mod subscription_view;
+mod upkeep;
 mod webhook;
 
-use std::sync::Arc;
-
 use app::Module;
+use chrono::TimeDelta;
 use db::Db;
+use email::Mailer;
+use jobs::Schedule;
 use kernel::Clock;
 use url::Url;
 
-pub use catalogue::{Catalogue, InvalidCatalogue, Offer};
+pub use catalogue::{Catalogue, CatalogueVersion, Difference, InvalidCatalogue, Offer};
+pub use change::ChangeRefused;
 pub use checkout::{Checkout, CheckoutStatus};
-pub use config::Config;
+pub use config::{Config, Mode};
+pub use coupons::{Coupon, CouponInput, CouponKind, CouponRefused};
 pub use error::{Error, Result};
 pub use payment::Payment;
 pub use plan::{Interval, Pack, Plan};
+pub use plan_grant::PlanGrant;
+pub use state::{Access, STATES, State, states_table};
 pub use stripe::Failure;
 pub use subscription::Subscription;
 
 use apply::ApplyStripeEvent;
-use stripe::Stripe;
+use catalogue::{Catalogues, SyncCatalogue};
+use standing::ApplyCatalogue;
+use stripe::{SessionTerms, Stripe};
+use upkeep::Upkeep;
 
 /// Selling, and handing out what was sold.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Billing {
     db: Db,
     clock: Clock,
-    catalogue: Arc<Catalogue>,
+    mailer: Mailer,
+    catalogues: Catalogues,
     stripe: Option<Stripe>,
-    app_url: Url,
+    mode: Mode,
+    /// How long an overdue bill may wait.
+    grace: TimeDelta,
+    terms: SessionTerms,
 }
 
 impl Billing {
-    /// Sells what is in `catalogue`, if `config` has keys. People come back to `app_url`.
+    /// Sells what is in the catalogue, if `config` has keys. People come back to `app_url`.
     pub fn new(
         db: Db,
         clock: Clock,
-        catalogue: Arc<Catalogue>,
+        mailer: Mailer,
         config: &Config,
         app_url: Url,
     ) -> anyhow::Result<Self> {
-        Ok(Self { db, clock, catalogue, stripe: Stripe::from_config(config)?, app_url })
+        Ok(Self {
+            catalogues: Catalogues::new(db.clone()),
+            db,
+            clock,
+            mailer,
+            stripe: Stripe::from_config(config)?,
+            mode: config.billing_mode,
+            grace: TimeDelta::days(config.billing_grace_days.into()),
+            terms: SessionTerms {
+                app_url,
+                automatic_tax: config.stripe_automatic_tax,
+                promotion_codes: config.stripe_promotion_codes,
+            },
+        })
     }
 
     fn stripe(&self) -> Result<&Stripe> {
-        self.stripe.as_ref().ok_or(Error::NotConfigured)
+        match (self.mode, &self.stripe) {
+            (Mode::Free, _) => Err(Error::Free),
+            (Mode::Stripe, stripe) => stripe.as_ref().ok_or(Error::NotConfigured),
+        }
     }
 }
 
 /// Billing as a part of the product.
 pub fn module(billing: Billing) -> Module {
     Module {
-        jobs: jobs::Registry::default().with::<ApplyStripeEvent>(billing.clone()),
+        jobs: jobs::Registry::default()
+            .with::<ApplyStripeEvent>(billing.clone())
+            .with::<ApplyCatalogue>(billing.clone())
+            .with::<SyncCatalogue>(billing.clone())
+            .with::<Upkeep>(billing.clone()),
+        schedules: vec![Schedule::cron("*/10 * * * *", &Upkeep {})],
         checks: vec![check::check(billing.clone())],
         routes: routes::routes().with_state(billing),
-        ..Module::default()
     }
 }

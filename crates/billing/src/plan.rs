@@ -33,6 +33,19 @@ pub struct Plan {
     pub seats: i64,
     /// Bytes that may be stored.
     pub storage_bytes: i64,
+    /// The price of one more seat for a month in US cents; 0: none can be bought.
+    #[serde(default)]
+    pub seat_month_cents: i64,
+    /// The price of one more seat for a year in US cents.
+    #[serde(default)]
+    pub seat_year_cents: i64,
+    /// Days before the first payment of an org that never subscribed.
+    #[serde(default)]
+    #[schema(minimum = 0, maximum = 730)]
+    pub trial_days: i32,
+    /// No longer sold. Who has it keeps it, so what was sold is retired, not removed.
+    #[serde(default)]
+    pub retired: bool,
 }
 
 impl Plan {
@@ -58,6 +71,29 @@ impl Plan {
             Interval::Year => self.year_cents,
         }
     }
+
+    /// What one more seat costs for `interval`.
+    pub fn seat_cents(&self, interval: Interval) -> i64 {
+        match interval {
+            Interval::Month => self.seat_month_cents,
+            Interval::Year => self.seat_year_cents,
+        }
+    }
+
+    /// This plan, but in no respect less than `paid`: what was paid for is kept.
+    #[must_use]
+    pub(crate) fn no_less_than(&self, paid: &Self) -> Self {
+        Self {
+            tier: self.tier.max(paid.tier),
+            generations_per_day: self.generations_per_day.max(paid.generations_per_day),
+            generations_per_month: self.generations_per_month.max(paid.generations_per_month),
+            spend_cents_per_month: self.spend_cents_per_month.max(paid.spend_cents_per_month),
+            credits_per_month: self.credits_per_month.max(paid.credits_per_month),
+            seats: self.seats.max(paid.seats),
+            storage_bytes: self.storage_bytes.max(paid.storage_bytes),
+            ..self.clone()
+        }
+    }
 }
 
 /// Credits bought once, which do not expire.
@@ -71,6 +107,9 @@ pub struct Pack {
     pub credits: i64,
     /// The price in US cents.
     pub cents: i64,
+    /// No longer sold.
+    #[serde(default)]
+    pub retired: bool,
 }
 
 /// How often a plan is paid.

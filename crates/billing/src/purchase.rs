@@ -1,7 +1,8 @@
 use kernel::{Id, Org, User};
 
 use crate::{
-    Billing, Checkout, CheckoutStatus, Error, Offer, Result, Subscription,
+    Billing, Checkout, CheckoutStatus, Coupon, CouponRefused, Error, Offer, Result, Subscription,
+    catalogue::Listing,
     customer::Customer,
     stripe::{Failure, Stripe},
 };
@@ -14,15 +15,25 @@ impl Billing {
     ///
     /// Each step is stored before Stripe hears of it, and the ids stored are Stripe's idempotency
     /// keys: whatever fails, asking again continues where it stopped.
-    pub(crate) async fn buy(&self, org: Id<Org>, user: Id<User>, item: &str) -> Result<Checkout> {
+    pub(crate) async fn buy(
+        &self,
+        org: Id<Org>,
+        user: Id<User>,
+        item: &str,
+        code: Option<&str>,
+    ) -> Result<Checkout> {
         let stripe = self.stripe()?;
         let unknown = || Error::UnknownItem { item: item.to_owned() };
-        let offer = self.catalogue.offer(item).ok_or_else(unknown)?;
+        let version = self.catalogues.current().await?;
+        let offer = version.catalogue.offer(item).ok_or_else(unknown)?;
+        let coupon = match code {
+            Some(code) => Some(self.coupon(stripe, code, item).await?),
+            None => None,
+        };
         let customer = self.customer(stripe, org).await?;
-        let mut checkout = self.open(stripe, org, user, &offer).await?;
+        let mut checkout = self.open(stripe, org, user, &offer, coupon.as_ref()).await?;
         if checkout.url.is_none() {
-            let session =
-                stripe.create_session(&checkout, &offer, &customer, &self.app_url).await?;
+            let session = stripe.create_session(&checkout, &offer, &customer, &self.terms).await?;
             let id = session.id.clone();
             let mut tx = self.db.tenant(org).await?;
             let noted = checkout.attach(&mut tx, session).await?;
@@ -35,7 +46,20 @@ impl Billing {
         Ok(checkout)
     }
 
-    async fn customer(&self, stripe: &Stripe, org: Id<Org>) -> Result<String> {
+    /// The coupon with this code, made known at Stripe, unless it plainly does not fit.
+    async fn coupon(&self, stripe: &Stripe, code: &str, item: &str) -> Result<Coupon> {
+        let coupon = Coupon::find(self.db.pool(), code).await?.ok_or(CouponRefused::Unknown)?;
+        match coupon.check(Some(item), self.clock.now()) {
+            // This org may have taken the last one for this very purchase.
+            Ok(()) | Err(CouponRefused::Exhausted) => {}
+            Err(refused) => return Err(refused.into()),
+        }
+        stripe.coupon(&coupon).await?;
+        Ok(coupon)
+    }
+
+    /// Who the org is at Stripe, made known there first if need be.
+    pub(crate) async fn customer(&self, stripe: &Stripe, org: Id<Org>) -> Result<String> {
         let mut tx = self.db.tenant(org).await?;
         let known = Customer::of(&mut *tx, org).await?;
         // Not held while Stripe thinks.
@@ -58,24 +82,38 @@ impl Billing {
         org: Id<Org>,
         user: Id<User>,
         offer: &Offer<'_>,
+        coupon: Option<&Coupon>,
     ) -> Result<Checkout> {
         let item = offer.item();
+        let price = self.price_of(stripe, &Listing::of(offer)).await?;
         for _ in 0..ATTEMPTS {
             let now = self.clock.now();
-            let mut tx = self.db.tenant(org).await?;
-            if let Offer::Plan(..) = offer {
-                let subscription = Subscription::of(&mut *tx, org).await?;
-                if subscription.is_some_and(|it| it.is_in_force()) {
-                    return Err(Error::AlreadySubscribed);
+            // Coupons belong to nobody's org.
+            let mut tx = match coupon {
+                Some(_) => self.db.begin().await?,
+                None => self.db.tenant(org).await?,
+            };
+            let mut trial_days = 0;
+            if let Offer::Plan(plan, _) = offer {
+                match Subscription::of(&mut *tx, org).await? {
+                    Some(it) if !it.state(self.grace, now).over => {
+                        return Err(Error::AlreadySubscribed);
+                    }
+                    Some(_) => {}
+                    None => trial_days = plan.trial_days,
                 }
             }
-            let checkout = Checkout::new(org, &item, now);
+            let mut checkout = Checkout::new(org, &item, &price, trial_days, now);
             let inserted = checkout.insert(&mut tx, user).await?;
+            if let (Some(coupon), true) = (coupon, inserted) {
+                let coupon = self.redeem_for(&mut tx, &checkout, user, &coupon.code).await?;
+                checkout.discount(&mut tx, coupon.id).await?;
+            }
             let other = Checkout::in_the_way(&mut *tx, org, &item).await?;
             tx.commit().await?;
             match other {
                 _ if inserted => return Ok(checkout),
-                Some(open) if open.serves(&item, now) => return Ok(open),
+                Some(open) if open.serves(&item, coupon.map(|it| it.id), now) => return Ok(open),
                 Some(stale) => self.give_up(stripe, &stale).await?,
                 None => {} // Closed between the two statements.
             }
@@ -87,7 +125,7 @@ impl Billing {
     async fn give_up(&self, stripe: &Stripe, checkout: &Checkout) -> Result<()> {
         let Some(id) = &checkout.stripe_session_id else {
             // Nobody was ever sent to a page, even if Stripe made one.
-            let mut tx = self.db.tenant(checkout.org).await?;
+            let mut tx = self.db.begin().await?;
             checkout.close(&mut tx, CheckoutStatus::Expired).await?;
             return Ok(tx.commit().await?);
         };

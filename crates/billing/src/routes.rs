@@ -7,7 +7,9 @@ use web::{
     Access, Caller, Html, Json, Page, PageQuery, Path, Permission, Query, RateClass, Routes,
 };
 
-use crate::{Billing, Checkout, Error, Pack, Payment, Plan, Subscription, webhook};
+use crate::{
+    Billing, Checkout, Error, Pack, Payment, Plan, account, coupons, subscription_routes, webhook,
+};
 
 const READ: Permission = Permission::read("billing:read");
 const WRITE: Permission = Permission::pay("billing:write");
@@ -21,20 +23,26 @@ pub(crate) fn routes() -> Routes<Billing> {
         .route(Access::public().limited_as(RateClass::Unlimited), routes!(webhook::receive))
         .route(Access::to(WRITE).resumable(), routes!(buy))
         .route(Access::to(READ), routes!(checkout))
-        .route(Access::to(READ), routes!(subscription))
         .route(Access::to(READ), routes!(payments))
+        .merge(account::routes(WRITE))
+        .merge(coupons::routes(WRITE))
+        .merge(subscription_routes::routes(READ, WRITE))
 }
 
 /// The plans, the cheapest first.
 #[utoipa::path(get, path = "/v1/plans", tag = "billing", responses((status = 200, body = Page<Plan>)))]
-async fn plans(State(billing): State<Billing>) -> Json<Page<Plan>> {
-    Json(Page { items: billing.catalogue.plans().to_vec(), next_cursor: None })
+async fn plans(State(billing): State<Billing>) -> web::Result<Json<Page<Plan>>> {
+    let version = billing.catalogues.current().await?;
+    let sold = version.catalogue.plans().iter().filter(|plan| !plan.retired);
+    Ok(Json(Page { items: sold.cloned().collect(), next_cursor: None }))
 }
 
 /// The packs of credits, the smallest first.
 #[utoipa::path(get, path = "/v1/packs", tag = "billing", responses((status = 200, body = Page<Pack>)))]
-async fn packs(State(billing): State<Billing>) -> Json<Page<Pack>> {
-    Json(Page { items: billing.catalogue.packs().to_vec(), next_cursor: None })
+async fn packs(State(billing): State<Billing>) -> web::Result<Json<Page<Pack>>> {
+    let version = billing.catalogues.current().await?;
+    let sold = version.catalogue.packs().iter().filter(|pack| !pack.retired);
+    Ok(Json(Page { items: sold.cloned().collect(), next_cursor: None }))
 }
 
 /// What to buy. The price is ours to say.
@@ -44,6 +52,9 @@ struct NewCheckoutSession {
     /// The id of a pack, or `plan-{id}-month` or `plan-{id}-year` for a plan.
     #[schema(example = "plan-pro-month", max_length = 100)]
     item: String,
+    /// The code of a coupon that makes it cheaper. Stripe's promotion codes are entered on its page.
+    #[schema(example = "SPRING27", max_length = 40)]
+    coupon: Option<String>,
 }
 
 /// Starts a purchase and answers the page on which to pay. Asking again for the same while it is
@@ -58,9 +69,10 @@ struct NewCheckoutSession {
 async fn buy(
     State(billing): State<Billing>,
     caller: Caller,
-    Json(NewCheckoutSession { item }): Json<NewCheckoutSession>,
+    Json(NewCheckoutSession { item, coupon }): Json<NewCheckoutSession>,
 ) -> web::Result<(StatusCode, Json<Checkout>)> {
-    Ok((StatusCode::CREATED, Json(billing.buy(caller.org, caller.user, &item).await?)))
+    let checkout = billing.buy(caller.org, caller.user, &item, coupon.as_deref()).await?;
+    Ok((StatusCode::CREATED, Json(checkout)))
 }
 
 /// How far a purchase is. `paid` means that what was bought is there.
@@ -79,22 +91,6 @@ async fn checkout(
     let mut tx = billing.db.tenant(caller.org).await?;
     let checkout = Checkout::get(&mut *tx, caller.org, id).await?;
     Ok(Json(checkout.ok_or(Error::NoSuchCheckout)?))
-}
-
-/// What the org subscribed to.
-#[utoipa::path(
-    get,
-    path = "/v1/billing/subscription",
-    tag = "billing",
-    responses((status = 200, body = Subscription))
-)]
-async fn subscription(
-    State(billing): State<Billing>,
-    caller: Caller,
-) -> web::Result<Json<Subscription>> {
-    let mut tx = billing.db.tenant(caller.org).await?;
-    let subscription = Subscription::of(&mut *tx, caller.org).await?;
-    Ok(Json(subscription.ok_or(Error::NotSubscribed)?))
 }
 
 /// What the org paid, the newest first.

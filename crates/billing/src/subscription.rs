@@ -1,26 +1,23 @@
-use chrono::{DateTime, Months, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use kernel::{Id, Org};
-use serde::Serialize;
 use sqlx::{PgConnection, PgExecutor};
-use utoipa::ToSchema;
 
-use crate::Interval;
+use crate::{
+    Interval,
+    state::{State, state_of},
+};
 
-/// What an org subscribed to, as Stripe has it.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[schema(as = BillingSubscription)]
+/// What an org subscribed to, as Stripe has it, and what we gave for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
-    /// Who.
-    #[serde(skip)]
-    pub org: Id<Org>,
+    pub(crate) org: Id<Org>,
     /// The plan that is paid for.
-    #[schema(example = "pro")]
     pub plan: String,
     /// How often.
     pub interval: Interval,
-    /// Stripe's word for how it stands. The plan is in force while it is `trialing`, `active` or
-    /// `past_due`; otherwise the free one is.
-    #[schema(example = "active")]
+    /// Seats beyond those of the plan.
+    pub extra_seats: i64,
+    /// Stripe's word for how it stands; see [`crate::STATES`].
     pub status: String,
     /// The period that was billed last.
     pub current_period_start: DateTime<Utc>,
@@ -28,17 +25,30 @@ pub struct Subscription {
     pub current_period_end: DateTime<Utc>,
     /// Whether it ends then, too.
     pub cancel_at_period_end: bool,
+    /// When its trial ends or ended.
+    pub trial_end: Option<DateTime<Utc>>,
+    /// Since when a bill is overdue.
+    pub past_due_since: Option<DateTime<Utc>>,
     /// `sub_…`.
-    #[serde(skip)]
     pub(crate) stripe_subscription_id: String,
-}
-
-/// Whether a subscription of this status puts its plan in force.
-///
-/// `past_due` does: Stripe is still trying to collect, for as long as its settings say, and then
-/// ends the subscription or calls it `unpaid`.
-pub(crate) fn is_in_force(status: &str) -> bool {
-    matches!(status, "trialing" | "active" | "past_due")
+    /// The version of the catalogue in which the running period was paid.
+    pub(crate) catalogue_version: i32,
+    /// The end of the last period whose bill is paid.
+    pub(crate) paid_until: Option<DateTime<Utc>>,
+    /// How often people were reminded of the overdue bill.
+    pub(crate) reminders: i16,
+    /// The month whose credits were given last.
+    pub(crate) credited_month: Option<DateTime<Utc>>,
+    /// The plan that they were given for.
+    pub(crate) credited_plan: Option<String>,
+    /// Who changes it when the period ends: `sub_sched_…`.
+    pub(crate) schedule_id: Option<String>,
+    /// To which plan.
+    pub(crate) next_plan: Option<String>,
+    /// Paid how often.
+    pub(crate) next_interval: Option<Interval>,
+    /// With how many seats beyond those of the plan.
+    pub(crate) next_extra_seats: Option<i64>,
 }
 
 impl Subscription {
@@ -46,9 +56,11 @@ impl Subscription {
     pub(crate) async fn of(db: impl PgExecutor<'_>, org: Id<Org>) -> sqlx::Result<Option<Self>> {
         sqlx::query_as!(
             Self,
-            r#"select org_id as "org: _", plan, billing_interval as "interval: _", status,
-                      current_period_start, current_period_end, cancel_at_period_end,
-                      stripe_subscription_id
+            r#"select org_id as "org: _", plan, billing_interval as "interval: _", extra_seats, status,
+                      current_period_start, current_period_end, cancel_at_period_end, trial_end,
+                      past_due_since, stripe_subscription_id, catalogue_version, paid_until, reminders,
+                      credited_month, credited_plan, schedule_id, next_plan,
+                      next_interval as "next_interval: _", next_extra_seats
                from subscriptions
                where org_id = $1"#,
             org as _,
@@ -57,30 +69,57 @@ impl Subscription {
         .await
     }
 
-    /// Replaces what we knew of the org's subscription.
+    /// Replaces what we knew of the org's subscription. The org must be [locked](crate::lock).
     pub(crate) async fn save(&self, db: &mut PgConnection, now: DateTime<Utc>) -> sqlx::Result<()> {
         sqlx::query!(
             "insert into subscriptions
-                 (org_id, stripe_subscription_id, plan, billing_interval, status,
-                  current_period_start, current_period_end, cancel_at_period_end, updated_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                 (org_id, stripe_subscription_id, plan, billing_interval, extra_seats, status,
+                  current_period_start, current_period_end, cancel_at_period_end, trial_end,
+                  past_due_since, catalogue_version, paid_until, reminders, credited_month,
+                  credited_plan, schedule_id, next_plan, next_interval, next_extra_seats, updated_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+                     $19, $20, $21)
              on conflict (org_id) do update set
                  stripe_subscription_id = excluded.stripe_subscription_id,
                  plan = excluded.plan,
                  billing_interval = excluded.billing_interval,
+                 extra_seats = excluded.extra_seats,
                  status = excluded.status,
                  current_period_start = excluded.current_period_start,
                  current_period_end = excluded.current_period_end,
                  cancel_at_period_end = excluded.cancel_at_period_end,
+                 trial_end = excluded.trial_end,
+                 past_due_since = excluded.past_due_since,
+                 catalogue_version = excluded.catalogue_version,
+                 paid_until = excluded.paid_until,
+                 reminders = excluded.reminders,
+                 credited_month = excluded.credited_month,
+                 credited_plan = excluded.credited_plan,
+                 schedule_id = excluded.schedule_id,
+                 next_plan = excluded.next_plan,
+                 next_interval = excluded.next_interval,
+                 next_extra_seats = excluded.next_extra_seats,
                  updated_at = excluded.updated_at",
             self.org as _,
             self.stripe_subscription_id,
             self.plan,
             self.interval as _,
+            self.extra_seats,
             self.status,
             self.current_period_start,
             self.current_period_end,
             self.cancel_at_period_end,
+            self.trial_end,
+            self.past_due_since,
+            self.catalogue_version,
+            self.paid_until,
+            self.reminders,
+            self.credited_month,
+            self.credited_plan,
+            self.schedule_id,
+            self.next_plan,
+            self.next_interval as _,
+            self.next_extra_seats,
             now,
         )
         .execute(db)
@@ -88,39 +127,57 @@ impl Subscription {
         Ok(())
     }
 
-    /// Whether its plan is in force.
-    pub(crate) fn is_in_force(&self) -> bool {
-        is_in_force(&self.status)
+    /// What follows from how it stands, if overdue bills may wait for `grace`.
+    pub(crate) fn state(&self, grace: TimeDelta, now: DateTime<Utc>) -> &'static State {
+        let lapsed = self.past_due_since.is_some_and(|since| since + grace <= now);
+        state_of(&self.status, lapsed)
     }
 
-    /// When the month ends whose credits are given at the start of the period.
-    pub(crate) fn first_month_end(&self) -> DateTime<Utc> {
-        let month = self.current_period_start.checked_add_months(Months::new(1));
-        match self.interval {
-            Interval::Month => self.current_period_end,
-            Interval::Year => month.unwrap_or(self.current_period_end),
-        }
+    /// Whether the running period is paid.
+    pub(crate) fn is_paid(&self) -> bool {
+        self.paid_until.is_some_and(|until| until >= self.current_period_end)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::is_in_force;
+/// Makes everybody wait who wants to change what `org` has, until the transaction ends. To be taken
+/// before anything is read that decides.
+pub(crate) async fn lock(db: &mut PgConnection, org: Id<Org>) -> sqlx::Result<()> {
+    sqlx::query!("select pg_advisory_xact_lock(hashtextextended($1, 7))", org.to_string())
+        .execute(db)
+        .await?;
+    Ok(())
+}
 
-    #[test]
-    fn the_plan_is_in_force_while_stripe_still_expects_to_be_paid() {
-        for (status, in_force) in [
-            ("trialing", true),
-            ("active", true),
-            ("past_due", true),
-            ("incomplete", false),
-            ("incomplete_expired", false),
-            ("unpaid", false),
-            ("paused", false),
-            ("canceled", false),
-            ("something_new", false),
-        ] {
-            assert_eq!(is_in_force(status), in_force, "{status}");
+#[cfg(test)]
+impl Subscription {
+    /// An active one.
+    pub(crate) fn example(
+        org: Id<Org>,
+        interval: Interval,
+        start: DateTime<Utc>,
+        end: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            org,
+            plan: "creator".into(),
+            interval,
+            extra_seats: 0,
+            status: "active".into(),
+            current_period_start: start,
+            current_period_end: end,
+            cancel_at_period_end: false,
+            trial_end: None,
+            past_due_since: None,
+            stripe_subscription_id: "sub_1".into(),
+            catalogue_version: 0,
+            paid_until: Some(end),
+            reminders: 0,
+            credited_month: None,
+            credited_plan: None,
+            schedule_id: None,
+            next_plan: None,
+            next_interval: None,
+            next_extra_seats: None,
         }
     }
 }

@@ -1,6 +1,7 @@
 use chrono::{DateTime, Utc};
 use kernel::{Id, NanoUsd, Org};
-use sqlx::{PgConnection, PgExecutor};
+use serde::{Deserialize, Serialize};
+use sqlx::{PgConnection, PgExecutor, types::Json};
 use web::Tier;
 
 use crate::{Kind, NewBudget, Period, Scope, Unit};
@@ -10,7 +11,7 @@ use crate::{Kind, NewBudget, Period, Scope, Unit};
 const UNKNOWNS_PER_DAY: i64 = 50;
 
 /// What an org's plan gives it. `billing` decides it; nobody here has heard of Stripe.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entitlement {
     /// The plan's name, for people.
     pub plan: String,
@@ -25,7 +26,7 @@ pub struct Entitlement {
 }
 
 /// The calls that a plan pays for. Past any of these a call draws credits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Included {
     /// Generations per day.
     pub per_day: i64,
@@ -111,4 +112,30 @@ pub async fn entitle(
     NewBudget::limit(Some(org), Period::Day, Unit::Unknowns, UNKNOWNS_PER_DAY)
         .set_if_absent(db, now)
         .await
+}
+
+/// Entitles a new `org`: to what new orgs are entitled to since [`entitle_new_orgs`], else to `default`.
+pub async fn entitle_new(
+    db: &mut PgConnection,
+    org: Id<Org>,
+    default: &Entitlement,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    let set = sqlx::query_scalar!(
+        r#"select entitlement as "entitlement: Json<Entitlement>" from first_entitlement"#
+    );
+    let set = set.fetch_optional(&mut *db).await?;
+    entitle(db, org, set.as_deref().unwrap_or(default), now).await
+}
+
+/// Entitles the orgs that are made from now on, in the transaction that changes what is free.
+pub async fn entitle_new_orgs(db: &mut PgConnection, to: &Entitlement) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into first_entitlement (entitlement) values ($1)
+         on conflict (only_row) do update set entitlement = excluded.entitlement",
+        Json(to) as _,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
 }

@@ -44,7 +44,7 @@ use jobs::{Registry, Schedule};
 pub use budget::{Budget, Kind, Scope, Unit};
 pub use budgets::{BudgetAlert, BudgetChanges, BudgetInput, BudgetView, Raise, RaiseInput};
 pub use config::Config;
-pub use entitlement::{Entitlement, Included, entitle};
+pub use entitlement::{Entitlement, Included, entitle, entitle_new, entitle_new_orgs};
 pub use error::{Error, Result};
 pub use grant::{Grant, GrantSource, NewGrant};
 pub use hold::{Call, Hold};

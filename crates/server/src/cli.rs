@@ -6,7 +6,7 @@ use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
     Settings,
-    commands::{migrate, openapi, operator, quotas, seed, serve, tour},
+    commands::{catalogue, migrate, openapi, operator, quotas, seed, serve, tour},
     output,
 };
 
@@ -51,6 +51,9 @@ pub enum Action {
     /// Manage the people who run the product.
     #[command(subcommand)]
     Operator(operator::Action),
+    /// Bring Stripe in line with what is sold.
+    #[command(subcommand)]
+    Catalogue(catalogue::Action),
     /// Check the counters of budgets and credits, or compute them again.
     #[command(subcommand)]
     Quotas(quotas::Action),
@@ -100,6 +103,7 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Action::Migrate(action) => migrate::run(settings, action).await,
         Action::Seed(options) => seed::run(settings, options).await,
         Action::Operator(action) => operator::run(settings, action).await,
+        Action::Catalogue(action) => catalogue::run(settings, action).await,
         Action::Quotas(action) => quotas::run(settings, action).await,
         Action::Tour(options) => Box::pin(tour::run(settings, options)).await,
         Action::Openapi => openapi::run(settings),

@@ -1,5 +1,6 @@
 //! What the program can do, one file a command.
 
+pub mod catalogue;
 pub mod migrate;
 pub mod openapi;
 pub mod operator;

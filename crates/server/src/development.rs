@@ -71,7 +71,7 @@ impl Development {
 
     async fn start_simulators(&mut self, settings: &mut Settings, lasting: bool) -> io::Result<()> {
         let port = settings.port;
-        if settings.billing.stripe_secret_key.is_none() {
+        if sells(settings) && settings.billing.stripe_secret_key.is_none() {
             let addr = free_or_any(port, STRIPE);
             // One file a port, so that two instances over one database do not overwrite each other.
             let state_file = Path::new(DIRECTORY).join(format!("stripe-{}.json", addr.port()));
@@ -128,13 +128,17 @@ impl Development {
 fn use_simulators_beside(settings: &mut Settings) {
     let at = |offset| format!("127.0.0.1:{}", settings.port.saturating_add(offset));
     let (stripe, ai, smtp) = (at(STRIPE), at(AI), at(SMTP));
-    if settings.billing.stripe_secret_key.is_none() {
+    if sells(settings) && settings.billing.stripe_secret_key.is_none() {
         use_stripe(settings, &format!("http://{stripe}"));
     }
     if settings.ai.is_empty() {
         use_ai(settings, &format!("http://{ai}/v1"));
     }
     settings.email.smtp_url.get_or_insert(format!("smtp://{smtp}").into());
+}
+
+fn sells(settings: &Settings) -> bool {
+    settings.billing.billing_mode == billing::Mode::Stripe
 }
 
 fn use_stripe(settings: &mut Settings, url: &str) {

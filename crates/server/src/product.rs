@@ -36,8 +36,8 @@ pub struct Product {
     pub ai: Ai,
     /// Requests in flight that are done to the end.
     pub idempotency: Idempotency,
-    /// Plans and prices, for seeding.
-    pub catalogue: Arc<Catalogue>,
+    /// Plans and prices, for seeding and for commands.
+    pub billing: Billing,
     /// The limits on traffic, for telling other instances of this one.
     pub traffic: RateLimit,
     /// Readiness.
@@ -79,7 +79,6 @@ impl Product {
         let secrets = [&settings.auth.auth_secret, &settings.auth.auth_secret_previous];
         let secrets = secrets.into_iter().flatten().cloned();
         let idempotency = Idempotency::new(db.clone(), clock.clone(), secrets, quotas.hold_life());
-        let catalogue = Arc::new(Catalogue::embedded());
         let auth = Auth::new(
             db.clone(),
             clock.clone(),
@@ -87,10 +86,10 @@ impl Product {
             url.clone(),
             mailer.clone(),
             limits.clone(),
-            catalogue.free().entitlement(),
+            Catalogue::embedded().free().entitlement(),
         )?;
         let billing =
-            Billing::new(db.clone(), clock.clone(), catalogue.clone(), &settings.billing, url)?;
+            Billing::new(db.clone(), clock.clone(), mailer.clone(), &settings.billing, url)?;
         let projects = Projects { db: db.clone(), clock: clock.clone() };
 
         let app = app::assemble(vec![
@@ -103,7 +102,7 @@ impl Product {
             quotas::module(quotas.clone()),
             auth::module(auth.clone()),
             ai::module(ai.clone()),
-            billing::module(billing),
+            billing::module(billing.clone()),
             projects::module(projects),
             admin::module(Admin {
                 db: db.clone(),
@@ -111,6 +110,7 @@ impl Product {
                 quotas: quotas.clone(),
                 usage: usage.clone(),
                 ai: ai.clone(),
+                billing: billing.clone(),
             }),
             database::module(db.pool().clone()),
             partitions::module(db.clone(), clock.clone()),
@@ -125,7 +125,7 @@ impl Product {
             quotas,
             ai,
             idempotency,
-            catalogue,
+            billing,
             traffic,
             health,
             jobs,

@@ -156,13 +156,17 @@ impl Settings {
 
     /// What only development starts by itself.
     fn missing(&self) -> Vec<String> {
+        let free = self.billing.billing_mode == billing::Mode::Free;
         let given = [
             ("DATABASE_URL", self.db.database_url.is_some()),
             ("AUTH_SECRET", self.auth.auth_secret.is_some()),
             ("APP_URL", self.app_url.is_some()),
             ("OPENAI_API_KEY, ANTHROPIC_API_KEY or AI_PROVIDERS", !self.ai.is_empty()),
-            ("STRIPE_SECRET_KEY", self.billing.stripe_secret_key.is_some()),
-            ("STRIPE_WEBHOOK_SECRET", self.billing.stripe_webhook_secret.is_some()),
+            (
+                "STRIPE_SECRET_KEY (or BILLING_MODE=free)",
+                free || self.billing.stripe_secret_key.is_some(),
+            ),
+            ("STRIPE_WEBHOOK_SECRET", free || self.billing.stripe_webhook_secret.is_some()),
             ("SMTP_URL", self.email.smtp_url.is_some()),
         ];
         let missing = given.into_iter().filter(|(_, given)| !given);

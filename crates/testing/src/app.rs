@@ -41,6 +41,8 @@ pub struct TestApp {
     pub quotas: quotas::Quotas,
     /// AI calls in flight.
     pub ai: ai::Ai,
+    /// What is sold.
+    pub billing: billing::Billing,
     http: reqwest::Client,
     jobs: Registry,
     database: Database,
@@ -94,6 +96,7 @@ impl TestApp {
         let product = product.expect("compose the product");
         product.quotas.set_platform_budget(&settings.quotas).await.expect("set the budgets");
         let (db, jobs) = (product.db.clone(), product.jobs.clone());
+        let billing = product.billing.clone();
         let (auth, quotas, ai) = (product.auth.clone(), product.quotas.clone(), product.ai.clone());
         let service = product.into_router().into_make_service_with_connect_info::<SocketAddr>();
         let listener =
@@ -108,6 +111,7 @@ impl TestApp {
             auth,
             quotas,
             ai,
+            billing,
             http: reqwest::Client::new(),
             jobs,
             database,

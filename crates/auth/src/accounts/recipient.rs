@@ -28,6 +28,21 @@ impl Recipient {
         .await
     }
 
+    /// Those of `org` who may pay.
+    pub async fn payers(db: impl PgExecutor<'_>, org: Id<Org>) -> sqlx::Result<Vec<Self>> {
+        sqlx::query_as!(
+            Self,
+            r#"select u.email as "email: _", u.id as "user: _", u.name
+               from memberships m
+               join users u on u.id = m.user_id and u.disabled_at is null
+               where m.org_id = $1 and m.role in ('owner', 'admin', 'billing')
+               order by u.id"#,
+            org as _,
+        )
+        .fetch_all(db)
+        .await
+    }
+
     /// Everybody who runs the product.
     pub async fn operators(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Self>> {
         sqlx::query_as!(

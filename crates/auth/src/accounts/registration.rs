@@ -82,7 +82,7 @@ impl Auth {
         let user = User::insert(db, &new.email, &new.name, password_hash, now).await?;
         let Some(user) = user else { return Ok(None) };
         let org = Membership::create_personal_org(db, user, &new.name, now).await?;
-        quotas::entitle(db, org, &self.free, now).await?;
+        quotas::entitle_new(db, org, &self.free, now).await?;
         Ok(Some(Registered { user, org }))
     }
 

@@ -1,3 +1,6 @@
 //! Organizations, and who is what in them.
 
 pub(crate) mod org;
+mod seats;
+
+pub use seats::seats_in_use;

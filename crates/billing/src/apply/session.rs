@@ -22,6 +22,7 @@ impl Billing {
         if let ("subscription", Some(customer)) = (session.mode.as_str(), &session.customer) {
             self.apply_subscription(stripe, customer).await?;
         }
+        let failed = session.is_unpaid() && self.has_failed(stripe, session).await?;
         let mut tx = self.db.begin().await?;
         let Some(checkout) = Checkout::lock(&mut tx, session).await? else {
             return Ok(Outcome::Ignored);
@@ -37,16 +38,30 @@ impl Billing {
             return Ok(Outcome::Refused);
         }
         if session.is_settled() && checkout.status != CheckoutStatus::Paid {
-            let offer = self.catalogue.offer(&checkout.item);
+            let version = self.catalogues.current().await?;
+            let offer = version.catalogue.sold(&checkout.item);
             if let Offer::Pack(pack) = offer.ok_or_else(|| no_longer_known(&checkout))? {
                 self.give_pack(&mut tx, &checkout, pack, session).await?;
             }
             checkout.close(&mut tx, CheckoutStatus::Paid).await?;
         } else if session.status.as_deref() == Some("expired") {
             checkout.close(&mut tx, CheckoutStatus::Expired).await?;
+        } else if failed {
+            checkout.close(&mut tx, CheckoutStatus::Failed).await?;
+        } else if session.is_unpaid() {
+            checkout.close_page(&mut tx).await?;
         }
         tx.commit().await?;
         Ok(Outcome::Applied)
+    }
+
+    /// Whether the money for a session that is complete will not come any more. That of a plan is its
+    /// subscription's matter, which is or is not in force without the checkout.
+    async fn has_failed(&self, stripe: &Stripe, session: &Session) -> Result<bool> {
+        match &session.payment_intent {
+            Some(intent) => Ok(stripe.intent(intent).await?.has_failed()),
+            None => Ok(session.mode == "subscription"),
+        }
     }
 
     async fn give_pack(

@@ -1,25 +1,24 @@
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use kernel::{Id, Org};
-use quotas::{GrantSource, NewGrant};
 use sqlx::PgConnection;
 
-use super::no_longer_known;
 use crate::{
-    Billing, Checkout, Error, Offer, Plan, Result, Subscription,
+    Billing, CatalogueVersion, Checkout, Error, Interval, Offer, Result, Subscription,
     customer::Customer,
     event::Outcome,
     payment::NewPayment,
+    price::Price,
+    state::state_of,
     stripe::{self, Stripe},
-    subscription::is_in_force,
+    subscription::lock,
 };
 
 /// How often a customer's state is fetched because others took over a newer one meanwhile.
 const ATTEMPTS: usize = 10;
 
 /// What a subscription of Stripe's means to us.
-struct Bought<'a> {
+struct Bought {
     checkout: Id<Checkout>,
-    plan: &'a Plan,
     subscription: Subscription,
     invoice: Option<stripe::Invoice>,
 }
@@ -47,7 +46,8 @@ impl Billing {
             };
             let mut tx = self.db.begin().await?;
             if customer.claim(&mut tx).await? {
-                self.give_plan(&mut tx, bought).await?;
+                lock(&mut tx, customer.org).await?;
+                self.take_over(&mut tx, bought).await?;
                 tx.commit().await?;
                 return Ok(Outcome::Applied);
             }
@@ -60,7 +60,9 @@ impl Billing {
         &self,
         org: Id<Org>,
         subscriptions: Vec<stripe::Subscription>,
-    ) -> Result<Option<Bought<'_>>> {
+    ) -> Result<Option<Bought>> {
+        let in_force = |it: &stripe::Subscription| state_of(&it.status, false).gives_plan();
+        let running = |it: &stripe::Subscription| !state_of(&it.status, false).over;
         let mut ours = Vec::new();
         for subscription in subscriptions {
             let id = subscription.metadata.checkout_id.as_deref().and_then(|id| id.parse().ok());
@@ -70,7 +72,7 @@ impl Billing {
             };
             match checkout {
                 Some(checkout) => ours.push((checkout, subscription)),
-                None if is_in_force(&subscription.status) => tracing::error!(
+                None if in_force(&subscription) => tracing::error!(
                     %org,
                     subscription = subscription.id,
                     "the org pays for a subscription that none of its checkouts started"
@@ -78,45 +80,83 @@ impl Billing {
                 None => {}
             }
         }
-        let in_force = ours.iter().filter(|(_, it)| is_in_force(&it.status)).count();
-        if in_force > 1 {
-            tracing::error!(%org, in_force, "the org pays for several subscriptions at once");
+        let paid = ours.iter().filter(|(_, it)| in_force(it)).count();
+        if paid > 1 {
+            tracing::error!(%org, paid, "the org pays for several subscriptions at once");
         }
-        ours.into_iter()
-            .max_by_key(|(_, it)| (is_in_force(&it.status), it.created))
-            .map(|(checkout, subscription)| self.understand(checkout, subscription))
-            .transpose()
+        let chosen = ours.into_iter().max_by_key(|(_, it)| (in_force(it), running(it), it.created));
+        match chosen {
+            Some((checkout, subscription)) => {
+                Ok(Some(self.understand(checkout, subscription).await?))
+            }
+            None => Ok(None),
+        }
     }
 
-    fn understand(&self, checkout: Checkout, theirs: stripe::Subscription) -> Result<Bought<'_>> {
-        let Some(Offer::Plan(plan, interval)) = self.catalogue.offer(&checkout.item) else {
-            return Err(no_longer_known(&checkout));
-        };
+    async fn understand(&self, checkout: Checkout, theirs: stripe::Subscription) -> Result<Bought> {
         let strange = || Error::Incomprehensible(theirs.id.clone());
-        let item = theirs.items.data.first().ok_or_else(strange)?;
+        let first = theirs.items.data.first().ok_or_else(strange)?;
+        let (mut item, mut period, mut extra_seats) = (checkout.item.clone(), first, 0);
+        for it in &theirs.items.data {
+            let price = Price::find(self.db.pool(), &it.price.id).await?;
+            match price.map(|price| price.item) {
+                Some(seats) if seats.starts_with("seat-") => extra_seats = it.quantity.unwrap_or(0),
+                Some(plan) => (item, period) = (plan, it),
+                None => {}
+            }
+        }
+        let (plan, interval) = self.plan_of(&item).await?;
         let time = |seconds| DateTime::from_timestamp(seconds, 0).ok_or_else(strange);
+        let overdue = matches!(theirs.status.as_str(), "past_due" | "unpaid");
+        let invoice = theirs.latest_invoice;
+        let billed = invoice.as_ref().map(|invoice| time(invoice.created)).transpose()?;
+        let current_period_end = time(period.current_period_end)?;
+        let paid = invoice.as_ref().is_some_and(stripe::Invoice::is_paid);
+        let paid = paid && theirs.status != "trialing";
         let subscription = Subscription {
             org: checkout.org,
-            plan: plan.id.clone(),
+            plan,
             interval,
-            current_period_start: time(item.current_period_start)?,
-            current_period_end: time(item.current_period_end)?,
+            extra_seats,
+            current_period_start: time(period.current_period_start)?,
+            current_period_end,
             cancel_at_period_end: theirs.cancel_at_period_end,
+            trial_end: theirs.trial_end.map(time).transpose()?,
+            past_due_since: billed.filter(|_| overdue),
+            paid_until: Some(current_period_end).filter(|_| paid),
+            schedule_id: theirs.schedule,
+            catalogue_version: 0,
+            reminders: 0,
+            credited_month: None,
+            credited_plan: None,
+            next_plan: None,
+            next_interval: None,
+            next_extra_seats: None,
             status: theirs.status,
             stripe_subscription_id: theirs.id,
         };
-        Ok(Bought { checkout: checkout.id, plan, subscription, invoice: theirs.latest_invoice })
+        Ok(Bought { checkout: checkout.id, subscription, invoice })
     }
 
-    async fn give_plan(&self, db: &mut PgConnection, bought: Bought<'_>) -> Result<()> {
-        let Bought { checkout, plan, subscription, invoice } = bought;
+    async fn plan_of(&self, item: &str) -> Result<(String, Interval)> {
+        let version = self.catalogues.current().await?;
+        match version.catalogue.sold(item) {
+            Some(Offer::Plan(plan, interval)) => Ok((plan.id.clone(), interval)),
+            _ => Err(Error::UnknownItem { item: item.to_owned() }),
+        }
+    }
+
+    async fn take_over(&self, db: &mut PgConnection, bought: Bought) -> Result<()> {
+        let Bought { checkout, mut subscription, invoice } = bought;
         let (org, now) = (subscription.org, self.clock.now());
-        subscription.save(db, now).await?;
-        let in_force = subscription.is_in_force();
-        let plan_in_force = if in_force { plan } else { self.catalogue.free() };
-        quotas::entitle(db, org, &plan_in_force.entitlement(), now).await?;
-        let Some(invoice) = invoice.filter(stripe::Invoice::is_paid) else { return Ok(()) };
-        if invoice.amount_paid > 0 {
+        let before = Subscription::of(&mut *db, org).await?;
+        let newest = CatalogueVersion::newest(&mut *db).await?;
+        subscription.catalogue_version = newest.version;
+        if let Some(before) = before {
+            subscription.keep(&before);
+        }
+        let paid = invoice.filter(|invoice| invoice.is_paid() && invoice.amount_paid > 0);
+        if let Some(invoice) = paid {
             let payment = NewPayment {
                 org,
                 checkout,
@@ -126,28 +166,34 @@ impl Billing {
             };
             payment.record(db, now).await?;
         }
-        if in_force && plan.credits_per_month > 0 {
-            give_credits(db, plan, &subscription, now).await?;
-        }
-        Ok(())
+        self.give_credits(db, &newest.catalogue, &mut subscription, now).await?;
+        subscription.save(db, now).await?;
+        self.entitle(db, org, now).await
     }
 }
 
-/// Gives the credits of the period's first month, once per period, however many bills it has.
-async fn give_credits(
-    db: &mut PgConnection,
-    plan: &Plan,
-    subscription: &Subscription,
-    now: DateTime<Utc>,
-) -> Result<()> {
-    let (id, start) = (&subscription.stripe_subscription_id, subscription.current_period_start);
-    let grant = NewGrant {
-        org: subscription.org,
-        source: GrantSource::Plan,
-        amount: plan.credits_per_month,
-        expires_at: Some(subscription.first_month_end()),
-        external_id: format!("stripe:{id}:{}", start.timestamp()),
-    };
-    grant.give(db, now).await?;
-    Ok(())
+impl Subscription {
+    /// Takes over what Stripe does not know from how it was `before`.
+    fn keep(&mut self, before: &Self) {
+        if self.stripe_subscription_id != before.stripe_subscription_id {
+            return;
+        }
+        let same_period = self.current_period_start == before.current_period_start;
+        if same_period && self.plan == before.plan {
+            self.catalogue_version = before.catalogue_version;
+        }
+        self.credited_month = before.credited_month;
+        self.credited_plan.clone_from(&before.credited_plan);
+        self.paid_until = self.paid_until.or(before.paid_until);
+        if let (Some(since), Some(_)) = (before.past_due_since, self.past_due_since) {
+            self.past_due_since = Some(since);
+            self.reminders = before.reminders;
+        }
+        // With the next period it has begun.
+        if same_period && self.schedule_id.is_some() && self.schedule_id == before.schedule_id {
+            self.next_plan.clone_from(&before.next_plan);
+            self.next_interval = before.next_interval;
+            self.next_extra_seats = before.next_extra_seats;
+        }
+    }
 }

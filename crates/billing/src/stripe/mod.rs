@@ -1,5 +1,9 @@
 //! Calls to Stripe: typed requests out, only the fields we read back, time-outs and retries.
 
+mod account;
+mod catalogue;
+mod changes;
+mod coupons;
 mod failure;
 mod objects;
 mod requests;
@@ -14,13 +18,17 @@ use stripe_billing::subscription::{ListSubscription, ListSubscriptionStatus};
 use stripe_checkout::checkout_session::{
     ExpireCheckoutSession, ListCheckoutSession, RetrieveCheckoutSession,
 };
-use url::Url;
+use stripe_core::payment_intent::RetrievePaymentIntent;
 
 use crate::{Checkout, Config, Offer};
 
+pub(crate) use account::{CustomerDetails, ShownInvoice};
+pub(crate) use catalogue::Price;
+pub(crate) use changes::ItemChange;
 pub use failure::Failure;
 use objects::{Customer, List};
-pub(crate) use objects::{Invoice, Session, Subscription};
+pub(crate) use objects::{Intent, Invoice, Session, Subscription};
+pub(crate) use requests::SessionTerms;
 
 /// Our account at Stripe.
 #[derive(Clone, Debug)]
@@ -61,9 +69,9 @@ impl Stripe {
         checkout: &Checkout,
         offer: &Offer<'_>,
         customer: &str,
-        app_url: &Url,
+        terms: &SessionTerms,
     ) -> Result<Session, Failure> {
-        let request = requests::session(checkout, offer, customer, app_url);
+        let request = requests::session(checkout, offer, customer, terms);
         self.send(&request, Some(checkout.id.to_string())).await
     }
 
@@ -75,6 +83,11 @@ impl Stripe {
     /// The newest state of a session.
     pub(crate) async fn session(&self, id: &str) -> Result<Session, Failure> {
         self.send(&RetrieveCheckoutSession::new(id), None).await
+    }
+
+    /// The newest state of a payment.
+    pub(crate) async fn intent(&self, id: &str) -> Result<Intent, Failure> {
+        self.send(&RetrievePaymentIntent::new(id), None).await
     }
 
     /// The session in which a payment was made, if it was made in one.

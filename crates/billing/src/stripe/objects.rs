@@ -42,10 +42,29 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// Whether the buyer is done but the money is still on its way, or did not come.
+    pub(crate) fn is_unpaid(&self) -> bool {
+        self.status.as_deref() == Some("complete") && self.payment_status == "unpaid"
+    }
+
     /// Whether the purchase is done: what was bought may be handed out.
     pub(crate) fn is_settled(&self) -> bool {
         self.status.as_deref() == Some("complete")
             && matches!(self.payment_status.as_str(), "paid" | "no_payment_required")
+    }
+}
+
+/// A payment.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Intent {
+    /// Such as `processing`, `requires_payment_method`, `canceled` or `succeeded`.
+    pub(crate) status: String,
+}
+
+impl Intent {
+    /// Whether it failed, after which nothing more comes of a session that is complete.
+    pub(crate) fn has_failed(&self) -> bool {
+        matches!(self.status.as_str(), "requires_payment_method" | "canceled")
     }
 }
 
@@ -61,12 +80,24 @@ pub(crate) struct Subscription {
     pub(crate) status: String,
     /// Whether it ends with the current period.
     pub(crate) cancel_at_period_end: bool,
-    /// What is paid for; ours have one item.
+    /// When its trial ends or ended, in seconds since 1970.
+    pub(crate) trial_end: Option<i64>,
+    /// What changes it when the period ends: `sub_sched_…`.
+    pub(crate) schedule: Option<String>,
+    /// What is paid for: a plan, and seats if there are more than the plan has.
     pub(crate) items: Items,
     /// The bill of the current period, sent whole because we ask for that.
     pub(crate) latest_invoice: Option<Invoice>,
     /// What we noted on it.
     pub(crate) metadata: Metadata,
+}
+
+impl Subscription {
+    /// Start and end of the period of what is paid, in seconds since 1970.
+    pub(crate) fn period(&self) -> (i64, i64) {
+        let item = self.items.data.first();
+        item.map_or((0, 0), |item| (item.current_period_start, item.current_period_end))
+    }
 }
 
 /// The items of a subscription.
@@ -79,10 +110,23 @@ pub(crate) struct Items {
 /// One price that a subscription is for. Since 2025 periods belong to items.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Item {
+    /// `si_…`.
+    pub(crate) id: String,
+    /// What it is.
+    pub(crate) price: PriceId,
+    /// How many.
+    pub(crate) quantity: Option<i64>,
     /// In seconds since 1970.
     pub(crate) current_period_start: i64,
     /// In seconds since 1970.
     pub(crate) current_period_end: i64,
+}
+
+/// Which price.
+#[derive(Debug, Deserialize)]
+pub(crate) struct PriceId {
+    /// `price_…`.
+    pub(crate) id: String,
 }
 
 /// What we note on subscriptions.
@@ -99,6 +143,8 @@ pub(crate) struct Invoice {
     pub(crate) id: String,
     /// `draft`, `open`, `paid`, `uncollectible` or `void`.
     pub(crate) status: Option<String>,
+    /// When it was drawn up, in seconds since 1970.
+    pub(crate) created: i64,
     /// In the smallest unit of the currency; 0 for the bill of a trial.
     pub(crate) amount_paid: i64,
     /// In small letters.

@@ -1,5 +1,6 @@
 use futures::future::join_all;
 use serde_json::json;
+use simulators::stripe::Card;
 use testing::TestApp;
 
 use crate::support::{
@@ -138,4 +139,38 @@ async fn anybody_may_read_the_price_list_and_the_pages_after_paying() {
         assert_eq!(reply.header("content-type"), Some("text/html; charset=utf-8"));
         assert!(reply.ok_text().contains("you can close this page"), "{page}");
     }
+}
+
+#[tokio::test]
+async fn a_delayed_payment_gives_its_credits_when_the_money_has_come() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let session = session_of(&buy(&owner, "pack-50").await.ok());
+    app.simulators.stripe.pay_later(&session).unwrap();
+    settle(&app).await;
+    assert_eq!(credits(&owner).await, 0);
+    let waits = buy(&owner, "pack-50").await;
+    assert_eq!(waits.problem(), (409, "checkout_in_progress".into()));
+    app.simulators.stripe.end_payment(&session, Card::Accepted).unwrap();
+    settle(&app).await;
+    assert_eq!(credits(&owner).await, 50);
+    app.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn a_delayed_payment_that_fails_does_not_stay_in_the_way() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let checkout = buy(&owner, "pack-50").await.ok();
+    let session = session_of(&checkout);
+    app.simulators.stripe.pay_later(&session).unwrap();
+    settle(&app).await;
+    // Even if the news is lost.
+    app.simulators.stripe.set_webhook("http://127.0.0.1:9/nowhere");
+    app.simulators.stripe.end_payment(&session, Card::Declined).unwrap();
+    let again = buy(&owner, "pack-50").await.ok();
+    assert_ne!(again["id"], checkout["id"]);
+    let path = format!("/v1/billing/checkout-sessions/{}", checkout["id"].as_str().unwrap());
+    assert_eq!(owner.get(&path).await.ok()["status"], "failed");
+    assert_eq!(credits(&owner).await, 0);
 }

@@ -2,15 +2,11 @@ use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 use simulators::stripe::{Card, Delivery};
-use testing::{Client, TestApp};
+use testing::TestApp;
 
 use crate::support::{
-    at_dashboard, at_stripe, bought, buy, count, credits, outcomes, pay, send_event, settle,
+    at_dashboard, at_stripe, bought, buy, count, credits, outcomes, pay, plan, send_event, settle,
 };
-
-async fn plan(client: &Client) -> String {
-    client.get("/v1/quotas").await.ok()["plan"].as_str().unwrap_or_default().to_owned()
-}
 
 fn subscription(app: &TestApp) -> String {
     at_stripe(app, "subscription")[0]["id"].as_str().expect("an id").to_owned()
@@ -83,7 +79,7 @@ async fn credits_of_a_period_end_with_it() {
 }
 
 #[tokio::test]
-async fn a_year_gives_the_credits_of_one_month_for_one_month() {
+async fn a_year_gives_the_credits_of_its_first_month_for_one_month() {
     let app = TestApp::start().await;
     let owner = app.owner().await;
     bought(&app, &owner, "plan-creator-year").await;

@@ -1,3 +1,4 @@
+use chrono::{DateTime, TimeDelta, Utc};
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -39,6 +40,11 @@ pub(crate) async fn settle(app: &TestApp) {
 
 pub(crate) async fn credits(client: &Client) -> i64 {
     client.get("/v1/quotas").await.ok()["credits"]["available"].as_i64().expect("a number")
+}
+
+/// The plan in force.
+pub(crate) async fn plan(client: &Client) -> String {
+    client.get("/v1/quotas").await.ok()["plan"].as_str().unwrap_or_default().to_owned()
 }
 
 /// The simulator's objects of one kind.
@@ -102,4 +108,54 @@ pub(crate) async fn signed_in_again(client: &Client) -> Client {
     let credentials = json!({ "email": client.email, "password": testing::PASSWORD });
     let session = client.post("/v1/sessions", credentials).await.ok();
     client.with_key(session["access_token"].as_str().expect("a token"))
+}
+
+/// Does what time brings about, as the schedule would.
+pub(crate) async fn upkeep(app: &TestApp) {
+    sqlx::query("select graphile_worker.add_job('billing.upkeep', '{\"job\": {}}'::json)")
+        .execute(app.db.pool())
+        .await
+        .expect("queue the upkeep");
+    app.run_jobs().await;
+}
+
+/// Lets time pass, a day at a time, at Stripe and here; everything that falls due happens.
+pub(crate) async fn live(app: &TestApp, time: TimeDelta) {
+    let end = app.clock.now() + time;
+    while app.clock.now() < end {
+        app.advance(TimeDelta::days(1).min(end - app.clock.now()));
+        app.simulators.stripe.live_until(app.clock.now().timestamp()).expect("live");
+        settle(app).await;
+        upkeep(app).await;
+    }
+}
+
+/// Lets time pass until `time`.
+pub(crate) async fn live_until(app: &TestApp, time: &str) {
+    let time: DateTime<Utc> = time.parse().expect("a time");
+    live(app, time - app.clock.now()).await;
+}
+
+/// What the org subscribed to, for somebody whose token may have expired.
+pub(crate) async fn subscription(client: &Client) -> Value {
+    signed_in_again(client).await.get("/v1/billing/subscription").await.ok()
+}
+
+/// Somebody of `owner`'s org in another role.
+pub(crate) async fn colleague(app: &TestApp, owner: &Client, role: &str) -> Client {
+    let colleague = app.owner().await;
+    for query in [
+        "delete from memberships where user_id = $1 and $2::uuid is not null and $3::text is not null",
+        "insert into memberships (org_id, user_id, role, created_at) values ($2, $1, $3, now())",
+        "update sessions set org_id = $2 where user_id = $1 and $3::text is not null",
+    ] {
+        sqlx::query(query)
+            .bind(colleague.user().uuid())
+            .bind(owner.org().uuid())
+            .bind(role)
+            .execute(app.db.pool())
+            .await
+            .expect("move somebody to the org");
+    }
+    signed_in_again(&colleague).await
 }

@@ -82,11 +82,9 @@ async fn seed_org(product: &Product, plan: &str) -> anyhow::Result<Seeded> {
         password: PASSWORD.into(),
     };
     let registered = product.auth.register_verified(&registration).await?;
-    let plans = product.catalogue.plans();
-    let plan = plans.iter().find(|it| it.id == plan).context("no such plan")?;
     let mut tx = product.db.begin().await?;
-    let now = Clock::System.now();
-    quotas::entitle(&mut tx, registered.org, &plan.entitlement(), now).await?;
+    let (org, reason) = (registered.org, "demo data");
+    product.billing.grant_plan(&mut tx, org, plan, None, reason, &Origin::SYSTEM).await?;
     tx.commit().await?;
     let key = NewApiKey {
         name: "seed".into(),

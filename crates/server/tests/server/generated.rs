@@ -27,6 +27,13 @@ fn the_limits_table_is_what_is_enforced() {
 }
 
 #[test]
+fn the_table_of_subscription_states_is_what_is_enforced() {
+    let intro = "# What a subscription gives in each state\n\n\
+                 Generated from `crates/billing/src/state.rs`; see [billing](billing.md).\n\n";
+    assert_generated("docs/billing-states.md", &format!("{intro}{}", billing::states_table()));
+}
+
+#[test]
 fn the_readme_begins_with_the_two_commands() {
     let readme = include_str!("../../../../README.md");
     let top: Vec<&str> = readme.lines().take(20).collect();

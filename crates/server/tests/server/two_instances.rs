@@ -153,3 +153,21 @@ async fn ai_switched_off_here_is_off_there_within_a_second_heard_of_or_not() {
     owner.put("/v1/ai-control", json!({ "on": false })).await.ok();
     within_a_second("the org's switch", async || status().await == 503).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_catalogue_is_in_force_on_both_within_a_second() {
+    let app = TestApp::start().await;
+    let operator = app.operator().await;
+    let (url, changes) = second(&app).await;
+    hears(&changes).await;
+    let buyer = app.anonymous().at(&url);
+    let price = async || buyer.get("/v1/plans").await.ok()["items"][1]["month_cents"].clone();
+    assert_eq!(price().await, 1_900);
+
+    let shown = operator.get("/admin/v1/catalogue").await.ok();
+    let mut catalogue = json!({ "plans": shown["plans"], "packs": shown["packs"] });
+    catalogue["plans"][1]["month_cents"] = 2_100.into();
+    operator.put("/admin/v1/catalogue", catalogue).await.ok();
+
+    within_a_second("a new catalogue", async || price().await == 2_100).await;
+}

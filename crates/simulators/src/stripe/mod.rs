@@ -42,6 +42,7 @@ mod coupons;
 mod credit_notes;
 mod customer_balance;
 mod customers;
+mod delayed;
 mod deliveries;
 mod discounts;
 mod disputes;

@@ -3,7 +3,7 @@ use serde_json::Value;
 use super::{
     Card, Complaint, Dunning, Error, Stripe, Verdict,
     action::{Action, Origin},
-    checkout, disputes, payment_methods, purchase, refunds, subscriptions,
+    checkout, delayed, disputes, payment_methods, purchase, refunds, subscriptions,
 };
 
 /// What people and banks do, besides the calls of a product.
@@ -13,6 +13,16 @@ impl Stripe {
         self.act(|action| {
             purchase::pay(action, session, card, Some("buyer@example.com".to_owned()))
         })
+    }
+
+    /// Pays a checkout session by a method whose money comes later, as a bank debit does.
+    pub fn pay_later(&self, session: &str) -> Result<Value, Error> {
+        self.act(|action| delayed::begin(action, session))
+    }
+
+    /// Has the bank pay, or not, what was to come later.
+    pub fn end_payment(&self, session: &str, card: Card) -> Result<Value, Error> {
+        self.act(|action| delayed::end(action, session, card))
     }
 
     /// Moves a subscription to its next period, paying for it with `card`.

@@ -162,7 +162,7 @@ fn pay_by_invoice(action: &mut Action, session: &mut Value, discounts: Value) {
 }
 
 /// The intent of an earlier attempt to pay, or a new one.
-fn intent_of(action: &mut Action, session: &Value) -> Value {
+pub(super) fn intent_of(action: &mut Action, session: &Value) -> Value {
     let earlier = text(session, "payment_intent");
     if let Some(mut intent) = action.state.get("payment_intent", earlier).cloned() {
         intent["customer"] = session["customer"].clone();

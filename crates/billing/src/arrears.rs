@@ -1,0 +1,77 @@
+use auth::Recipient;
+use chrono::{DateTime, TimeDelta, Utc};
+use email::Notice;
+use kernel::{Id, Org};
+use sqlx::PgConnection;
+
+use crate::{Billing, Result, Subscription, subscription};
+
+/// How many times people are told of an overdue bill: when it becomes so, after three days, on the
+/// last day of grace, and when the plan is taken out of force.
+const REMINDERS: usize = 4;
+
+impl Billing {
+    /// When each reminder is due, counted from the bill.
+    fn reminders(&self) -> [TimeDelta; REMINDERS] {
+        let day = TimeDelta::days(1);
+        let last = (self.grace - day).max(TimeDelta::zero());
+        [TimeDelta::zero(), (day * 3).min(last), last, self.grace]
+    }
+
+    /// Reminds of an overdue bill if it is time, of all missed occasions at once; when the grace is
+    /// over the plan is no longer in force.
+    pub(crate) async fn remind(&self, org: Id<Org>) -> Result<()> {
+        let now = self.clock.now();
+        let mut tx = self.db.begin().await?;
+        subscription::lock(&mut tx, org).await?;
+        let Some(mut it) = Subscription::of(&mut *tx, org).await? else { return Ok(()) };
+        let Some(since) = it.past_due_since else { return Ok(()) };
+        let due = self.reminders().iter().filter(|after| since + **after <= now).count();
+        let due = i16::try_from(due).unwrap_or(i16::MAX);
+        if due <= it.reminders {
+            return Ok(());
+        }
+        it.reminders = due;
+        it.save(&mut tx, now).await?;
+        self.entitle(&mut tx, org, now).await?;
+        self.mail_reminder(&mut tx, &it, since + self.grace, now).await?;
+        Ok(tx.commit().await?)
+    }
+
+    async fn mail_reminder(
+        &self,
+        db: &mut PgConnection,
+        subscription: &Subscription,
+        end: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        let plan = &subscription.plan;
+        let in_force = subscription.state(self.grace, now).gives_plan();
+        let subject = if in_force {
+            format!("A payment for your plan {plan} failed")
+        } else {
+            format!("Your plan {plan} is no longer in force")
+        };
+        let what = "The renewal of your organization's plan could not be collected.".to_owned();
+        let consequence = if in_force {
+            format!("The plan stays in force until {}.", end.format("%-d %B %Y, %H:%M UTC"))
+        } else {
+            "Until it is paid your organization has what the free plan has. Nothing is deleted: \
+             members, data and bought credits stay."
+                .to_owned()
+        };
+        let way = format!(
+            "Pay the open invoice or change the card in the billing portal: POST \
+             {}v1/billing/portal-sessions opens it.",
+            self.terms.app_url
+        );
+        let paragraphs = [what, consequence, way];
+        for Recipient { email, user, name } in
+            &Recipient::payers(&mut *db, subscription.org).await?
+        {
+            let notice = Notice { name, subject: &subject, paragraphs: &paragraphs };
+            self.mailer.queue(db, email, *user, &notice).await?;
+        }
+        Ok(())
+    }
+}

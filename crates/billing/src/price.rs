@@ -1,0 +1,79 @@
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgExecutor};
+
+/// A price at Stripe that we made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Price {
+    /// `price_…`.
+    pub(crate) id: String,
+    /// What it is the price of: the name of an offer, or `seat-{plan}-{interval}`.
+    pub(crate) item: String,
+    /// In US cents.
+    pub(crate) cents: i64,
+}
+
+impl Price {
+    /// The one for sale.
+    pub(crate) async fn for_sale(
+        db: impl PgExecutor<'_>,
+        item: &str,
+    ) -> sqlx::Result<Option<Self>> {
+        sqlx::query_as!(
+            Self,
+            "select id, item, cents from stripe_prices where item = $1 and active",
+            item,
+        )
+        .fetch_optional(db)
+        .await
+    }
+
+    /// What is sold at the price `id`, if it is one of ours.
+    pub(crate) async fn find(db: impl PgExecutor<'_>, id: &str) -> sqlx::Result<Option<Self>> {
+        sqlx::query_as!(Self, "select id, item, cents from stripe_prices where id = $1", id)
+            .fetch_optional(db)
+            .await
+    }
+
+    /// Notes that it is the one for sale now. The others of its item stay known.
+    pub(crate) async fn note(&self, db: &mut PgConnection, now: DateTime<Utc>) -> sqlx::Result<()> {
+        // Two who note at once wait for each other here, whether the item is known or not.
+        sqlx::query!("select pg_advisory_xact_lock(hashtextextended($1, 0))", self.item)
+            .execute(&mut *db)
+            .await?;
+        Self::retire(&mut *db, &self.item).await?;
+        sqlx::query!(
+            "insert into stripe_prices (id, item, cents, active, created_at)
+             values ($1, $2, $3, true, $4)
+             on conflict (id) do update set active = true",
+            self.id,
+            self.item,
+            self.cents,
+            now,
+        )
+        .execute(db)
+        .await?;
+        Ok(())
+    }
+
+    /// Notes that nothing is for sale under the name `item` any more.
+    pub(crate) async fn retire(db: &mut PgConnection, item: &str) -> sqlx::Result<()> {
+        sqlx::query!("update stripe_prices set active = false where item = $1 and active", item)
+            .execute(db)
+            .await?;
+        Ok(())
+    }
+
+    /// Every price that `item` has or had.
+    pub(crate) async fn ids_of(db: impl PgExecutor<'_>, item: &str) -> sqlx::Result<Vec<String>> {
+        sqlx::query_scalar!("select id from stripe_prices where item = $1", item)
+            .fetch_all(db)
+            .await
+    }
+
+    /// The items that are for sale at Stripe, as far as we know.
+    pub(crate) async fn items_for_sale(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<String>> {
+        sqlx::query_scalar!("select item from stripe_prices where active order by item")
+            .fetch_all(db)
+            .await
+    }
+}

@@ -1,0 +1,78 @@
+use audit::Origin;
+use axum::extract::State;
+use utoipa_axum::routes;
+use web::{Access, Caller, Json, Permission, Routes};
+
+use crate::{
+    Billing, ChangeRefused, Error, Subscription,
+    change::{ChangeInput, Preview},
+    subscription_view::SubscriptionView,
+};
+
+pub(crate) fn routes(read: Permission, pay: Permission) -> Routes<Billing> {
+    Routes::new()
+        .route(Access::to(read), routes!(subscription))
+        .route(Access::to(pay).resumable(), routes!(change_subscription))
+        .route(Access::to(pay).resumable(), routes!(cancel_subscription))
+        .route(Access::to(pay), routes!(preview_subscription))
+}
+
+/// What the org subscribed to.
+#[utoipa::path(get, path = "/v1/billing/subscription", tag = "billing",
+    responses((status = 200, body = SubscriptionView)))]
+async fn subscription(
+    State(billing): State<Billing>,
+    caller: Caller,
+) -> web::Result<Json<SubscriptionView>> {
+    let mut tx = billing.db.tenant(caller.org).await?;
+    let subscription = Subscription::of(&mut *tx, caller.org).await?;
+    Ok(view(&billing, subscription.ok_or(Error::NotSubscribed)?))
+}
+
+/// Change the subscription: another plan, interval or number of seats, its end or its renewal.
+///
+/// What costs more begins now and is charged in proportion; if the charge fails nothing changes. What
+/// costs less begins when the paid period ends, and is refused if more people belong to the org than
+/// would have seats. `cancel_at_period_end: false` also takes back a change that has not begun.
+#[utoipa::path(patch, path = "/v1/billing/subscription", tag = "billing", request_body = ChangeInput,
+    responses((status = 200, body = SubscriptionView)))]
+async fn change_subscription(
+    State(billing): State<Billing>,
+    caller: Caller,
+    origin: Origin,
+    Json(input): Json<ChangeInput>,
+) -> web::Result<Json<SubscriptionView>> {
+    if input == ChangeInput::default() {
+        return Err(Error::from(ChangeRefused::Nothing).into());
+    }
+    let changed = billing.change(caller.org, caller.user, &input, &origin).await?;
+    Ok(view(&billing, changed))
+}
+
+/// Cancel the subscription at once; what is left of the period is not refunded. To let it end with the
+/// period, change `cancel_at_period_end` instead.
+#[utoipa::path(delete, path = "/v1/billing/subscription", tag = "billing",
+    responses((status = 200, body = SubscriptionView)))]
+async fn cancel_subscription(
+    State(billing): State<Billing>,
+    caller: Caller,
+    origin: Origin,
+) -> web::Result<Json<SubscriptionView>> {
+    let cancelled = billing.cancel_now(caller.org, &origin).await?;
+    Ok(view(&billing, cancelled))
+}
+
+/// Show what a change would cost, without making it.
+#[utoipa::path(post, path = "/v1/billing/subscription/previews", tag = "billing",
+    request_body = ChangeInput, responses((status = 200, body = Preview)))]
+async fn preview_subscription(
+    State(billing): State<Billing>,
+    caller: Caller,
+    Json(input): Json<ChangeInput>,
+) -> web::Result<Json<Preview>> {
+    Ok(Json(billing.preview(caller.org, &input).await?))
+}
+
+fn view(billing: &Billing, subscription: Subscription) -> Json<SubscriptionView> {
+    Json(SubscriptionView::of(subscription, billing.grace, billing.clock.now()))
+}

@@ -1,0 +1,3 @@
+alter table checkouts drop column coupon_id;
+drop table coupon_redemptions;
+drop table coupons;
