@@ -7,14 +7,21 @@ use std::{
 
 use db::Changes;
 use futures::future::join_all;
+use quotas::Quotas;
 use rate_limit::Switch;
 use serde_json::json;
 use server::Product;
 use testing::{Client, TestApp};
 use tokio::net::TcpListener;
 
+struct Second {
+    url: String,
+    changes: Changes,
+    quotas: Quotas,
+}
+
 /// Another instance over the database of `app`, which hears of changes as the real program does.
-async fn second(app: &TestApp) -> (String, Changes) {
+async fn second(app: &TestApp) -> Second {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let address = app.database_options();
@@ -23,9 +30,10 @@ async fn second(app: &TestApp) -> (String, Changes) {
     let listening = app.settings.db.listening_pool(app.database_options());
     tokio::spawn(db::listen(product.db.changes().clone(), listening));
     let changes = product.db.changes().clone();
+    let quotas = product.quotas.clone();
     let service = product.into_router().into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, service).await });
-    (url, changes)
+    Second { url, changes, quotas }
 }
 
 fn chat() -> serde_json::Value {
@@ -40,12 +48,14 @@ fn chat() -> serde_json::Value {
 async fn they_share_the_plans_quota() {
     let app = TestApp::start().await;
     let owner = app.owner().await;
-    let other = owner.at(&second(&app).await.0);
+    let second = second(&app).await;
+    let other = owner.at(&second.url);
 
     let both: Vec<&Client> = [&owner, &other].into_iter().cycle().take(40).collect();
     let replies = join_all(both.iter().map(|it| it.post("/v1/chat/completions", chat()))).await;
 
     assert_eq!(replies.iter().filter(|it| it.status == 200).count(), 5);
+    second.quotas.settled().await;
     app.assert_books_balance().await;
 }
 
@@ -53,7 +63,7 @@ async fn they_share_the_plans_quota() {
 async fn they_share_the_limit_of_attempts_to_sign_in() {
     let app = TestApp::start_with(|settings| settings.rate_limit.rate_limits = Switch::On).await;
     let email = "victim@example.com";
-    let (one, other) = (app.anonymous(), app.anonymous().at(&second(&app).await.0));
+    let (one, other) = (app.anonymous(), app.anonymous().at(&second(&app).await.url));
 
     let attempts = [&one, &other].into_iter().cycle().take(16);
     let guess = json!({ "email": email, "password": "wrong horse battery staple" });
@@ -94,7 +104,7 @@ async fn key_of(owner: &Client) -> (String, Client) {
 async fn a_key_revoked_here_is_refused_there_within_a_second() {
     let app = TestApp::start().await;
     let owner = app.owner().await;
-    let (url, changes) = second(&app).await;
+    let Second { url, changes, .. } = second(&app).await;
     hears(&changes).await;
     let (id, program) = key_of(&owner).await;
     let there = program.at(&url);
@@ -110,7 +120,7 @@ async fn a_key_revoked_here_is_refused_there_within_a_second() {
 async fn what_happens_while_an_instance_hears_nothing_holds_there_within_a_second_too() {
     let app = TestApp::start().await;
     let owner = app.owner().await;
-    let (url, changes) = second(&app).await;
+    let Second { url, changes, .. } = second(&app).await;
     hears(&changes).await;
     let there = owner.at(&url);
     there.get("/v1/me").await.ok();
@@ -138,7 +148,7 @@ async fn what_happens_while_an_instance_hears_nothing_holds_there_within_a_secon
 async fn ai_switched_off_here_is_off_there_within_a_second_heard_of_or_not() {
     let app = TestApp::start().await;
     let (operator, owner) = (app.operator().await, app.owner().await);
-    let (url, changes) = second(&app).await;
+    let Second { url, changes, .. } = second(&app).await;
     let there = owner.at(&url);
     let status = async || there.post("/v1/chat/completions", chat()).await.status.as_u16();
 
@@ -158,7 +168,7 @@ async fn ai_switched_off_here_is_off_there_within_a_second_heard_of_or_not() {
 async fn a_new_catalogue_is_in_force_on_both_within_a_second() {
     let app = TestApp::start().await;
     let operator = app.operator().await;
-    let (url, changes) = second(&app).await;
+    let Second { url, changes, .. } = second(&app).await;
     hears(&changes).await;
     let buyer = app.anonymous().at(&url);
     let price = async || buyer.get("/v1/plans").await.ok()["items"][1]["month_cents"].clone();
