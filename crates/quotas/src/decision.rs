@@ -138,7 +138,11 @@ impl Decision<'_> {
             .collect()
     }
 
-    fn draw_credits(&mut self, needed: i64, plan: &[Exhausted]) -> Result<Vec<Draw>, Refusal> {
+    pub(crate) fn draw_credits(
+        &mut self,
+        needed: i64,
+        plan: &[Exhausted],
+    ) -> Result<Vec<Draw>, Refusal> {
         let now = self.now;
         let rooms = self.org.grants.iter().map(|grant| grant.room(now));
         let available = rooms.fold(0, i64::saturating_add);

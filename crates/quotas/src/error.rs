@@ -36,6 +36,15 @@ pub enum Error {
         /// How many there may be.
         most: i64,
     },
+    /// A month's books can be closed an hour after its end.
+    #[error("the month is not over")]
+    MonthNotOver,
+    /// Months are closed in their order.
+    #[error("a later month is closed already; what this one has is in that")]
+    LaterMonthClosed,
+    /// There is nothing to export yet.
+    #[error("the month is not closed")]
+    MonthNotClosed,
     /// A value is not acceptable.
     #[error(transparent)]
     Invalid(#[from] Problem),
@@ -57,6 +66,12 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
             Error::Refused { refusal, at } => refused(refusal, at),
+            Error::MonthNotOver => Self::conflict("month_not_over", error.to_string())
+                .action("Close it an hour after its end, in UTC."),
+            Error::LaterMonthClosed => Self::conflict("later_month_closed", error.to_string())
+                .action("Export the later month: what was booked late is marked there."),
+            Error::MonthNotClosed => Self::not_found("month_not_closed", error.to_string())
+                .action("Close it with PUT /admin/v1/ledger/closes/{month}."),
             Error::BudgetNotFound => Self::not_found("budget_not_found", error.to_string()),
             Error::BudgetExists { id } => Self::conflict("budget_exists", error.to_string())
                 .action("Change its amount instead.")

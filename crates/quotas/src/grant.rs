@@ -8,6 +8,7 @@ use crate::{
     book::GrantChange,
     counters::Counters,
     ledger::{Account, Entry},
+    purse::Purse,
 };
 
 /// A bucket of credits with an expiry.
@@ -21,7 +22,7 @@ pub struct Grant {
     pub(crate) expires_at: Option<DateTime<Utc>>,
     /// How much was given.
     pub(crate) amount: i64,
-    /// How much was taken back.
+    /// How much is gone without having been spent.
     pub(crate) revoked: i64,
     pub(crate) counters: Counters,
 }
@@ -143,7 +144,25 @@ impl NewGrant {
             grant: id,
             external_id: format!("grant:{}", self.external_id),
         };
-        Entry::insert_all(db, &[entry], now).await?;
+        Entry::insert_all(&mut *db, &[entry], now).await?;
+        self.pay_debts(db, now).await?;
         Ok(true)
+    }
+
+    /// Who owes credits pays with the new ones first.
+    async fn pay_debts(&self, db: &mut PgConnection, now: DateTime<Utc>) -> sqlx::Result<()> {
+        let owes = sqlx::query_scalar!(
+            r#"select exists (select from grants
+                              where org_id = $1 and clawed_back > 0 and spent + revoked > amount) as "owes!""#,
+            self.org as _,
+        )
+        .fetch_one(&mut *db)
+        .await?;
+        if owes {
+            let mut purse = Purse::lock(&mut *db, self.org, now).await?;
+            purse.pay_debts();
+            purse.save(db).await?;
+        }
+        Ok(())
     }
 }

@@ -25,6 +25,12 @@ pub(crate) enum Account {
     Available,
     /// Used by calls.
     Spent,
+    /// Not used in time.
+    Expired,
+    /// Taken back because the money for them was returned.
+    ClawedBack,
+    /// On the way from a grant that pays to the one that owes.
+    Debt,
 }
 
 /// A movement of credits from one account to another: both halves of a double entry in one row.
@@ -91,7 +97,9 @@ pub async fn violations(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Violation>>
     sqlx::query_as!(
         Violation,
         r#"select rule as "rule!", subject as "subject!", detail as "detail!"
-           from ledger_violations"#,
+           from ledger_violations
+           union all
+           select rule, subject, detail from grant_violations"#,
     )
     .fetch_all(db)
     .await

@@ -9,6 +9,7 @@ mod batch;
 mod book;
 mod budget;
 mod budgets;
+mod close;
 mod committer;
 mod config;
 mod counters;
@@ -21,10 +22,12 @@ mod hold;
 mod ledger;
 #[cfg(test)]
 mod model;
+mod money;
 mod new_budget;
 mod period;
 mod picture;
 mod pressure;
+mod purse;
 mod reap;
 mod rebuild;
 mod recourse;
@@ -33,6 +36,8 @@ mod request;
 mod routes;
 mod service;
 mod settle;
+#[cfg(test)]
+mod split_run;
 mod status;
 mod target;
 mod terms;
@@ -43,15 +48,18 @@ use jobs::{Registry, Schedule};
 
 pub use budget::{Budget, Kind, Scope, Unit};
 pub use budgets::{BudgetAlert, BudgetChanges, BudgetInput, BudgetView, Raise, RaiseInput};
+pub use close::Month;
 pub use config::Config;
 pub use entitlement::{Entitlement, Included, entitle, entitle_new, entitle_new_orgs};
 pub use error::{Error, Result};
 pub use grant::{Grant, GrantSource, NewGrant};
 pub use hold::{Call, Hold};
 pub use ledger::{Violation, violations};
+pub use money::{MoneyAccount, MoneyEntry};
 pub use new_budget::NewBudget;
 pub use period::Period;
 pub use pressure::percent_used;
+pub use purse::{Share, given_for, take_back};
 pub use rebuild::{Difference, differences, rebuild};
 pub use refusal::{Exhausted, Refusal};
 pub use service::Quotas;
@@ -63,8 +71,16 @@ pub fn module(quotas: Quotas) -> Module {
     let audit = ledger::Audit::new(quotas.db().clone());
     Module {
         checks: vec![Check::degrading("ledger", move || audit.clone().check())],
-        jobs: Registry::default().with::<reap::ReapHolds>(quotas.clone()),
-        schedules: vec![Schedule::cron("* * * * *", &reap::ReapHolds {})],
+        jobs: Registry::default()
+            .with::<close::CloseMonth>(quotas.clone())
+            .with::<reap::ReapHolds>(quotas.clone())
+            .with::<purse::ExpireGrants>(quotas.clone()),
+        schedules: vec![
+            Schedule::cron("* * * * *", &reap::ReapHolds {}),
+            Schedule::cron("* * * * *", &purse::ExpireGrants {}),
+            // An hour is left for what was under way when the month ended.
+            Schedule::cron("30 1 1 * *", &close::CloseMonth {}),
+        ],
         routes: routes::routes().merge(budgets::routes()).with_state(quotas),
     }
 }

@@ -1,10 +1,7 @@
-use kernel::Id;
 use serde::Serialize;
 use sqlx::{PgConnection, PgExecutor};
 use utoipa::ToSchema;
 use uuid::Uuid;
-
-use crate::{Budget, Grant};
 
 /// A counter that is not what the ledger, the usage records and the calls in flight add up to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -13,7 +10,7 @@ pub struct Difference {
     pub of: String,
     /// Which one.
     pub id: Uuid,
-    /// `spent` or `held`.
+    /// `spent` or `held`; of grants also `revoked` or `clawed_back`.
     pub counter: String,
     /// What it shows.
     pub shows: i64,
@@ -27,7 +24,13 @@ pub async fn differences(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Difference
         Difference,
         r#"select of as "of!", id as "id!", counter as "counter!", shows as "shows!", should as "should!"
            from counter_differences
-           order by of, id, counter"#,
+           union all
+           select 'grant', id, 'revoked', revoked, left_unspent
+           from grant_movements where revoked <> left_unspent
+           union all
+           select 'grant', id, 'clawed_back', clawed_back, taken_back
+           from grant_movements where clawed_back <> taken_back
+           order by 1, 2, 3"#,
     )
     .fetch_all(db)
     .await
@@ -41,45 +44,45 @@ pub async fn rebuild(db: &mut PgConnection) -> sqlx::Result<Vec<Difference>> {
         .await?;
     let differences = differences(&mut *db).await?;
     for it in &differences {
-        let spent = (it.counter == "spent").then_some(it.should);
-        let held = (it.counter == "held").then_some(it.should);
         if it.of == "budget" {
-            set_budget(&mut *db, it.id.into(), spent, held).await?;
+            set_budget(&mut *db, it).await?;
         } else {
-            set_grant(&mut *db, it.id.into(), spent, held).await?;
+            set_grant(&mut *db, it).await?;
         }
     }
     Ok(differences)
 }
 
-async fn set_budget(
-    db: &mut PgConnection,
-    id: Id<Budget>,
-    spent: Option<i64>,
-    held: Option<i64>,
-) -> sqlx::Result<()> {
+impl Difference {
+    /// What `counter` should show, if that is the one.
+    fn of(&self, counter: &str) -> Option<i64> {
+        (self.counter == counter).then_some(self.should)
+    }
+}
+
+async fn set_budget(db: &mut PgConnection, it: &Difference) -> sqlx::Result<()> {
     sqlx::query!(
         "update budgets set spent = coalesce($2, spent), held = coalesce($3, held) where id = $1",
-        id as _,
-        spent,
-        held,
+        it.id,
+        it.of("spent"),
+        it.of("held"),
     )
     .execute(db)
     .await?;
     Ok(())
 }
 
-async fn set_grant(
-    db: &mut PgConnection,
-    id: Id<Grant>,
-    spent: Option<i64>,
-    held: Option<i64>,
-) -> sqlx::Result<()> {
+async fn set_grant(db: &mut PgConnection, it: &Difference) -> sqlx::Result<()> {
     sqlx::query!(
-        "update grants set spent = coalesce($2, spent), held = coalesce($3, held) where id = $1",
-        id as _,
-        spent,
-        held,
+        "update grants
+         set spent = coalesce($2, spent), held = coalesce($3, held),
+             revoked = coalesce($4, revoked), clawed_back = coalesce($5, clawed_back)
+         where id = $1",
+        it.id,
+        it.of("spent"),
+        it.of("held"),
+        it.of("revoked"),
+        it.of("clawed_back"),
     )
     .execute(db)
     .await?;

@@ -25,6 +25,8 @@ pub struct Credits {
     pub available: i64,
     /// Reserved by calls in flight.
     pub held: i64,
+    /// Spent, and then taken back because the money for them was returned. New credits pay for them first.
+    pub owed: i64,
 }
 
 /// One budget and what is left of it.
@@ -59,7 +61,8 @@ impl Credits {
             Self,
             r#"select coalesce(sum(greatest(amount - spent - held - revoked, 0))
                           filter (where expires_at is null or expires_at > $2), 0)::bigint as "available!",
-                      coalesce(sum(held), 0)::bigint as "held!"
+                      coalesce(sum(held), 0)::bigint as "held!",
+                      coalesce(sum(greatest(spent + revoked - amount, 0)), 0)::bigint as "owed!"
                from grants
                where org_id = $1"#,
             org as _,

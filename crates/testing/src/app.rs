@@ -185,10 +185,22 @@ impl TestApp {
     /// Fails the test if a rule of the books is broken.
     pub async fn assert_books_balance(&self) {
         self.quotas.settled().await;
-        let broken = quotas::violations(self.db.pool()).await.expect("read the books");
+        let mut broken = quotas::violations(self.db.pool()).await.expect("read the books");
+        // Postgres, whose clock that rule goes by, stays where it is.
+        let expired = self.expired_holds().await;
+        broken.retain(|it| {
+            it.rule != "hold_is_not_older_than_its_life" || expired.contains(&it.subject)
+        });
         assert_eq!(broken, [], "the books are wrong");
         let wrong = quotas::differences(self.db.pool()).await.expect("add up the books");
         assert_eq!(wrong, [], "counters are wrong");
+    }
+
+    /// Holds that nobody ended in time, by the product's clock.
+    async fn expired_holds(&self) -> Vec<String> {
+        let limit = self.clock.now() - TimeDelta::minutes(5);
+        let expired = sqlx::query_scalar("select id::text from holds where expires_at < $1");
+        expired.bind(limit).fetch_all(self.db.pool()).await.expect("read the holds")
     }
 
     /// The address of the database, for another process.

@@ -2,6 +2,7 @@
 
 mod budgets;
 mod races;
+mod returns;
 mod rules;
 
 use chrono::TimeDelta;
