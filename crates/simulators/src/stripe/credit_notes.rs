@@ -96,7 +96,13 @@ fn creditable(invoice: &Value, paid: bool) -> (&'static str, i64) {
 fn issue(action: &mut Action, invoice: &Value, fields: Value, amount: i64, paid: bool) -> Value {
     let before = action.state.all("credit_note").filter(|note| note["invoice"] == invoice["id"]);
     let number = format!("{}-CN-{:02}", text(invoice, "number"), before.count() + 1);
-    let line = json!({ "amount": amount, "description": "Credit", "unit_amount": amount });
+    let credited = &invoice["lines"]["data"][0];
+    let line = json!({
+        "amount": amount,
+        "description": credited["description"],
+        "invoice_line_item": credited["id"],
+        "type": "invoice_line_item",
+    });
     let line = action.shape("credit_note_line_item", line);
     let mut note = action.shape("credit_note", fields);
     let id = text(&note, "id").to_owned();

@@ -194,6 +194,13 @@ impl Stripe {
         self.simulator.state().all("event").cloned().collect()
     }
 
+    /// Ids of the events that somebody still waits for, oldest first.
+    pub fn undelivered(&self) -> Vec<String> {
+        let state = self.simulator.state();
+        let waiting = state.all("event").filter(|event| event["pending_webhooks"] != 0);
+        waiting.map(|event| shape::text(event, "id").to_owned()).collect()
+    }
+
     /// Every try to deliver an event, oldest first.
     pub fn attempts(&self) -> Vec<Attempt> {
         self.simulator.state().attempts.clone()
