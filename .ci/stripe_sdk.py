@@ -20,8 +20,8 @@ client = stripe.StripeClient(
 api = client.v1
 
 
-def control(path, **body):
-    request = urllib.request.Request(f"{simulator}/_simulator/{path}", json.dumps(body).encode())
+def control(where, **body):
+    request = urllib.request.Request(f"{simulator}/_simulator/{where}", json.dumps(body).encode())
     with urllib.request.urlopen(request) as answer:
         return json.loads(answer.read() or b"null")
 
@@ -115,14 +115,14 @@ refused(stripe.InvalidRequestError, lambda: api.customers.retrieve("cus_none"), 
 refused(stripe.InvalidRequestError, lambda: api.prices.create({"currency": "usd", "colour": "red"}), http_status=400)
 stranger = stripe.StripeClient("sk_test_wrong", base_addresses={"api": simulator})
 refused(stripe.AuthenticationError, lambda: stranger.v1.customers.list(), http_status=401)
-for status, kind in [(402, stripe.CardError), (409, stripe.InvalidRequestError), (429, stripe.RateLimitError), (500, stripe.APIError)]:
+for status, kind in [(402, stripe.CardError), (409, stripe.APIError), (429, stripe.RateLimitError), (500, stripe.APIError)]:
     control("faults", path="/v1/customers", times=1, trouble="status", status=status)
     refused(kind, lambda: api.customers.create({}), http_status=status)
 control("faults", path="/v1/customers", times=1, trouble="reset")
 refused(stripe.APIConnectionError, lambda: api.customers.create({}))
-control("faults", path="/v1/customers", times=1, trouble="drop_answer")
 patient = stripe.StripeClient("sk_test_simulator", base_addresses={"api": simulator}, max_network_retries=2)
 before = len(list(api.customers.list({"limit": 100}).auto_paging_iter()))
+control("faults", path="/v1/customers", times=1, trouble="drop_answer")
 patient.v1.customers.create({"name": "Retried"})
 assert len(list(api.customers.list({"limit": 100}).auto_paging_iter())) == before + 1, "a retry made two"
 
