@@ -2,6 +2,7 @@
 
 mod companion;
 mod connection;
+mod intake;
 mod load;
 mod machine;
 mod product;
@@ -31,6 +32,8 @@ struct Cli {
 enum Part {
     /// Runs everything and prints the table; fails if a bar is missed.
     Run(Options),
+    /// Measures how many of Stripe's events are taken a second; fails if the bar is missed.
+    Intake(Options),
     /// Answers like an AI provider.
     #[command(hide = true)]
     Upstream,
@@ -71,6 +74,9 @@ struct Options {
 fn main() -> ExitCode {
     let result = match Cli::parse().part {
         Part::Run(options) => single_threaded().and_then(|it| it.block_on(run(options))),
+        Part::Intake(options) => {
+            single_threaded().and_then(|it| it.block_on(measure_intake(options)))
+        }
         Part::Upstream => {
             single_threaded().and_then(|it| it.block_on(upstream::serve())).map(|()| true)
         }
@@ -94,12 +100,26 @@ fn single_threaded() -> anyhow::Result<tokio::runtime::Runtime> {
     runtime.context("start the runtime")
 }
 
+/// Answers whether the bar was met. The product only takes events meanwhile: its worker, which would share
+/// the processor, belongs to another process.
+async fn measure_intake(options: Options) -> anyhow::Result<bool> {
+    let nowhere = "127.0.0.1:9";
+    let (slipway, directory) = (&options.slipway, &options.directory);
+    let product = product::Product::start(slipway, directory, nowhere, "api").await?;
+    let time = Duration::from_secs(options.seconds);
+    let holds = intake::run(&product, time, options.rounds).await?;
+    product.stop().await?;
+    Ok(holds)
+}
+
 /// Answers whether every bar was met.
 async fn run(options: Options) -> anyhow::Result<bool> {
     let upstream = companion::Companion::start(&["upstream"]).await?;
     let proxy = companion::Companion::start(&["proxy", &upstream.authority]).await?;
+    let (slipway, directory) = (&options.slipway, &options.directory);
+    let everything = "api,worker,scheduler";
     let product =
-        product::Product::start(&options.slipway, &options.directory, &upstream.authority).await?;
+        product::Product::start(slipway, directory, &upstream.authority, everything).await?;
     let callers = seed::seed(&product.database).await?;
     let bench = scenario::Bench {
         proxy: &proxy,

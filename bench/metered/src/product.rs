@@ -20,6 +20,9 @@ use crate::{
 
 const STARTS_WITHIN: Duration = Duration::from_mins(1);
 
+/// What events are signed with.
+pub(crate) const WEBHOOK_SECRET: &str = "whsec_load";
+
 pub(crate) struct Product {
     /// Where the API listens.
     pub(crate) authority: String,
@@ -44,11 +47,13 @@ pub(crate) struct Books {
 }
 
 impl Product {
-    /// Starts `binary` with a fresh database below `directory`, and `upstream` as its AI provider.
+    /// Starts `binary` in its `roles` with a fresh database below `directory`, and `upstream` as its AI
+    /// provider.
     pub(crate) async fn start(
         binary: &Path,
         directory: &Path,
         upstream: &str,
+        roles: &'static str,
     ) -> anyhow::Result<Self> {
         let _ = std::fs::remove_dir_all(directory);
         std::fs::create_dir_all(directory)?;
@@ -68,6 +73,7 @@ impl Product {
             .current_dir(directory)
             .env_clear()
             .envs(environment(port, upstream, &postgres.url()))
+            .env("ROLES", roles)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -118,6 +124,13 @@ impl Product {
         Ok(Books { calls, held, violations, commits })
     }
 
+    /// How many of Stripe's events are in the inbox whose ids begin with `evt_` and the round.
+    pub(crate) async fn events(&self, round: usize) -> anyhow::Result<i64> {
+        let query = "select count(*) from stripe_events where starts_with(id, $1)";
+        let count = sqlx::query_scalar(query).bind(format!("evt_{round}_"));
+        Ok(count.fetch_one(&self.database).await?)
+    }
+
     pub(crate) async fn postgres_version(&self) -> anyhow::Result<String> {
         let query = "select current_setting('server_version') || ', fsync '
                          || current_setting('fsync') || ', synchronous_commit '
@@ -146,7 +159,7 @@ fn environment(port: u16, upstream: &str, database: &str) -> Vec<(&'static str, 
         ("OPENAI_API_KEY", "load-test".into()),
         ("OPENAI_BASE_URL", format!("http://{upstream}/v1")),
         ("STRIPE_SECRET_KEY", "sk_test_load".into()),
-        ("STRIPE_WEBHOOK_SECRET", "whsec_load".into()),
+        ("STRIPE_WEBHOOK_SECRET", WEBHOOK_SECRET.into()),
         ("STRIPE_BASE_URL", format!("http://{nowhere}")),
         ("SMTP_URL", format!("smtp://{nowhere}")),
         ("RATE_LIMITS", "off".into()),
