@@ -39,6 +39,18 @@ for model in ["claude-haiku-4-5", "gpt-4o-mini"]:
     seen = [{"role": "user", "content": [{"type": "image", "source": image}, {"type": "text", "text": "see"}]}]
     client.messages.create(model=model, max_tokens=50, messages=seen)
 
+    count = client.messages.count_tokens(model=model, messages=question)
+    assert 0 < count.input_tokens < 100, count
+
+instructions = [{"type": "text", "text": "Be brief. " * 200, "cache_control": {"type": "ephemeral"}}]
+for read in [False, True]:
+    cached = client.messages.create(
+        model="claude-haiku-4-5", max_tokens=50, messages=question, system=instructions
+    )
+    usage = cached.usage
+    assert (usage.cache_read_input_tokens > 0) is read, usage
+    assert (usage.cache_creation_input_tokens > 0) is not read, usage
+
 thinking = {"type": "enabled", "budget_tokens": 1024}
 thought = client.messages.create(model="claude-haiku-4-5", max_tokens=2048, messages=question, thinking=thinking)
 assert [block.type for block in thought.content] == ["thinking", "text"], thought
@@ -70,4 +82,4 @@ try:
 except anthropic.RateLimitError as error:
     assert error.body["error"]["type"] == "rate_limit_error", error.body
 
-print("the official Anthropic SDK for Python: messages, streams, tools, images, thinking, errors: 1 passed, 0 failed")
+print("the official Anthropic SDK for Python: messages, streams, tools, images, thinking, prompt caching, counts, errors: 1 passed, 0 failed")

@@ -44,6 +44,20 @@ assert(vector.data[0].embedding.length > 0);
 const image = await client.images.generate({ model: "gpt-image-1", prompt: "a slipway" });
 assert(image.data[0].b64_json || image.data[0].url);
 
+const endpoint = "/v1/chat/completions";
+const call = { custom_id: "a", method: "POST", url: endpoint, body: { model, messages, max_tokens: 20 } };
+const upload = await OpenAI.toFile(Buffer.from(JSON.stringify(call)), "calls.jsonl");
+const file = await client.files.create({ file: upload, purpose: "batch" });
+let batch = await client.batches.create({ input_file_id: file.id, endpoint, completion_window: "24h" });
+for (const end = Date.now() + 60_000; batch.status === "in_progress" && Date.now() < end; ) {
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  batch = await client.batches.retrieve(batch.id);
+}
+assert.equal(batch.status, "completed");
+const line = JSON.parse(await (await client.files.content(batch.output_file_id)).text());
+assert(line.response.body.choices[0].message.content);
+await assert.rejects(client.batches.cancel(batch.id), OpenAI.ConflictError);
+
 await assert.rejects(
   client.chat.completions.create({ model: "gpt-unpriced", messages }),
   (error) => error instanceof OpenAI.NotFoundError && error.code === "unknown_model",
@@ -52,4 +66,4 @@ await assert.rejects(
   clientOf("slip_wrong").chat.completions.create({ model, messages }),
   (error) => error instanceof OpenAI.AuthenticationError && typeof error.code === "string",
 );
-console.log("the official OpenAI SDK for JavaScript: models, chat, tools, streams, embeddings, images, errors: 1 passed, 0 failed");
+console.log("the official OpenAI SDK for JavaScript: models, chat, tools, streams, embeddings, images, batches, errors: 1 passed, 0 failed");

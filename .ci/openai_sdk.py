@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 
 import openai
 
@@ -81,6 +82,36 @@ assert len(vector.data[0].embedding) > 0
 image = client.images.generate(model="gpt-image-1", prompt="a slipway")
 assert image.data[0].b64_json or image.data[0].url
 
+calls = [
+    {
+        "custom_id": f"call-{n}",
+        "method": "POST",
+        "url": "/v1/chat/completions",
+        "body": {"model": model, "messages": messages, "max_tokens": 20},
+    }
+    for n, model in enumerate(["gpt-4o-mini", "gpt-unpriced", "gpt-4o-mini"])
+]
+content = "\n".join(json.dumps(call) for call in calls).encode()
+file = client.files.create(file=("calls.jsonl", content), purpose="batch")
+assert client.files.content(file.id).content == content
+batch = client.batches.create(
+    input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h", metadata={"run": "CI"}
+)
+deadline = time.monotonic() + 60
+while batch.status == "in_progress" and time.monotonic() < deadline:
+    time.sleep(0.1)
+    batch = client.batches.retrieve(batch.id)
+counts = batch.request_counts
+assert (batch.status, counts.total, counts.completed, counts.failed) == ("completed", 3, 2, 1), batch
+answers = [json.loads(line) for line in client.files.content(batch.output_file_id).text.splitlines()]
+assert [it["custom_id"] for it in answers] == ["call-0", "call-2"], answers
+assert answers[0]["response"]["body"]["choices"][0]["message"]["content"], answers
+refused = json.loads(client.files.content(batch.error_file_id).text)
+assert refused["response"]["body"]["error"]["code"] == "unknown_model", refused
+assert batch.id in [it.id for it in client.batches.list(limit=1)]
+assert {file.id, batch.output_file_id} <= {it.id for it in client.files.list(limit=1)}
+assert client.files.delete(file.id).deleted
+
 try:
     client.chat.completions.create(model="gpt-unpriced", messages=messages)
     raise AssertionError("an unpriced model was called")
@@ -101,4 +132,4 @@ try:
 except openai.RateLimitError as error:
     assert error.code == "quota_exhausted", error
 
-print("the official OpenAI SDK for Python: models, chat, tools, pictures, JSON, streams with usage, embeddings, images, errors: 1 passed, 0 failed")
+print("the official OpenAI SDK for Python: models, chat, tools, pictures, JSON, streams with usage, embeddings, images, batches, errors: 1 passed, 0 failed")

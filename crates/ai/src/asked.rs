@@ -9,6 +9,7 @@ use uuid::Uuid;
 use web::{Caller, Problem, RequestId, Tier};
 
 use crate::{
+    hits::Receipt,
     payload::Payload,
     quote::{QUOTE, Quote},
 };
@@ -49,9 +50,10 @@ impl From<&Caller> for CalledBy {
 pub(crate) struct Context {
     pub(crate) by: CalledBy,
     pub(crate) tier: Tier,
-    request_id: Option<String>,
-    project: Option<Uuid>,
+    pub(crate) request_id: Option<String>,
+    pub(crate) project: Option<Uuid>,
     quote: Option<Id<Quote>>,
+    receipt: Option<Receipt>,
 }
 
 /// A call that wants to be made.
@@ -65,6 +67,8 @@ pub(crate) struct Asked {
     pub(crate) payload: Payload,
     /// The quote that it must keep to.
     pub(crate) quote: Option<Id<Quote>>,
+    /// Where to note what it used.
+    pub(crate) receipt: Option<Receipt>,
 }
 
 /// A model that may serve a call.
@@ -73,6 +77,8 @@ pub(crate) struct Candidate {
     pub(crate) model: Model,
     /// The most that the call can use with it.
     pub(crate) at_most: Quantities,
+    /// The dearer model that was asked for.
+    pub(crate) instead_of: Option<String>,
 }
 
 impl Candidate {
@@ -95,14 +101,16 @@ impl<S: Sync> FromRequestParts<S> for Context {
         let request_id = parts.extensions.get::<RequestId>().map(|id| id.as_str().to_owned());
         let (project, quote) = (named(parts, PROJECT)?, named(parts, QUOTE)?);
         let (by, tier) = (CalledBy::from(&caller), caller.tier);
-        Ok(Self { by, tier, request_id, project, quote: quote.map(Id::from) })
+        let receipt = parts.extensions.get::<Receipt>().cloned();
+        Ok(Self { by, tier, request_id, project, quote: quote.map(Id::from), receipt })
     }
 }
 
 impl From<CalledBy> for Context {
     /// A call that no request makes: as everybody may make it.
     fn from(by: CalledBy) -> Self {
-        Self { by, tier: Tier::default(), request_id: None, project: None, quote: None }
+        let tier = Tier::default();
+        Self { by, tier, request_id: None, project: None, quote: None, receipt: None }
     }
 }
 
@@ -139,6 +147,7 @@ impl Asked {
             price,
             request_id: context.request_id,
         };
-        Ok(Self { operation, call, candidates, payload, quote: context.quote })
+        let (quote, receipt) = (context.quote, context.receipt);
+        Ok(Self { operation, call, candidates, payload, quote, receipt })
     }
 }

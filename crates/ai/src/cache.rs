@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use axum::{
     body::{Body, to_bytes},
-    extract::{MatchedPath, Request, State},
+    extract::{FromRequestParts, MatchedPath, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -15,12 +15,16 @@ use kernel::{Id, Org};
 use moka::{future::Cache, policy::EvictionPolicy};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use usage::CachedAnswer;
 use web::{Access, Identity, Problem};
 
 use crate::{
     Ai,
-    chat::{BODY_LIMIT, COST, CREDITS},
+    asked::Context,
+    chat::BODY_LIMIT,
     error::ApiError,
+    headers::{COST, CREDITS, OF_ONE_CALL},
+    hits::{Paid, Receipt},
 };
 
 /// What answers the same to the same question, if asked to.
@@ -37,6 +41,8 @@ const CAPACITY: u64 = 64 * 1024 * 1024;
 const LARGEST: usize = 1024 * 1024;
 
 type Key = [u8; 32];
+/// A question, and what answering it was booked at.
+type Of = (Key, Receipt);
 
 /// Answers of AI calls that may be given again, in the memory of this instance.
 ///
@@ -53,6 +59,8 @@ struct Cached {
     until: DateTime<Utc>,
     headers: HeaderMap,
     body: Bytes,
+    /// What the call used that was answered so.
+    paid: Paid,
 }
 
 /// Middleware, in front of the handlers: an AI call with `X-Slipway-Cache: on` is answered from the
@@ -96,7 +104,7 @@ impl AnswerCache {
         request: Request,
         next: Next,
     ) -> Result<Response, Problem> {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let body = to_bytes(body, BODY_LIMIT).await.map_err(|_| {
             let detail = "the body is larger than this address accepts, or it ended early";
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
@@ -110,14 +118,18 @@ impl AnswerCache {
         if let Some(found) = found {
             // Whoever may not call may not be answered either.
             self.ai.controls.of(org).await?.check()?;
+            let context = Context::from_request_parts(&mut parts, &()).await?;
+            self.ai.hits.record(found.hit(context, self.ai.clock.now()));
             return Ok(found.answer());
         }
+        let receipt = Receipt::default();
+        parts.extensions.insert(receipt.clone());
         let response = next.run(Request::from_parts(parts, body.into())).await;
-        Ok(self.clone().keep(key, response).await)
+        Ok(self.clone().keep((key, receipt), response).await)
     }
 
     /// Passes an answer on, and remembers it once it has been given whole.
-    async fn keep(self, key: Key, response: Response) -> Response {
+    async fn keep(self, of: Of, response: Response) -> Response {
         if response.status() != StatusCode::OK {
             return response;
         }
@@ -125,19 +137,19 @@ impl AnswerCache {
         let headers = parts.headers.clone();
         parts.headers.insert(CACHE, HeaderValue::from_static("miss"));
         if body.size_hint().exact().is_none() {
-            return Response::from_parts(parts, self.listen(key, headers, body));
+            return Response::from_parts(parts, self.listen(of, headers, body));
         }
         // In memory already, as its size is known.
         let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
-        self.remember(key, headers, body.clone()).await;
+        self.remember(&of, headers, body.clone()).await;
         Response::from_parts(parts, body.into())
     }
 
     /// The same stream, which is remembered when it has ended.
-    fn listen(self, key: Key, headers: HeaderMap, body: Body) -> Body {
+    fn listen(self, of: Of, headers: HeaderMap, body: Body) -> Body {
         let heard = (body.into_data_stream(), Some(BytesMut::new()));
         Body::from_stream(stream::unfold(heard, move |(mut body, heard)| {
-            let (cache, headers) = (self.clone(), headers.clone());
+            let (cache, of, headers) = (self.clone(), of.clone(), headers.clone());
             async move {
                 match (body.next().await, heard) {
                     (Some(Ok(chunk)), Some(mut heard)) if heard.len() <= LARGEST => {
@@ -147,7 +159,7 @@ impl AnswerCache {
                     // Broken off, or too long to be remembered.
                     (Some(chunk), _) => Some((chunk, (body, None))),
                     (None, Some(heard)) => {
-                        cache.remember(key, headers, heard.freeze()).await;
+                        cache.remember(&of, headers, heard.freeze()).await;
                         None
                     }
                     (None, None) => None,
@@ -156,21 +168,42 @@ impl AnswerCache {
         }))
     }
 
-    async fn remember(&self, key: Key, headers: HeaderMap, body: Bytes) {
+    async fn remember(&self, (key, receipt): &Of, mut headers: HeaderMap, body: Bytes) {
+        let Some(paid) = receipt.paid().cloned() else { return };
         if body.len() <= LARGEST && is_whole(&headers, &body) {
             let until = self.ai.clock.now() + LIFE;
-            self.known.insert(key, Cached { until, headers, body }).await;
+            for name in OF_ONE_CALL {
+                headers.remove(name);
+            }
+            self.known.insert(*key, Cached { until, headers, body, paid }).await;
         }
     }
 }
 
 impl Cached {
+    /// What is written down of answering with it.
+    fn hit(&self, context: Context, at: DateTime<Utc>) -> CachedAnswer {
+        let Paid { operation, provider, model, price, quantities, .. } = self.paid.clone();
+        CachedAnswer {
+            org: context.by.org,
+            user: context.by.user,
+            api_key: context.by.api_key,
+            project: context.project,
+            operation,
+            provider,
+            model,
+            price,
+            quantities,
+            request_id: context.request_id,
+            at,
+        }
+    }
+
     fn answer(mut self) -> Response {
         let free = HeaderValue::from_static("0");
-        if let Some(cost) = self.headers.insert(COST, free.clone()) {
-            self.headers.insert(SAVED, cost);
-        }
+        self.headers.insert(COST, free.clone());
         self.headers.insert(CREDITS, free);
+        self.headers.insert(SAVED, self.paid.cost.0.into());
         self.headers.insert(CACHE, HeaderValue::from_static("hit"));
         (self.headers, self.body).into_response()
     }

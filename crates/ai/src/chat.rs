@@ -1,6 +1,6 @@
 use axum::{
     extract::{DefaultBodyLimit, State},
-    http::{HeaderName, header},
+    http::header,
     response::{IntoResponse, Response},
 };
 use usage::{Model, ModelKind};
@@ -11,7 +11,7 @@ use crate::{
     Ai,
     asked::{Asked, Context, Operation},
     error::ApiResult,
-    gateway::{Completed, Server},
+    gateway::Completed,
     generations::{Generation, Prefer, accept},
     request::{Chat, ChatRequest},
     stream,
@@ -21,11 +21,6 @@ pub(crate) const INVOKE: Permission = Permission::write("ai:invoke");
 
 /// Prompts may carry images.
 pub(crate) const BODY_LIMIT: usize = 20 * 1024 * 1024;
-
-const MODEL: HeaderName = HeaderName::from_static("x-slipway-model");
-const PROVIDER: HeaderName = HeaderName::from_static("x-slipway-provider");
-pub(crate) const COST: HeaderName = HeaderName::from_static("x-slipway-cost-nano-usd");
-pub(crate) const CREDITS: HeaderName = HeaderName::from_static("x-slipway-credits");
 
 pub(crate) const CHAT: Operation =
     Operation { name: "chat", path: "/chat/completions", kind: ModelKind::Chat };
@@ -79,7 +74,7 @@ pub(crate) async fn ask(
 ) -> Result<(Asked, Option<Streaming>), Problem> {
     let bytes = body.0.len();
     let chat = Chat::read(body)?;
-    let at_most = |model: &Model| chat.at_most(model);
+    let at_most = |model: &Model| ai.cached_at_most(chat.caching, chat.at_most(model)?, model);
     let candidates = ai.candidates(&context, CHAT, &chat.request.model, bytes, at_most).await?;
     let streaming = chat.is_stream().then(|| Streaming { wants_usage: chat.wants_usage() });
     Ok((Asked::new(context, CHAT, candidates, chat.into_payload()?)?, streaming))
@@ -88,15 +83,6 @@ pub(crate) async fn ask(
 impl IntoResponse for Completed {
     fn into_response(self) -> Response {
         let json = [(header::CONTENT_TYPE, "application/json")];
-        let cost =
-            [(COST, self.booked.cost.0.to_string()), (CREDITS, self.booked.credits.to_string())];
-        (json, self.server.headers(), cost, self.body).into_response()
-    }
-}
-
-impl Server {
-    /// Tell the client who serves it.
-    pub(crate) fn headers(&self) -> [(HeaderName, String); 2] {
-        [(MODEL, self.model.clone()), (PROVIDER, self.provider.clone())]
+        (json, self.told.headers(), self.body).into_response()
     }
 }

@@ -49,7 +49,8 @@ pub struct Config {
     #[arg(long, env, default_value_t = false, action = clap::ArgAction::Set)]
     pub ai_cancel_abandoned: bool,
 
-    /// Calls that nobody waits for (`Prefer: respond-async`) which each process makes at the same time.
+    /// Calls that nobody waits for (`Prefer: respond-async`) which each process makes at the same time;
+    /// half as many of batches.
     #[arg(long, env, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
     pub ai_background_calls: u16,
 

@@ -11,6 +11,7 @@ use web::{Access, Problem, RateClass, RawJson, Routes};
 use crate::{
     Ai, Dialect,
     asked::{Asked, Context, Operation},
+    caching::Caching,
     chat::{BODY_LIMIT, INVOKE},
     error::ApiResult,
     generations::{Generation, Prefer, accept},
@@ -70,6 +71,7 @@ pub(crate) async fn ask(ai: &Ai, context: Context, body: RawJson) -> Result<Aske
     let at_most = Quantities { input_tokens, ..Quantities::default() };
     let (name, bytes) = (&request.model, body.0.len());
     let candidates = ai.candidates(&context, EMBED, name, bytes, |_| Ok(at_most)).await?;
-    let payload = Payload { dialect: Dialect::OpenAi, json: body.0, limit: None };
+    let payload =
+        Payload { dialect: Dialect::OpenAi, json: body.0, limit: None, caching: Caching::None };
     Asked::new(context, EMBED, candidates, payload)
 }

@@ -103,7 +103,7 @@ impl IntoResponse for ApiError {
 pub async fn carry_errors(request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let carry: fn(Problem) -> Problem = match path {
-        "/v1/messages" => messages::carrying_error,
+        "/v1/messages" | "/v1/messages/count_tokens" => messages::carrying_error,
         _ if GATEWAY.iter().any(|prefix| path.starts_with(prefix)) => carrying_error,
         _ => return next.run(request).await,
     };
@@ -116,9 +116,11 @@ pub async fn carry_errors(request: Request, next: Next) -> Response {
 }
 
 /// The addresses that `OpenAI`'s SDKs know.
-const GATEWAY: [&str; 4] = ["/v1/chat/", "/v1/embeddings", "/v1/images/", "/v1/models"];
+const GATEWAY: [&str; 6] =
+    ["/v1/chat/", "/v1/embeddings", "/v1/images/", "/v1/models", "/v1/files", "/v1/batches"];
 
-fn carrying_error(problem: Problem) -> Problem {
+/// The problem with the `error` object.
+pub(crate) fn carrying_error(problem: Problem) -> Problem {
     if problem.extension("error").is_some_and(Value::is_object) {
         return problem;
     }

@@ -18,10 +18,13 @@ use crate::{
     booking::{Booked, estimate},
     controls::{AnomalyRule, Controls},
     error::ProviderError,
+    headers::Told,
+    hits::Hits,
     providers::Providers,
     quote::Quote,
     route::Facts,
     routing::Routing,
+    streams::Streams,
     usage_report::UsageReport,
 };
 
@@ -41,7 +44,13 @@ pub struct Gateway {
     pub(crate) anomaly: Option<AnomalyRule>,
     /// How many calls that nobody waits for are made at the same time.
     pub(crate) background: Arc<Semaphore>,
+    /// How many calls of batches are.
+    pub(crate) batched: Arc<Semaphore>,
     providers: Providers,
+    /// Streams that a client who lost its connection may join again.
+    pub(crate) streams: Streams,
+    /// Calls that the response cache answered.
+    pub(crate) hits: Hits,
     /// Calls are owned by these tasks, not by the connections that asked for them.
     tasks: TaskTracker,
     pub(crate) idle: Duration,
@@ -66,14 +75,15 @@ pub(crate) struct Begun {
 pub(crate) struct Server {
     pub(crate) provider: String,
     pub(crate) model: String,
+    /// The dearer model that was asked for.
+    pub(crate) instead_of: Option<String>,
 }
 
-/// A whole answer, who gave it, and what it cost.
+/// A whole answer, and what is told of its call.
 #[derive(Debug)]
 pub(crate) struct Completed {
     pub(crate) body: Bytes,
-    pub(crate) server: Server,
-    pub(crate) booked: Booked,
+    pub(crate) told: Told,
 }
 
 impl Deref for Ai {
@@ -99,6 +109,9 @@ impl Ai {
             controls: Controls::new(db.clone(), clock.clone()),
             anomaly: config.anomaly(),
             background: Arc::new(Semaphore::new(config.ai_background_calls.into())),
+            batched: Arc::new(Semaphore::new((config.ai_background_calls / 2).max(1).into())),
+            streams: Streams::default(),
+            hits: Hits::start(db.clone()),
             db,
             clock,
             mailer,
@@ -116,6 +129,7 @@ impl Ai {
     pub async fn drain(&self) {
         self.tasks.close();
         self.tasks.wait().await;
+        self.hits.written().await;
         self.quotas.settled().await;
     }
 
@@ -152,9 +166,11 @@ impl Ai {
         let mut candidates = Vec::with_capacity(names.len());
         for name in names {
             let cheaper = self.controls.instead_of(context.by.org, name).await?;
+            let instead_of = cheaper.is_some().then(|| name.clone());
             let name = cheaper.as_deref().unwrap_or(name);
             if let Some(model) = self.providers.find(&models, name, operation.kind) {
-                candidates.push(Candidate { at_most: at_most(model)?, model: model.clone() });
+                let (at_most, model) = (at_most(model)?, model.clone());
+                candidates.push(Candidate { model, at_most, instead_of });
             }
         }
         if candidates.is_empty() {
@@ -207,14 +223,18 @@ impl Ai {
     }
 
     async fn ask(&self, asked: &Asked, candidate: &Candidate) -> Result<Begun, ProviderError> {
-        let Candidate { model, at_most } = candidate;
+        let Candidate { model, at_most, instead_of } = candidate;
         let provider = self.providers.get(&model.provider);
         let gone = || ProviderError::unavailable("it is not configured", Duration::ZERO);
         let provider = provider.ok_or_else(gone)?;
         let sent = asked.payload.addressed_to(model, provider.dialect, asked.operation);
         let sent = sent.map_err(ProviderError::Unsupported)?;
         let response = provider.post(&model.name, &sent).await?;
-        let server = Server { provider: model.provider.clone(), model: model.name.clone() };
+        let server = Server {
+            provider: model.provider.clone(),
+            model: model.name.clone(),
+            instead_of: instead_of.clone(),
+        };
         Ok(Begun { response, dialect: provider.dialect, at_most: *at_most, server })
     }
 
@@ -241,7 +261,11 @@ impl Ai {
         match fetched.unwrap_or_else(|_| Err(ProviderError::outlived())) {
             Ok((answer, at_most, server)) => {
                 let booked = self.book_answer(&hold, &answer, at_most).await;
-                Ok(Completed { body: answer.body, server, booked })
+                if let Some(receipt) = &asked.receipt {
+                    receipt.fill(&hold, &booked);
+                }
+                let told = Told::whole(&hold, server, booked, self.clock.now());
+                Ok(Completed { body: answer.body, told })
             }
             Err(error) => {
                 self.book_failure(&hold, &error).await;

@@ -4,19 +4,25 @@
 mod answer;
 mod anthropic;
 mod asked;
+mod batches;
 mod booking;
 mod breaker;
 mod cache;
+mod caching;
 mod chat;
 mod chunk;
+mod client;
 mod config;
 mod controls;
+mod count_tokens;
 mod dialect;
 mod embeddings;
 mod error;
 mod events;
 mod gateway;
 mod generations;
+mod headers;
+mod hits;
 mod images;
 mod keys;
 mod lease;
@@ -33,6 +39,7 @@ mod retry_budget;
 mod route;
 mod routing;
 mod stream;
+mod streams;
 mod usage_report;
 
 use app::{Check, Module};
@@ -47,6 +54,7 @@ pub use error::carry_errors;
 pub use gateway::Ai;
 pub use route::{Route, Rule};
 
+use batches::{PurgeBatches, RunBatches};
 use controls::{AlertBudgets, WatchSpend};
 use generations::{EndLostGenerations, PurgeGenerations, RunGeneration};
 
@@ -58,9 +66,12 @@ pub fn module(ai: Ai) -> Module {
         .merge(embeddings::routes())
         .merge(images::routes())
         .merge(messages::routes())
+        .merge(count_tokens::routes())
         .merge(models::routes())
         .merge(generations::routes())
+        .merge(batches::routes())
         .merge(quote::routes())
+        .merge(streams::routes())
         .merge(controls::routes());
     Module {
         routes: routes.with_state(ai.clone()),
@@ -68,11 +79,15 @@ pub fn module(ai: Ai) -> Module {
             .with::<RunGeneration>(ai.clone())
             .with::<EndLostGenerations>(ai.clone())
             .with::<PurgeGenerations>(ai.clone())
+            .with::<RunBatches>(ai.clone())
+            .with::<PurgeBatches>(ai.clone())
             .with::<AlertBudgets>(ai.clone())
             .with::<WatchSpend>(ai),
         schedules: vec![
             Schedule::cron("* * * * *", &EndLostGenerations {}),
             Schedule::cron("15 * * * *", &PurgeGenerations {}),
+            Schedule::cron("* * * * *", &RunBatches {}),
+            Schedule::cron("45 * * * *", &PurgeBatches {}),
             Schedule::cron("* * * * *", &AlertBudgets {}),
             Schedule::cron("* * * * *", &WatchSpend {}),
         ],

@@ -36,13 +36,15 @@ async fn create_message(
     body: RawJson,
 ) -> Result<Response, MessagesError> {
     let request: MessagesRequest = body.parse()?;
-    request.check()?;
-    let (at_most, bytes) = (request.at_most(body.0.len())?, body.0.len());
-    let (name, at_most) = (&request.model, |_: &Model| Ok(at_most));
+    let caching = request.check()?;
+    let (used, bytes) = (request.at_most(body.0.len())?, body.0.len());
+    let name = &request.model;
+    let at_most = |model: &Model| ai.cached_at_most(caching, used, model);
     let candidates = ai.candidates(&context, CHAT, name, bytes, at_most).await?;
     let (tokens, streamed) = (Some(request.max_tokens), request.stream);
     let limit = Limit { tokens, old_name: false, streamed };
-    let payload = Payload { dialect: Dialect::Anthropic, json: body.0, limit: Some(limit) };
+    let payload =
+        Payload { dialect: Dialect::Anthropic, json: body.0, limit: Some(limit), caching };
     let asked = Asked::new(context, CHAT, candidates, payload)?;
     if streamed {
         // The usage is the end of a message, always.
@@ -61,7 +63,7 @@ fn untranslatable() -> Problem {
 
 /// A problem that is also an error of Anthropic's API, so that its SDKs show the reason.
 #[derive(Debug)]
-struct MessagesError(Problem);
+pub(crate) struct MessagesError(Problem);
 
 impl<E: Into<Problem>> From<E> for MessagesError {
     fn from(error: E) -> Self {

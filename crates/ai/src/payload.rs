@@ -10,6 +10,7 @@ use crate::{
     Dialect,
     anthropic::inbound::chat_request,
     asked::Operation,
+    caching::{Caching, without_control},
     dialect::{MESSAGES, Sent},
 };
 
@@ -24,6 +25,7 @@ pub(crate) struct Payload {
     pub(crate) json: Bytes,
     /// Of calls whose answer is made of tokens.
     pub(crate) limit: Option<Limit>,
+    pub(crate) caching: Caching,
 }
 
 /// How long an answer may be.
@@ -51,6 +53,10 @@ impl Payload {
         operation: Operation,
     ) -> Result<Sent, Problem> {
         match (self.dialect, dialect) {
+            (Dialect::OpenAi, Dialect::OpenAi) if self.caching != Caching::None => {
+                let json = without_control(&self.json)?;
+                dialect.request(operation, limited(&json, self.limit, model)?)
+            }
             (Dialect::OpenAi, _) => {
                 dialect.request(operation, limited(&self.json, self.limit, model)?)
             }

@@ -1,36 +1,37 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::StreamExt;
 use quotas::Hold;
 use serde_json::json;
 use tokio::{
-    sync::mpsc::{self, error::TrySendError},
+    sync::mpsc,
     time::{Instant, timeout},
 };
 use usage::{Outcome, Quantities};
 
 use crate::{
     Ai,
-    booking::estimate,
+    booking::{Booked, estimate},
     chunk::{Chunk, is_finish},
+    client::Client,
     error::ProviderError,
     events::{Blocks, data, first_end},
+    hits::Receipt,
     lease::Lease,
+    streams::Recorded,
     usage_report::UsageReport,
 };
 
-/// How long, all in all, a client may leave its stream unread before we go on without it.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// While the provider thinks, proxies on the way to the client see that the connection lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Moves events from the provider to the client, and remembers what they cost.
 pub(crate) struct Pump {
     wants_usage: bool,
-    /// `None` once the client has gone; the provider may bill the rest all the same.
-    client: Option<mpsc::Sender<Bytes>>,
-    patience: Duration,
+    client: Client,
+    /// Whoever lost its connection may join again.
+    recorded: Arc<Recorded>,
     /// Bytes of text that came.
     delivered: usize,
     report: Option<UsageReport>,
@@ -49,11 +50,15 @@ enum End {
 }
 
 impl Pump {
-    pub(crate) fn new(client: mpsc::Sender<Bytes>, wants_usage: bool) -> Self {
+    pub(crate) fn new(
+        client: mpsc::Sender<Bytes>,
+        recorded: Arc<Recorded>,
+        wants_usage: bool,
+    ) -> Self {
         Self {
             wants_usage,
-            client: Some(client),
-            patience: PATIENCE,
+            client: Client::new(client),
+            recorded,
             delivered: 0,
             report: None,
             last: Bytes::new(),
@@ -66,27 +71,34 @@ impl Pump {
         mut lease: Lease,
         at_most: Quantities,
         blocks: Blocks,
+        receipt: Option<Receipt>,
     ) {
         let end = self.pass_all_on(blocks, ai, &mut lease).await;
-        self.book(ai, &lease.hold, at_most, &end).await;
+        if let Some((receipt, booked)) =
+            receipt.zip(self.book(ai, &lease.hold, at_most, &end).await)
+        {
+            receipt.fill(&lease.hold, &booked);
+        }
         if let End::Broken(reason) = end {
             let error = json!({ "error": { "message": reason, "type": "server_error", "code": "ai_unavailable" } });
-            self.send(format!("data: {error}\n\n").into()).await;
+            self.tell(format!("data: {error}\n\n").into()).await;
         }
-        self.send(Bytes::from_static(b"data: [DONE]\n\n")).await;
+        self.tell(Bytes::from_static(b"data: [DONE]\n\n")).await;
     }
 
-    async fn book(&self, ai: &Ai, hold: &Hold, at_most: Quantities, end: &End) {
+    /// `None`: the provider billed nothing, for all we know.
+    async fn book(&self, ai: &Ai, hold: &Hold, at_most: Quantities, end: &End) -> Option<Booked> {
         let counted = self.report.and_then(UsageReport::quantities);
         let outcome = match end {
             End::Broken(reason) if self.delivered == 0 && counted.is_none() => {
                 let error = ProviderError::Lost { reason: (*reason).to_owned() };
-                return ai.book_failure(hold, &error).await;
+                ai.book_failure(hold, &error).await;
+                return None;
             }
             End::Broken(_) | End::Cancelled => Outcome::Partial,
             End::Complete => Outcome::Succeeded,
         };
-        ai.book(hold, outcome, counted, estimate(at_most, self.delivered)).await;
+        Some(ai.book(hold, outcome, counted, estimate(at_most, self.delivered)).await)
     }
 
     /// Until the stream's end. The provider's connection is closed with it.
@@ -100,7 +112,7 @@ impl Pump {
             let wait = KEEP_ALIVE.min(remaining).min(ai.idle.saturating_sub(silent));
             let next = tokio::select! {
                 next = timeout(wait, blocks.next()) => next,
-                () = left(self.client.as_ref()), if ai.cancels => return End::Cancelled,
+                () = self.client.left(), if ai.cancels => return End::Cancelled,
             };
             match next {
                 Ok(Some(Ok(block))) => match self.pass_on(block).await {
@@ -117,7 +129,7 @@ impl Pump {
                     if silent >= ai.idle {
                         return End::Broken("the provider stopped answering");
                     }
-                    self.send(Bytes::from_static(b": keep-alive\n\n")).await;
+                    self.client.send(Bytes::from_static(b": keep-alive\n\n")).await;
                 }
             }
         }
@@ -131,7 +143,7 @@ impl Pump {
             let end = at + first_end(&block[at..]);
             let read = self.read(&block.slice(at..end));
             if !matches!(read, Ok(Fate::Pass)) {
-                self.send(block.slice(sent..at)).await;
+                self.tell(block.slice(sent..at)).await;
                 sent = end;
             }
             if matches!(read?, Fate::End) {
@@ -139,7 +151,7 @@ impl Pump {
             }
             at = end;
         }
-        self.send(block.slice(sent..)).await;
+        self.tell(block.slice(sent..)).await;
         Ok(false)
     }
 
@@ -158,21 +170,11 @@ impl Pump {
         Ok(if chunk.only_usage && !self.wants_usage { Fate::Keep } else { Fate::Pass })
     }
 
-    /// Waits for a slow client, but not for ever: the provider must not wait with us.
-    async fn send(&mut self, bytes: Bytes) {
-        let Some(client) = self.client.as_ref().filter(|_| !bytes.is_empty()) else { return };
-        let sent = match client.try_send(bytes) {
-            Ok(()) => true,
-            Err(TrySendError::Closed(_)) => false,
-            Err(TrySendError::Full(bytes)) => {
-                let begun = Instant::now();
-                let sent = timeout(self.patience, client.send(bytes)).await;
-                self.patience = self.patience.saturating_sub(begun.elapsed());
-                matches!(sent, Ok(Ok(())))
-            }
-        };
-        if !sent {
-            self.client = None;
+    /// Sends events, which may be joined again.
+    async fn tell(&mut self, events: Bytes) {
+        if !events.is_empty() {
+            self.recorded.push(&events);
+            self.client.send(events).await;
         }
     }
 }
@@ -184,10 +186,4 @@ enum Fate {
     Keep,
     /// It ends the stream; our own end follows once the call is booked.
     End,
-}
-
-async fn left(client: Option<&mpsc::Sender<Bytes>>) {
-    if let Some(client) = client {
-        client.closed().await;
-    }
 }

@@ -1,11 +1,13 @@
 use bytes::Bytes;
 use serde::Deserialize;
+use serde_json::Value;
 use usage::{Model, Quantities};
 use utoipa::ToSchema;
 use web::{Problem, RawJson};
 
 use crate::{
     Dialect,
+    caching::Caching,
     payload::{Limit, Payload, refuse_unknown},
 };
 
@@ -75,7 +77,7 @@ pub(crate) struct ChatRequest {
     n: Option<i64>,
     /// Tools of the caller's own.
     #[schema(value_type = Option<Vec<Object>>)]
-    tools: Option<serde::de::IgnoredAny>,
+    tools: Option<Vec<Tool>>,
     /// Text, or JSON by a schema.
     #[schema(value_type = Option<Object>)]
     response_format: Option<serde::de::IgnoredAny>,
@@ -97,9 +99,15 @@ enum Content {
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Part {
-    Text {},
+    Text { cache_control: Option<Value> },
     Refusal {},
-    ImageUrl { image_url: ImageUrl },
+    ImageUrl { image_url: ImageUrl, cache_control: Option<Value> },
+}
+
+/// A tool, as far as its cost is concerned.
+#[derive(Debug, Deserialize)]
+struct Tool {
+    cache_control: Option<Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -113,17 +121,43 @@ struct StreamOptions {
     include_usage: bool,
 }
 
+impl ChatRequest {
+    /// What it asks Anthropic to cache, in Anthropic's words: parts and tools may say so.
+    fn caching(&self) -> Result<Caching, Problem> {
+        let mut all = Caching::None;
+        let mut ask = |pointer: String, control: &Option<Value>| -> Result<(), Problem> {
+            let asked = control.as_ref().map(|it| Caching::asked(&pointer, it)).transpose()?;
+            all = all.max(asked.unwrap_or_default());
+            Ok(())
+        };
+        for (turn, message) in self.messages.iter().enumerate() {
+            let Some(Content::Parts(parts)) = &message.content else { continue };
+            for (at, part) in parts.iter().enumerate() {
+                if let Part::Text { cache_control } | Part::ImageUrl { cache_control, .. } = part {
+                    ask(format!("/messages/{turn}/content/{at}/cache_control"), cache_control)?;
+                }
+            }
+        }
+        for (at, tool) in self.tools.iter().flatten().enumerate() {
+            ask(format!("/tools/{at}/cache_control"), &tool.cache_control)?;
+        }
+        Ok(all)
+    }
+}
+
 /// A chat request that was understood, with the body it came in.
 pub(crate) struct Chat {
     pub(crate) request: ChatRequest,
+    pub(crate) caching: Caching,
     json: Bytes,
 }
 
 impl Chat {
     pub(crate) fn read(body: RawJson) -> Result<Self, Problem> {
-        let request = body.parse()?;
+        let request: ChatRequest = body.parse()?;
         refuse_unknown(&body.0, PASSED_ON)?;
-        Ok(Self { request, json: body.0 })
+        let caching = request.caching()?;
+        Ok(Self { request, caching, json: body.0 })
     }
 
     pub(crate) fn is_stream(&self) -> bool {
@@ -147,7 +181,8 @@ impl Chat {
 
     /// What a provider is sent.
     pub(crate) fn into_payload(self) -> Result<Payload, Problem> {
-        Ok(Payload { dialect: Dialect::OpenAi, limit: Some(self.limit()?), json: self.json })
+        let (limit, caching) = (Some(self.limit()?), self.caching);
+        Ok(Payload { dialect: Dialect::OpenAi, limit, json: self.json, caching })
     }
 
     /// Where both names of the limit are given, providers disagree about which one counts.
@@ -175,8 +210,8 @@ impl Chat {
             Content::Parts(parts) => parts,
         });
         let images = parts.filter_map(|part| match part {
-            Part::ImageUrl { image_url } => Some(image_url.url.len()),
-            Part::Text {} | Part::Refusal {} => None,
+            Part::ImageUrl { image_url, .. } => Some(image_url.url.len()),
+            Part::Text { .. } | Part::Refusal {} => None,
         });
         let (count, bytes) = images.fold((0, 0), |(count, sum), bytes| (count + 1, sum + bytes));
         let text = i64::try_from(self.json.len().saturating_sub(bytes)).unwrap_or(i64::MAX);

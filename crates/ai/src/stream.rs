@@ -2,7 +2,7 @@ use std::convert::Infallible;
 
 use axum::{
     body::Body,
-    http::header,
+    http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
 use futures::StreamExt;
@@ -14,12 +14,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use web::Problem;
 
 use crate::{
-    Ai,
-    asked::Asked,
-    error::ProviderError,
-    events,
-    gateway::{Begun, Server},
-    lease::Lease,
+    Ai, asked::Asked, error::ProviderError, events, gateway::Begun, headers::Told, lease::Lease,
     pump::Pump,
 };
 
@@ -33,29 +28,33 @@ pub(crate) async fn answer(ai: &Ai, asked: Asked, wants_usage: bool) -> Result<R
     let (begun, begins) = oneshot::channel();
     let owner = ai.clone();
     ai.spawn(async move {
-        let caller = asked.payload.dialect;
+        let (caller, receipt) = (asked.payload.dialect, asked.receipt.clone());
         match begin(&owner, asked, &begun).await {
             Ok((lease, Begun { response, dialect, at_most, server })) => {
+                let headers = Told::beginning(&lease.hold, server, owner.clock.now()).headers();
+                let recorded = owner.streams.open(&lease.hold, caller, headers.clone());
                 // Whoever waited for the beginning may have gone; the pump notices.
-                let _ = begun.send(Ok(server));
+                let _ = begun.send(Ok(headers));
                 let blocks = dialect.stream(events::blocks(response.bytes_stream()), caller);
-                Pump::new(sender, wants_usage).run(&owner, lease, at_most, blocks).await;
+                let pump = Pump::new(sender, recorded.clone(), wants_usage);
+                pump.run(&owner, lease, at_most, blocks, receipt).await;
+                owner.streams.close(&recorded).await;
             }
             Err(problem) => {
                 let _ = begun.send(Err(problem));
             }
         }
     });
-    let server = begins.await.unwrap_or_else(|error| Err(Problem::internal(error)))?;
+    let headers = begins.await.unwrap_or_else(|error| Err(Problem::internal(error)))?;
     let body = Body::from_stream(ReceiverStream::new(client).map(Ok::<_, Infallible>));
     let kind = [(header::CONTENT_TYPE, "text/event-stream; charset=utf-8")];
-    Ok((kind, server.headers(), body).into_response())
+    Ok((kind, headers, body).into_response())
 }
 
 async fn begin(
     ai: &Ai,
     asked: Asked,
-    client: &oneshot::Sender<Result<Server, Problem>>,
+    client: &oneshot::Sender<Result<HeaderMap, Problem>>,
 ) -> Result<(Lease, Begun), Problem> {
     let mut lease = Lease::new(ai, ai.admit(&asked).await?);
     if client.is_closed() {

@@ -17,20 +17,30 @@ pub(crate) struct UsageReport {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 struct PromptDetails {
-    cached_tokens: Option<i64>,
+    #[serde(rename = "cached_tokens")]
+    cached: Option<i64>,
+    /// Written into the provider's cache for a while.
+    #[serde(rename = "cache_write_tokens")]
+    written: Option<i64>,
+    /// Written into it to last; not among the others.
+    #[serde(rename = "long_cache_write_tokens")]
+    written_to_last: Option<i64>,
 }
 
 impl UsageReport {
-    /// What it says; `None` if it does not say enough to charge by.
+    /// What it says; `None` if it does not say enough to charge by, or counts less than nothing.
     pub(crate) fn quantities(self) -> Option<Quantities> {
-        let input_tokens = self.prompt_tokens.filter(|tokens| *tokens != 0)?.min(PLAUSIBLE);
+        let input_tokens = self.prompt_tokens.filter(|tokens| *tokens > 0)?.min(PLAUSIBLE);
+        let output_tokens = Some(self.completion_tokens.unwrap_or(0)).filter(|it| *it >= 0)?;
         let details = self.prompt_tokens_details.unwrap_or_default();
         // Some providers report hidden reasoning only as a part of the total.
-        let hidden = self.total_tokens.unwrap_or(0).saturating_sub(input_tokens.max(0));
+        let hidden = self.total_tokens.unwrap_or(0).saturating_sub(input_tokens);
         let reported = Quantities {
             input_tokens,
-            cached_input_tokens: details.cached_tokens.unwrap_or(0),
-            output_tokens: self.completion_tokens.unwrap_or(0).max(hidden).min(PLAUSIBLE),
+            cached_input_tokens: details.cached.unwrap_or(0),
+            cache_write_tokens: details.written.unwrap_or(0),
+            long_cache_write_tokens: details.written_to_last.unwrap_or(0),
+            output_tokens: output_tokens.max(hidden).min(PLAUSIBLE),
             ..Quantities::default()
         };
         Some(reported.clamped())
@@ -62,6 +72,8 @@ mod tests {
     fn a_report_that_says_nothing_is_none() {
         assert_eq!(read("{}"), None);
         assert_eq!(read(r#"{"prompt_tokens":null,"total_tokens":5}"#), None);
+        assert_eq!(read(r#"{"prompt_tokens":-1,"completion_tokens":5}"#), None);
+        assert_eq!(read(r#"{"prompt_tokens":5,"completion_tokens":-1}"#), None);
     }
 
     #[test]

@@ -133,6 +133,7 @@ impl<'a> Batch<'a> {
                 credits: reservation.credits,
                 created_at: reservation.at,
                 expires_at: self.now + self.terms.life,
+                standing: reservation.standing,
                 draws: reservation.draws,
             };
             self.holds.push(hold.row(self.terms.instance));

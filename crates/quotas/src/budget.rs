@@ -85,7 +85,30 @@ pub enum Unit {
     Unknowns,
 }
 
+impl Scope {
+    /// As the API writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Global => "global",
+            Self::Org => "org",
+            Self::Project => "project",
+            Self::User => "user",
+            Self::Key => "key",
+        }
+    }
+}
+
 impl Unit {
+    /// As the API writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Tokens => "tokens",
+            Self::NanoUsd => "nano_usd",
+            Self::Unknowns => "unknowns",
+        }
+    }
+
     /// The most of this that `call` can use.
     pub(crate) fn of(self, call: &Call) -> i64 {
         match self {

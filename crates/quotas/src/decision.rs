@@ -9,6 +9,7 @@ use crate::{
     hold::{Draw, Ended},
     picture::Picture,
     refusal::{Exhausted, latest},
+    standing::Standing,
 };
 
 /// What is known of the books. Each call is decided in turn and changes what the next one sees.
@@ -43,6 +44,8 @@ pub(crate) struct Reservation {
     pub(crate) paid_by: Payer,
     pub(crate) credits: i64,
     pub(crate) draws: Vec<Draw>,
+    /// What is left.
+    pub(crate) standing: Standing,
     /// When it was made: the time of whoever is ahead.
     pub(crate) at: DateTime<Utc>,
 }
@@ -73,7 +76,7 @@ impl Decision<'_> {
         let (has_plan, full) = self.check_plan(call);
         if has_plan && full.is_empty() {
             let draws = self.draw_budgets(call, true);
-            return Ok(Reservation { paid_by: Payer::Plan, credits: 0, draws, at: self.now });
+            return Ok(self.reservation(call, Payer::Plan, 0, draws));
         }
         let needed = credits_for(call.price.credits, call.max_cost, self.credit_covers);
         let mut draws = self.draw_credits(needed, &full)?;
@@ -82,7 +85,18 @@ impl Decision<'_> {
             self.org.budget(full.id).into_iter().for_each(|budget| budget.counters.rely());
         }
         draws.extend(self.draw_budgets(call, false));
-        Ok(Reservation { paid_by: Payer::Credits, credits: needed, draws, at: self.now })
+        Ok(self.reservation(call, Payer::Credits, needed, draws))
+    }
+
+    fn reservation(
+        &self,
+        call: &Call,
+        paid_by: Payer,
+        credits: i64,
+        draws: Vec<Draw>,
+    ) -> Reservation {
+        let standing = Standing::of(self.org, call, paid_by == Payer::Plan, self.now);
+        Reservation { paid_by, credits, draws, standing, at: self.now }
     }
 
     fn budgets(&mut self) -> impl Iterator<Item = &mut Budget> {

@@ -3,7 +3,7 @@ use kernel::{ApiKey, Id, NanoUsd, Org, User};
 use usage::{Payer, Price};
 use uuid::Uuid;
 
-use crate::{Budget, Grant, Unit, book::NewHold};
+use crate::{Budget, Grant, Standing, Unit, Used, book::NewHold};
 
 /// An AI call that wants to start, at the most it can cost.
 #[derive(Clone, Debug)]
@@ -47,6 +47,8 @@ pub struct Hold {
     pub created_at: DateTime<Utc>,
     /// After that the reaper ends it.
     pub expires_at: DateTime<Utc>,
+    /// What was left when it was made.
+    pub standing: Standing,
     pub(crate) draws: Vec<Draw>,
 }
 
@@ -67,6 +69,16 @@ impl Draw {
 }
 
 impl Hold {
+    /// The credits that it draws if it ends having used `used`.
+    pub fn credits_drawn(&self, used: &Used) -> i64 {
+        used.credits.clamp(0, self.credits)
+    }
+
+    /// What is left once it has ended having used `used`.
+    pub fn standing_after(&self, used: &Used) -> Standing {
+        self.standing.clone().after(used, (self.credits, self.credits_drawn(used)))
+    }
+
     /// The row that keeps it.
     pub(crate) fn row(&self, instance: Uuid) -> NewHold {
         let call = &self.call;

@@ -38,6 +38,7 @@ mod service;
 mod settle;
 #[cfg(test)]
 mod split_run;
+mod standing;
 mod status;
 mod target;
 mod terms;
@@ -64,6 +65,7 @@ pub use rebuild::{Difference, differences, rebuild};
 pub use refusal::{Exhausted, Refusal};
 pub use service::Quotas;
 pub use settle::Used;
+pub use standing::{BudgetLeft, Standing};
 pub use status::{Credits, Status};
 
 /// Quotas as a part of the product.

@@ -18,6 +18,15 @@ pub enum Period {
 }
 
 impl Period {
+    /// As the API writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Month => "month",
+            Self::Lifetime => "lifetime",
+        }
+    }
+
     /// When the period that contains `now` began.
     pub fn start(self, now: DateTime<Utc>, zone: Tz) -> DateTime<Utc> {
         match self {

@@ -50,7 +50,7 @@ impl Used {
     }
 
     /// What a budget of this unit counts, and how much of that is beyond what was reserved.
-    fn counted(&self, unit: Unit, platform: bool, reserved: i64) -> (i64, i64) {
+    pub(crate) fn counted(&self, unit: Unit, platform: bool, reserved: i64) -> (i64, i64) {
         let actual = match unit {
             Unit::Requests => 1,
             Unit::Tokens => self.quantities.tokens(),

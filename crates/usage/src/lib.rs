@@ -34,7 +34,7 @@ pub use price::{ByTier, Price, Quantities};
 pub use price_book::{Model, ModelKind, PriceBook};
 pub use price_version::PriceVersion;
 pub use reconciliation::{Drift, ProviderCost};
-pub use records::RecordsQuery;
+pub use records::{CachedAnswer, RecordsQuery, record_cached};
 pub use replay::{Replay, ReplayedModel, Scenario, replay};
 pub use report::{
     Bucket, Change, Compare, Forecast, Group, Key, Previous, Report, ReportQuery, Split, Totals,

@@ -14,6 +14,9 @@ pub enum Outcome {
     Partial,
     /// We never learned: the platform bears it, and reconciliation finds out.
     Unknown,
+    /// Answered by the response cache: no provider was asked, and it cost nothing. Its quantities are
+    /// those of the answer.
+    Cached,
 }
 
 /// Who bears the cost of a call.
@@ -35,6 +38,7 @@ impl fmt::Display for Outcome {
             Self::Succeeded => "succeeded",
             Self::Partial => "partial",
             Self::Unknown => "unknown",
+            Self::Cached => "cached",
         })
     }
 }

@@ -67,7 +67,8 @@ struct Alike {
 }
 
 /// Replays the calls of `org`, or of everybody, that ended from `from` until `to`, one by one, so that
-/// each is rounded as it would have been. Calls with unknown outcome are left out.
+/// each is rounded as it would have been. Calls with unknown outcome are left out, and those
+/// that the response cache answered.
 pub async fn replay(
     db: &mut PgConnection,
     book: &[Model],
@@ -76,8 +77,38 @@ pub async fn replay(
     to: DateTime<Utc>,
     scenario: &Scenario,
 ) -> Result<Replay> {
-    let mut rows = sqlx::query!(
-        r#"select u.provider, u.model, m.kind as "kind?: ModelKind", u.input_tokens,
+    let span = Span { org, from, to, cached: false };
+    span.replay(db, book, scenario).await
+}
+
+/// What the answers of the response cache would have cost, had providers been asked.
+pub(crate) async fn replay_cached(
+    db: &mut PgConnection,
+    book: &[Model],
+    org: Id<Org>,
+    (from, to): (DateTime<Utc>, DateTime<Utc>),
+) -> Result<Replay> {
+    let span = Span { org: Some(org), from, to, cached: true };
+    span.replay(db, book, &Scenario::default()).await
+}
+
+/// Calls to be replayed: those that providers answered, or those that the response cache did.
+struct Span {
+    org: Option<Id<Org>>,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+    cached: bool,
+}
+
+impl Span {
+    async fn replay(
+        &self,
+        db: &mut PgConnection,
+        book: &[Model],
+        scenario: &Scenario,
+    ) -> Result<Replay> {
+        let mut rows = sqlx::query!(
+            r#"select u.provider, u.model, m.kind as "kind?: ModelKind", u.input_tokens,
                   u.cached_input_tokens, u.cache_write_tokens, u.long_cache_write_tokens,
                   u.output_tokens, u.images, u.seconds, u.in_batch,
                   count(*) as "calls!", sum(u.cost_nano_usd)::bigint as "cost!"
@@ -85,38 +116,41 @@ pub async fn replay(
            left join prices p on p.id = u.price_id
            left join models m on m.id = p.model_id
            where ($1::uuid is null or u.org_id = $1)
-             and u.created_at >= $2 and u.created_at < $3 and u.outcome <> 'unknown'
+             and u.created_at >= $2 and u.created_at < $3
+             and u.outcome <> 'unknown' and (u.outcome = 'cached') = $4
            group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"#,
-        org as _,
-        from,
-        to,
-    )
-    .fetch(db);
-    let mut replay = Replay::default();
-    let mut models = BTreeMap::new();
-    while let Some(row) = rows.try_next().await? {
-        let quantities = Quantities {
-            input_tokens: row.input_tokens,
-            cached_input_tokens: row.cached_input_tokens,
-            cache_write_tokens: row.cache_write_tokens,
-            long_cache_write_tokens: row.long_cache_write_tokens,
-            output_tokens: row.output_tokens,
-            images: row.images,
-            seconds: row.seconds,
-        };
-        let alike = Alike {
-            provider: row.provider,
-            model: row.model,
-            kind: row.kind,
-            quantities,
-            in_batch: row.in_batch,
-            calls: row.calls,
-            cost: row.cost,
-        };
-        replay.add(&mut models, book, scenario, alike);
+            self.org as _,
+            self.from,
+            self.to,
+            self.cached,
+        )
+        .fetch(db);
+        let mut replay = Replay::default();
+        let mut models = BTreeMap::new();
+        while let Some(row) = rows.try_next().await? {
+            let quantities = Quantities {
+                input_tokens: row.input_tokens,
+                cached_input_tokens: row.cached_input_tokens,
+                cache_write_tokens: row.cache_write_tokens,
+                long_cache_write_tokens: row.long_cache_write_tokens,
+                output_tokens: row.output_tokens,
+                images: row.images,
+                seconds: row.seconds,
+            };
+            let alike = Alike {
+                provider: row.provider,
+                model: row.model,
+                kind: row.kind,
+                quantities,
+                in_batch: row.in_batch,
+                calls: row.calls,
+                cost: row.cost,
+            };
+            replay.add(&mut models, book, scenario, alike);
+        }
+        replay.models = models.into_values().collect();
+        Ok(replay)
     }
-    replay.models = models.into_values().collect();
-    Ok(replay)
 }
 
 impl Replay {

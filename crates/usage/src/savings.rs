@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::{Error, Model, Result, Scenario, replay};
+use crate::{
+    Error, Model, Result, Scenario,
+    replay::{replay, replay_cached},
+};
 
 /// Which savings to tell.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
@@ -38,6 +41,8 @@ pub(crate) struct Savings {
     cost_nano_usd: NanoUsd,
     /// By prompts that providers had cached.
     prompt_cache: Saving,
+    /// By answers from the response cache.
+    response_cache: Saving,
     /// By choosing models, against the baseline.
     #[serde(skip_serializing_if = "Option::is_none")]
     model_choice: Option<Saving>,
@@ -77,6 +82,7 @@ impl Savings {
     ) -> Result<Self> {
         let now = Scenario::default();
         let actual = replay(db, book, Some(org), from, to, &now).await?;
+        let spared = replay_cached(db, book, org, (from, to)).await?;
         let model_choice = match baseline {
             None => None,
             Some(model) => {
@@ -88,6 +94,10 @@ impl Savings {
         Ok(Self {
             cost_nano_usd: actual.actual_nano_usd,
             prompt_cache: Saving::new(actual.uncached_nano_usd, actual.replayed_nano_usd),
+            response_cache: Saving::new(
+                actual.replayed_nano_usd + spared.replayed_nano_usd,
+                actual.replayed_nano_usd,
+            ),
             model_choice,
         })
     }

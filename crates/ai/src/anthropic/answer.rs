@@ -40,10 +40,19 @@ pub(super) struct Used {
     fresh: Option<i64>,
     #[serde(rename = "cache_creation_input_tokens")]
     written: Option<i64>,
+    #[serde(rename = "cache_creation")]
+    writes: Option<Writes>,
     #[serde(rename = "cache_read_input_tokens")]
     cached: Option<i64>,
     #[serde(rename = "output_tokens")]
     output: Option<i64>,
+}
+
+/// Which part of what was written is to last.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+struct Writes {
+    #[serde(rename = "ephemeral_1h_input_tokens")]
+    long: Option<i64>,
 }
 
 impl Used {
@@ -52,6 +61,7 @@ impl Used {
         Self {
             fresh: self.fresh.or(earlier.fresh),
             written: self.written.or(earlier.written),
+            writes: self.writes.or(earlier.writes),
             cached: self.cached.or(earlier.cached),
             output: self.output.or(earlier.output),
         }
@@ -60,13 +70,18 @@ impl Used {
     /// As `OpenAI` reports it; `null` if it does not say enough to charge by.
     pub(super) fn translate(self) -> Value {
         let (Some(fresh), Some(output)) = (self.fresh, self.output) else { return Value::Null };
-        let cached = self.cached.unwrap_or(0);
-        let input = fresh.saturating_add(self.written.unwrap_or(0)).saturating_add(cached);
+        let (cached, written) = (self.cached.unwrap_or(0), self.written.unwrap_or(0));
+        let long = self.writes.and_then(|it| it.long).unwrap_or(0).clamp(0, written.max(0));
+        let input = fresh.saturating_add(written).saturating_add(cached);
         json!({
             "prompt_tokens": input,
             "completion_tokens": output,
             "total_tokens": input.saturating_add(output),
-            "prompt_tokens_details": { "cached_tokens": cached },
+            "prompt_tokens_details": {
+                "cached_tokens": cached,
+                "cache_write_tokens": written.saturating_sub(long),
+                "long_cache_write_tokens": long,
+            },
         })
     }
 }
@@ -178,13 +193,16 @@ mod tests {
     fn cached_input_is_a_part_of_the_prompt() {
         let usage = json!({
             "input_tokens": 10, "cache_creation_input_tokens": 20, "cache_read_input_tokens": 30,
+            "cache_creation": { "ephemeral_5m_input_tokens": 15, "ephemeral_1h_input_tokens": 5 },
             "output_tokens": 4,
         });
         assert_eq!(
             message(json!([]), usage)["usage"],
             json!({
                 "prompt_tokens": 60, "completion_tokens": 4, "total_tokens": 64,
-                "prompt_tokens_details": { "cached_tokens": 30 },
+                "prompt_tokens_details": {
+                    "cached_tokens": 30, "cache_write_tokens": 15, "long_cache_write_tokens": 5,
+                },
             })
         );
         assert_eq!(message(json!([]), json!({ "input_tokens": 1 }))["usage"], Value::Null);

@@ -34,9 +34,9 @@ enum Content {
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Part {
-    Text { text: String },
+    Text { text: String, cache_control: Option<Value> },
     Refusal { refusal: String },
-    ImageUrl { image_url: ImageUrl },
+    ImageUrl { image_url: ImageUrl, cache_control: Option<Value> },
 }
 
 #[derive(Deserialize)]
@@ -111,11 +111,11 @@ impl Content {
     /// Without empty texts, which the Messages API refuses.
     fn blocks(self) -> Result<Vec<Value>, Problem> {
         let parts = match self {
-            Self::Text(text) => vec![Part::Text { text }],
+            Self::Text(text) => vec![Part::Text { text, cache_control: None }],
             Self::Parts(parts) => parts,
         };
         let spoken = parts.into_iter().filter(
-            |part| !matches!(part, Part::Text { text } | Part::Refusal { refusal: text } if text.is_empty()),
+            |part| !matches!(part, Part::Text { text, .. } | Part::Refusal { refusal: text } if text.is_empty()),
         );
         spoken.map(Part::translate).collect()
     }
@@ -123,14 +123,19 @@ impl Content {
 
 impl Part {
     fn translate(self) -> Result<Value, Problem> {
-        match self {
-            Self::Text { text } | Self::Refusal { refusal: text } => {
-                Ok(json!({ "type": "text", "text": text }))
+        let (mut block, control) = match self {
+            Self::Text { text, cache_control } => {
+                (json!({ "type": "text", "text": text }), cache_control)
             }
-            Self::ImageUrl { image_url: ImageUrl { url } } => {
-                Ok(json!({ "type": "image", "source": source(&url)? }))
+            Self::Refusal { refusal } => (json!({ "type": "text", "text": refusal }), None),
+            Self::ImageUrl { image_url: ImageUrl { url }, cache_control } => {
+                (json!({ "type": "image", "source": source(&url)? }), cache_control)
             }
+        };
+        if let Some(control) = control {
+            block["cache_control"] = control;
         }
+        Ok(block)
     }
 }
 

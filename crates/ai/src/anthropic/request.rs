@@ -40,6 +40,7 @@ enum Stop {
 #[derive(Deserialize)]
 struct Tool {
     function: Function,
+    cache_control: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -175,6 +176,9 @@ impl Tool {
         }
         if let Some(strict) = strict {
             tool["strict"] = strict.into();
+        }
+        if let Some(control) = self.cache_control {
+            tool["cache_control"] = control;
         }
         tool
     }

@@ -1,11 +1,12 @@
 use chrono::{DateTime, TimeDelta, Utc};
-use kernel::{Id, Org};
+use kernel::{ApiKey, Id, Org, User};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 use sqlx::{PgConnection, PgExecutor};
 use utoipa::ToSchema;
+use web::Tier;
 
-use crate::asked::CalledBy;
+use crate::{asked::CalledBy, batches::Batch};
 
 /// How long a request and its answer are kept.
 pub(crate) const KEPT: TimeDelta = TimeDelta::hours(24);
@@ -78,6 +79,28 @@ pub(crate) struct Task {
     pub(crate) operation: String,
     pub(crate) request: String,
     pub(crate) expires_at: DateTime<Utc>,
+    pub(crate) batch: Option<Id<Batch>>,
+}
+
+/// One that was just taken on.
+struct Started {
+    id: Id<Generation>,
+    org: Id<Org>,
+    user: Id<User>,
+    api_key: Option<Id<ApiKey>>,
+    operation: String,
+    request: String,
+    expires_at: DateTime<Utc>,
+    batch: Option<Id<Batch>>,
+    tier: Option<Tier>,
+}
+
+impl Started {
+    fn task(self) -> (Id<Generation>, Task) {
+        let Self { id, org, user, api_key, operation, request, expires_at, batch, tier } = self;
+        let by = CalledBy { org, user, api_key, tier: tier.unwrap_or_default() };
+        (id, Task { by, operation, request, expires_at, batch })
+    }
 }
 
 /// A row as it is stored.
@@ -174,7 +197,7 @@ impl Generation {
             r#"select id as "id: _", operation, status as "status: _", null as answer, problem,
                       not_before, created_at, started_at, finished_at, expires_at
                from generations
-               where ($1::uuid is null or id < $1) and expires_at > $3
+               where ($1::uuid is null or id < $1) and expires_at > $3 and batch_id is null
                order by id desc
                limit $2"#,
             before as _,
@@ -207,31 +230,52 @@ impl Generation {
         id: Id<Self>,
         now: DateTime<Utc>,
     ) -> sqlx::Result<Option<Task>> {
-        let row = sqlx::query!(
+        let row = sqlx::query_as!(
+            Started,
             r#"update generations
                set status = 'running', started_at = $2, leased_until = $3, not_before = null
                where id = $1 and status = 'queued'
-               returning org_id as "org: Id<Org>", user_id as "user: Id<kernel::User>",
-                         api_key_id as "api_key: Id<kernel::ApiKey>", operation, request, expires_at,
+               returning id as "id: _", org_id as "org: _", user_id as "user: _",
+                         api_key_id as "api_key: _", operation, request, expires_at,
+                         batch_id as "batch: _",
                          (select tier from entitlements e where e.org_id = generations.org_id)
-                             as "tier: web::Tier""#,
+                             as "tier: _""#,
             id as _,
             now,
             now + LEASE,
         )
         .fetch_optional(db)
         .await?;
-        Ok(row.map(|row| Task {
-            by: CalledBy {
-                org: row.org,
-                user: row.user,
-                api_key: row.api_key,
-                tier: row.tier.unwrap_or_default(),
-            },
-            operation: row.operation,
-            request: row.request,
-            expires_at: row.expires_at,
-        }))
+        Ok(row.map(|row| row.task().1))
+    }
+
+    /// Takes on the next call of any batch.
+    pub(crate) async fn start_next_of_batches(
+        db: impl PgExecutor<'_>,
+        now: DateTime<Utc>,
+    ) -> sqlx::Result<Option<(Id<Self>, Task)>> {
+        let row = sqlx::query_as!(
+            Started,
+            r#"update generations
+               set status = 'running', started_at = $1, leased_until = $2
+               where id = (
+                   select id from generations
+                   where batch_id is not null and status = 'queued' and not_before is null
+                     and expires_at > $1
+                   order by line, id
+                   limit 1
+                   for update skip locked)
+               returning id as "id: _", org_id as "org: _", user_id as "user: _",
+                         api_key_id as "api_key: _", operation, request, expires_at,
+                         batch_id as "batch: _",
+                         (select tier from entitlements e where e.org_id = generations.org_id)
+                             as "tier: _""#,
+            now,
+            now + LEASE,
+        )
+        .fetch_optional(db)
+        .await?;
+        Ok(row.map(Started::task))
     }
 
     /// Says that it is still worked on.

@@ -7,7 +7,7 @@ mod purge;
 mod routes;
 mod run;
 
-pub(crate) use generation::{Generation, NewGeneration};
+pub(crate) use generation::{Generation, NewGeneration, Status, Task};
 pub(crate) use purge::PurgeGenerations;
 pub(crate) use routes::{Prefer, accept, routes};
-pub(crate) use run::{EndLostGenerations, RunGeneration};
+pub(crate) use run::{EndLostGenerations, RunGeneration, work};

@@ -20,7 +20,8 @@ impl Job for PurgeGenerations {
             sqlx::query!(
                 "delete from generations where id in
                      (select id from generations
-                      where expires_at < $1 and status <> 'running' limit $2)",
+                      where expires_at < $1 and status <> 'running' and batch_id is null
+                      limit $2)",
                 now,
                 BATCH,
             )

@@ -6,11 +6,16 @@ use jobs::{Enqueue, Job};
 use kernel::{Id, Org};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::sync::OwnedSemaphorePermit;
 use web::{Problem, RawJson};
 
 use super::generation::{Generation, LEASE, Task};
-use crate::{Ai, chat, embeddings, error::OUTCOME, images};
+use crate::{
+    Ai,
+    batches::end_if_done,
+    chat, embeddings,
+    error::{OUTCOME, carrying_error},
+    images,
+};
 
 /// How long one waits whose process is busy with others.
 const BUSY: TimeDelta = TimeDelta::seconds(2);
@@ -41,13 +46,17 @@ impl Job for RunGeneration {
             return Ok(());
         };
         let owner = ai.clone();
-        ai.spawn(async move { work(&owner, self.id, task, slot).await });
+        ai.spawn(async move {
+            work(&owner, self.id, task).await;
+            drop(slot);
+        });
         Ok(())
     }
 }
 
-async fn work(ai: &Ai, id: Id<Generation>, task: Task, _slot: OwnedSemaphorePermit) {
-    let (org, expires_at) = (task.by.org, task.expires_at);
+/// Makes the call of one that was taken on, and notes how it ended.
+pub(crate) async fn work(ai: &Ai, id: Id<Generation>, task: Task) {
+    let (org, expires_at, batch) = (task.by.org, task.expires_at, task.batch);
     let answer = tokio::select! {
         answer = call(ai, task) => answer,
         () = keep_leased(ai, id) => unreachable!("renews until the call has ended"),
@@ -56,11 +65,16 @@ async fn work(ai: &Ai, id: Id<Generation>, task: Task, _slot: OwnedSemaphorePerm
         Ok(answer) => finish(ai, id, Ok(answer)).await,
         Err(problem) => match again_at(ai, org, problem).await.filter(|at| *at < expires_at) {
             Some(at) => put_back(ai, id, at).await,
-            None => finish(ai, id, Err(&problem.body(None))).await,
+            None => finish(ai, id, Err(&carrying_error(problem.clone()).body(None))).await,
         },
     };
     if let Err(error) = ended {
         tracing::error!(generation = %id, %error, "the end of a generation could not be noted");
+    }
+    if let Some(batch) = batch
+        && let Err(error) = end_if_done(ai.db.pool(), batch, ai.clock.now()).await
+    {
+        tracing::warn!(%batch, %error, "the end of a batch is looked for again in a minute");
     }
 }
 

@@ -29,7 +29,46 @@ async fn the_same_question_is_answered_from_the_cache_and_free() {
     assert_eq!(again.header("x-slipway-saved-nano-usd"), first.header("x-slipway-cost-nano-usd"));
     assert_eq!(again.header("x-slipway-model"), Some("gpt-4o-mini"));
     assert_eq!((provider_calls(&app), left_today(&owner).await), (1, 4));
-    assert_eq!(usage(&owner).await["calls"], 1);
+}
+
+#[tokio::test]
+async fn an_answer_from_the_cache_is_recorded_as_such_and_its_saving_told() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await.header("x-slipway-cache", "on");
+    let project = uuid::Uuid::now_v7().to_string();
+    owner.post(CHAT, chat()).await.ok();
+    owner.post(CHAT, streamed()).await.ok_text();
+    let asked = usage(&owner).await;
+    let saved = owner.get("/v1/usage/savings").await.ok();
+    assert_eq!(saved["response_cache"]["saved_nano_usd"], 0);
+
+    owner.header("x-slipway-project", &project).post(CHAT, chat()).await.ok();
+    let hit = owner.post(CHAT, streamed()).await;
+    app.ai.drain().await;
+
+    let total = usage(&owner).await;
+    assert_eq!((&total["calls"], &total["cached"]), (&json!(4), &json!(2)));
+    assert_eq!(total["success_rate"], 1.0);
+    for sum in ["input_tokens", "output_tokens", "cost_nano_usd", "credits"] {
+        assert_eq!(total[sum], asked[sum], "{sum}: nothing was used");
+    }
+    let listed = owner.get("/v1/usage/records?outcome=cached").await.ok();
+    let records = listed["items"].as_array().unwrap();
+    assert_eq!(records.len(), 2);
+    assert!(records.iter().all(|it| it["cost_nano_usd"] == 0 && it["model"] == "gpt-4o-mini"));
+    assert!(records.iter().any(|it| it["project"] == project.as_str()));
+    // Both calls used the same, so that half of what was paid is one of them.
+    let paid = total["cost_nano_usd"].as_i64().unwrap();
+    assert_eq!(hit.header("x-slipway-saved-nano-usd"), Some(&*(paid / 2).to_string()));
+    let saved = owner.get("/v1/usage/savings").await.ok();
+    assert_eq!(
+        saved["response_cache"],
+        json!({
+            "without_nano_usd": 2 * paid, "saved_nano_usd": paid, "percent": 50,
+        })
+    );
+    assert_eq!(saved["prompt_cache"]["saved_nano_usd"], 0);
+    app.assert_books_balance().await;
 }
 
 #[tokio::test]

@@ -229,3 +229,55 @@ async fn errors_of_every_layer_carry_openais_error_object() {
         assert_eq!(reply.body["error"]["code"], reply.body["code"]);
     }
 }
+
+#[tokio::test]
+async fn numbers_that_are_none_reserve_nothing() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let numbers = ["0", "-5", "1.5", "1e400", "NaN", "9223372036854775807", "-9223372036854775808"];
+    for number in numbers {
+        for field in ["max_tokens", "max_completion_tokens", "n"] {
+            let body = format!(
+                r#"{{"model":"gpt-4o-mini","messages":[{{"role":"user","content":"hi"}}],"{field}":{number}}}"#
+            );
+            let request = owner.request(reqwest::Method::POST, "/v1/chat/completions");
+            let request = request.header("content-type", "application/json").body(body);
+            let refused = testing::Reply::read(request.send().await.unwrap()).await;
+            assert!([400, 422].contains(&refused.problem().0), "{field}: {number}");
+        }
+    }
+    let written: i64 = sqlx::query_scalar(
+        "select (select count(*) from holds) + (select count(*) from usage_records)",
+    )
+    .fetch_one(app.db.pool())
+    .await
+    .unwrap();
+    assert_eq!((written, provider_calls(&app)), (0, 0));
+}
+
+#[tokio::test]
+async fn a_model_that_is_explicitly_free_costs_nothing_and_needs_no_budget_of_money() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    sqlx::query(
+        "insert into prices (id, model_id, effective_from, free, credits, source)
+         select gen_random_uuid(), id, $1, true, 0, 'test' from models where name = 'gpt-4o-mini'",
+    )
+    .bind(app.clock.now())
+    .execute(app.db.pool())
+    .await
+    .unwrap();
+    let penniless = json!({ "scope": "org", "period": "month", "unit": "nano_usd", "amount": 1 });
+    owner.post("/v1/budgets", penniless).await.ok();
+
+    let reply = owner.post("/v1/chat/completions", chat()).await;
+
+    assert_eq!(reply.header("x-slipway-cost-nano-usd"), Some("0"));
+    reply.ok();
+    let mut priced = chat();
+    priced["model"] = "gpt-4o".into();
+    let refused = owner.post("/v1/chat/completions", priced).await;
+    assert_eq!(refused.problem(), (422, "call_too_large".into()));
+    assert_eq!(usage(&owner).await["cost_nano_usd"], 0);
+    app.assert_books_balance().await;
+}

@@ -1,7 +1,7 @@
 use simulators::ai::{Fault, Usage};
 use testing::TestApp;
 
-use crate::{chat, left_today, only_record, provider_calls, streamed, usage};
+use crate::{calls::give_credits, chat, left_today, only_record, provider_calls, streamed, usage};
 
 #[tokio::test]
 async fn a_transient_failure_is_tried_again_and_charged_once() {
@@ -77,10 +77,11 @@ async fn an_absurd_usage_never_charges_the_customer_more_than_was_reserved() {
     let app = TestApp::start().await;
     let owner = app.owner().await;
     let absurd = Usage {
-        prompt_tokens: -5,
+        prompt_tokens: 800_000_000,
         completion_tokens: 900_000_000,
         cached_tokens: 7,
         reasoning_tokens: 0,
+        ..Usage::default()
     };
     app.simulators.ai.next(Fault::Usage(absurd));
 
@@ -89,6 +90,36 @@ async fn an_absurd_usage_never_charges_the_customer_more_than_was_reserved() {
     let quotas = owner.get("/v1/quotas").await.ok();
     let spend = quotas["budgets"].as_array().unwrap().iter().find(|it| it["unit"] == "nano_usd");
     assert!(spend.unwrap()["used"].as_i64().unwrap() < 1_000_000, "{quotas}");
+}
+
+#[tokio::test]
+async fn a_negative_usage_is_never_a_gift() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    give_credits(&app, &owner, 100).await;
+    for (prompt_tokens, completion_tokens) in [(-5, 7), (5, -7), (-5, -7), (i64::MIN, i64::MIN)] {
+        for request in [chat(), streamed()] {
+            let (cached_tokens, reasoning_tokens) = (-9, 0);
+            app.simulators.ai.next(Fault::Usage(Usage {
+                prompt_tokens,
+                completion_tokens,
+                cached_tokens,
+                reasoning_tokens,
+                ..Usage::default()
+            }));
+            owner.post("/v1/chat/completions", request).await.ok_text();
+        }
+    }
+
+    let (calls, least, estimated): (i64, i64, i64) = sqlx::query_as(
+        "select count(*), min(cost_nano_usd), count(*) filter (where estimated) from usage_records",
+    )
+    .fetch_one(app.db.pool())
+    .await
+    .unwrap();
+    assert_eq!((calls, estimated), (8, 8));
+    assert!(least > 0);
+    app.assert_books_balance().await;
 }
 
 #[tokio::test]

@@ -1,15 +1,18 @@
 //! The gateway against a provider that behaves, and one that does not.
 
 mod anthropic;
+mod batches;
 mod cache;
 mod calls;
 mod controls;
 mod failures;
 mod generations;
+mod headers;
 mod messages;
 mod providers;
 mod quotes;
 mod races;
+mod rejoining;
 mod repetitions;
 mod streams;
 

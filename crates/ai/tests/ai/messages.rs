@@ -152,7 +152,7 @@ async fn errors_are_told_in_both_shapes() {
 async fn what_may_change_the_cost_of_a_message_is_refused_before_it_is_asked() {
     let app = TestApp::start().await;
     let owner = app.owner().await;
-    let cached = json!({ "type": "text", "text": "a", "cache_control": { "type": "ephemeral" } });
+    let cached = json!({ "type": "text", "text": "a", "cache_control": { "type": "for ever" } });
     for (more, named) in [
         (json!({ "service_tier": "auto" }), "/service_tier"),
         (json!({ "max_tokens": 0 }), "/max_tokens"),
@@ -190,4 +190,24 @@ async fn a_stream_that_breaks_ends_in_an_error_and_is_charged_for_what_arrived()
         assert_eq!(outcome, "partial");
         app.assert_books_balance().await;
     }
+}
+
+#[tokio::test]
+async fn a_prompt_is_counted_by_anthropic_estimated_for_others_and_costs_nothing() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let prompt = |model: &str| json!({ "model": model, "messages": [{ "role": "user", "content": "How many tokens is this?" }] });
+    let mut message = prompt("claude-haiku-4-5");
+    message["max_tokens"] = 50.into();
+    let used = owner.post("/v1/messages", message.clone()).await.ok();
+
+    let counted = owner.post("/v1/messages/count_tokens", prompt("claude-haiku-4-5")).await.ok();
+    let estimated = owner.post("/v1/messages/count_tokens", prompt("gpt-4o-mini")).await.ok();
+
+    assert_eq!(counted["input_tokens"], used["usage"]["input_tokens"]);
+    assert!((5..100).contains(&estimated["input_tokens"].as_i64().unwrap()), "{estimated}");
+    assert_eq!(usage(&owner).await["calls"], 1, "only the message");
+    let refused = owner.post("/v1/messages/count_tokens", message).await;
+    assert_eq!(refused.body["error"]["type"], "invalid_request_error");
+    assert_eq!(refused.problem(), (422, "invalid_field".into()));
 }

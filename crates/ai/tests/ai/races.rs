@@ -17,7 +17,7 @@ async fn storm(client: &Client, count: usize) -> (usize, Vec<String>) {
     (served, refused.map(|reply| reply.problem().1).collect())
 }
 
-async fn limit(app: &TestApp, owner: &Client, scope: Scope, unit: Unit, amount: i64) {
+pub(crate) async fn limit(app: &TestApp, owner: &Client, scope: Scope, unit: Unit, amount: i64) {
     let budget = NewBudget {
         scope,
         org: (scope != Scope::Global).then(|| owner.org()),

@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, HashSet, VecDeque},
     time::Duration,
 };
 
@@ -67,6 +67,9 @@ pub struct State {
     pub calls: VecDeque<ReceivedCall>,
     #[serde(skip)]
     releases: u64,
+    /// Prompts that Anthropic's side has cached.
+    #[serde(skip)]
+    prompts: HashSet<String>,
 }
 
 impl State {
@@ -99,6 +102,13 @@ pub(super) struct Calls(watch::Sender<State>);
 impl Calls {
     pub(super) fn state(&self) -> State {
         self.0.borrow().clone()
+    }
+
+    /// Caches a prompt; whether it was cached before.
+    pub(super) fn remember(&self, prompt: String) -> bool {
+        let mut known = false;
+        self.0.send_modify(|state| known = !state.prompts.insert(prompt));
+        known
     }
 
     pub(super) fn queue(&self, n: usize, fault: Fault) {

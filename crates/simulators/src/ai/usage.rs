@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// What a call is said to have used; signed, because a misbehaving provider may claim anything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// Tokens of the prompt, the cached ones included.
     pub prompt_tokens: i64,
@@ -11,6 +11,12 @@ pub struct Usage {
     /// The part of the prompt that was cached.
     #[serde(default)]
     pub cached_tokens: i64,
+    /// The part of the prompt that was written into the cache for a while.
+    #[serde(default)]
+    pub cache_write_tokens: i64,
+    /// The same, for an hour.
+    #[serde(default)]
+    pub long_cache_write_tokens: i64,
     /// The part of the answer nobody sees.
     #[serde(default)]
     pub reasoning_tokens: i64,
@@ -18,7 +24,7 @@ pub struct Usage {
 
 impl Usage {
     pub(super) fn new(prompt_tokens: i64, completion_tokens: i64) -> Self {
-        Self { prompt_tokens, completion_tokens, cached_tokens: 0, reasoning_tokens: 0 }
+        Self { prompt_tokens, completion_tokens, ..Self::default() }
     }
 
     fn total(self) -> i64 {

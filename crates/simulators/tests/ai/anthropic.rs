@@ -151,6 +151,7 @@ async fn cached_tokens_are_told_apart_from_fresh_ones() {
         completion_tokens: 7,
         cached_tokens: 60,
         reasoning_tokens: 0,
+        ..Usage::default()
     }));
 
     let (_, message) = post(&provider, says("hello")).await;

@@ -154,6 +154,7 @@ async fn usage_goes_missing_comes_twice_or_lies_on_request() {
         completion_tokens: i64::MAX,
         cached_tokens: 1,
         reasoning_tokens: 2,
+        ..Usage::default()
     };
 
     provider.ai.next(Fault::NoUsage);

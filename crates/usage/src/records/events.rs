@@ -88,8 +88,8 @@ async fn since(db: &mut PgConnection, org: Id<Org>, next: Option<i64>) -> sqlx::
         Event,
         r#"select $3::bigint as "id!",
                   count(*) as "calls!",
-                  coalesce(sum(input_tokens), 0)::bigint as "input_tokens!",
-                  coalesce(sum(output_tokens), 0)::bigint as "output_tokens!",
+                  coalesce(sum(input_tokens) filter (where outcome <> 'cached'), 0)::bigint as "input_tokens!",
+                  coalesce(sum(output_tokens) filter (where outcome <> 'cached'), 0)::bigint as "output_tokens!",
                   coalesce(sum(cost_nano_usd), 0)::bigint as "cost_nano_usd!: _",
                   coalesce(sum(credits), 0)::bigint as "credits!"
            from usage_records

@@ -17,6 +17,9 @@ pub struct Totals {
     pub partial: i64,
     /// Of how many we never learned how they ended.
     pub unknown: i64,
+    /// How many the response cache answered: they cost nothing, and what they would have used is not
+    /// in the sums.
+    pub cached: i64,
     /// Which part was answered whole; absent without calls.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 1)]
@@ -86,6 +89,11 @@ impl Totals {
             Outcome::Succeeded => self.succeeded += line.calls,
             Outcome::Partial => self.partial += line.calls,
             Outcome::Unknown => self.unknown += line.calls,
+            Outcome::Cached => self.cached += line.calls,
+        }
+        self.success_rate = ratio(self.succeeded + self.cached, self.calls);
+        if line.outcome == Outcome::Cached {
+            return;
         }
         self.input_tokens += line.input_tokens;
         self.cached_input_tokens += line.cached_input_tokens;
@@ -93,7 +101,6 @@ impl Totals {
         self.images += line.images;
         self.cost_nano_usd = self.cost_nano_usd + NanoUsd(line.cost_nano_usd);
         self.credits += line.credits;
-        self.success_rate = ratio(self.succeeded, self.calls);
     }
 }
 

@@ -36,15 +36,24 @@ pub(super) struct Used {
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 struct Details {
-    cached_tokens: Option<i64>,
+    #[serde(rename = "cached_tokens")]
+    cached: Option<i64>,
+    #[serde(rename = "cache_write_tokens")]
+    short: Option<i64>,
+    #[serde(rename = "long_cache_write_tokens")]
+    long: Option<i64>,
 }
 
 impl Used {
     pub(super) fn translate(self) -> Value {
-        let cached = self.prompt_tokens_details.unwrap_or_default().cached_tokens.unwrap_or(0);
+        let details = self.prompt_tokens_details.unwrap_or_default();
+        let [cached, short, long] =
+            [details.cached, details.short, details.long].map(|tokens| tokens.unwrap_or(0));
+        let written = short.saturating_add(long);
+        let fresh = self.prompt_tokens.unwrap_or(0).saturating_sub(cached).saturating_sub(written);
         json!({
-            "input_tokens": self.prompt_tokens.unwrap_or(0).saturating_sub(cached),
-            "cache_creation_input_tokens": 0,
+            "input_tokens": fresh,
+            "cache_creation_input_tokens": written,
             "cache_read_input_tokens": cached,
             "output_tokens": self.completion_tokens.unwrap_or(0),
         })

@@ -4,10 +4,13 @@ use usage::Quantities;
 use utoipa::ToSchema;
 use web::Problem;
 
-use crate::request::{prompt_tokens_at_most, within};
+use crate::{
+    caching::Caching,
+    request::{prompt_tokens_at_most, within},
+};
 
 /// A Messages request of which every part has a known price. Anything else is refused: a hosted
-/// tool, a cache write, a priority tier or a document would cost more than was reserved.
+/// tool, a priority tier or a document would cost more than was reserved.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct MessagesRequest {
     /// A model of `GET /v1/models`.
@@ -37,6 +40,7 @@ pub(crate) struct MessagesRequest {
 
 /// Parameters that do not change what a token costs.
 const PASSED_ON: &[&str] = &[
+    "cache_control",
     "metadata",
     "output_config",
     "stop_sequences",
@@ -47,12 +51,15 @@ const PASSED_ON: &[&str] = &[
     "top_p",
 ];
 
+/// Where a prompt is to be cached up to there.
+const CONTROL: &str = "cache_control";
+
 /// Parts whose cost is known, and their members.
 const BLOCKS: &[(&str, &[&str])] = &[
-    ("text", &["type", "text", "citations"]),
-    ("image", &["type", "source"]),
-    ("tool_use", &["type", "id", "name", "input", "caller"]),
-    ("tool_result", &["type", "tool_use_id", "content", "is_error"]),
+    ("text", &["type", "text", "citations", "cache_control"]),
+    ("image", &["type", "source", "cache_control"]),
+    ("tool_use", &["type", "id", "name", "input", "caller", "cache_control"]),
+    ("tool_result", &["type", "tool_use_id", "content", "is_error", "cache_control"]),
     ("thinking", &["type", "thinking", "signature"]),
     ("redacted_thinking", &["type", "data"]),
 ];
@@ -65,21 +72,25 @@ const TOOL: &[&str] = &[
     "input_examples",
     "strict",
     "eager_input_streaming",
+    "cache_control",
 ];
 
 impl MessagesRequest {
-    /// Refuses what is not known to leave the price of a token alone.
-    pub(crate) fn check(&self) -> Result<(), Problem> {
+    /// Refuses what is not known to leave the price of a token alone; answers what is to be cached, whose
+    /// price is known.
+    pub(crate) fn check(&self) -> Result<Caching, Problem> {
         if let Some(name) = self.others.keys().find(|name| !PASSED_ON.contains(&name.as_str())) {
             return Err(refused(&format!("/{name}")));
         }
+        let mut caching = asked("", self.others.get(CONTROL).unwrap_or(&Value::Null))?;
         if let Some(system) = &self.system {
-            check_blocks("/system", system)?;
+            caching = caching.max(check_blocks("/system", system)?);
         }
         for (at, turn) in self.messages.iter().enumerate() {
             let pointer = format!("/messages/{at}");
             check_members(&pointer, turn, &["role", "content"])?;
-            check_blocks(&format!("{pointer}/content"), &turn["content"])?;
+            let content = check_blocks(&format!("{pointer}/content"), &turn["content"])?;
+            caching = caching.max(content);
         }
         for (at, tool) in self.tools.iter().enumerate() {
             let pointer = format!("/tools/{at}");
@@ -87,21 +98,28 @@ impl MessagesRequest {
             if !matches!(tool["type"].as_str(), None | Some("custom")) {
                 return Err(refused(&format!("{pointer}/type")));
             }
+            caching = caching.max(asked(&pointer, &tool[CONTROL])?);
         }
-        Ok(())
+        Ok(caching)
     }
 
     /// The most that the request, of so many `bytes`, can use.
     pub(crate) fn at_most(&self, bytes: usize) -> Result<Quantities, Problem> {
-        let images = self.images().map(|source| source.to_string().len());
-        let (count, of_images) = images.fold((0, 0), |(count, sum), it| (count + 1, sum + it));
-        let text = i64::try_from(bytes.saturating_sub(of_images)).unwrap_or(i64::MAX);
+        let (text, count) = self.size(bytes);
+        let text = i64::try_from(text).unwrap_or(i64::MAX);
         let told = !self.tools.is_empty() || self.others.contains_key("output_config");
         Ok(Quantities {
             input_tokens: prompt_tokens_at_most(text, count, told),
             output_tokens: within("/max_tokens", self.max_tokens, 10_000_000)?,
             ..Quantities::default()
         })
+    }
+
+    /// How many of the request's `bytes` are text, and how many images there are.
+    pub(crate) fn size(&self, bytes: usize) -> (usize, i64) {
+        let images = self.images().map(|source| source.to_string().len());
+        let (count, of_images) = images.fold((0, 0), |(count, sum), it| (count + 1, sum + it));
+        (bytes.saturating_sub(of_images), count)
     }
 
     /// Where every image of the prompt is.
@@ -121,21 +139,30 @@ fn blocks_of_result(block: &Value) -> impl Iterator<Item = &Value> {
     blocks(&block["content"]).filter(|_| block["type"] == "tool_result")
 }
 
-fn check_blocks(pointer: &str, content: &Value) -> Result<(), Problem> {
+fn check_blocks(pointer: &str, content: &Value) -> Result<Caching, Problem> {
+    let mut caching = Caching::None;
     for (at, block) in blocks(content).enumerate() {
         let pointer = format!("{pointer}/{at}");
         let known = BLOCKS.iter().find(|(kind, _)| block["type"] == *kind);
         let (kind, members) = known.ok_or_else(|| refused(&format!("{pointer}/type")))?;
         check_members(&pointer, block, members)?;
+        caching = caching.max(asked(&pointer, &block[CONTROL])?);
         match *kind {
-            "tool_result" => check_blocks(&format!("{pointer}/content"), &block["content"])?,
+            "tool_result" => {
+                let content = check_blocks(&format!("{pointer}/content"), &block["content"])?;
+                caching = caching.max(content);
+            }
             "image" if block["source"]["type"] != "base64" && block["source"]["type"] != "url" => {
                 return Err(refused(&format!("{pointer}/source")));
             }
             _ => {}
         }
     }
-    Ok(())
+    Ok(caching)
+}
+
+fn asked(pointer: &str, control: &Value) -> Result<Caching, Problem> {
+    Caching::asked(&format!("{pointer}/{CONTROL}"), control)
 }
 
 fn check_members(pointer: &str, value: &Value, known: &[&str]) -> Result<(), Problem> {
@@ -159,6 +186,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::MessagesRequest;
+    use crate::caching::Caching;
 
     fn check(more: Value) -> Option<String> {
         let mut request = json!({
@@ -176,7 +204,7 @@ mod tests {
     #[test]
     fn what_may_change_the_price_is_refused_by_name_wherever_it_stands() {
         let cached =
-            json!({ "type": "text", "text": "a", "cache_control": { "type": "ephemeral" } });
+            json!({ "type": "text", "text": "a", "cache_control": { "type": "for ever" } });
         let result = json!({ "type": "tool_result", "tool_use_id": "a", "content": [cached] });
         for (request, pointer) in [
             (json!({ "service_tier": "auto" }), "/service_tier"),
@@ -195,6 +223,29 @@ mod tests {
         ] {
             let refused = check(request.clone());
             assert!(refused.is_some_and(|detail| detail.starts_with(pointer)), "{request}");
+        }
+    }
+
+    #[test]
+    fn what_is_to_be_cached_longest_counts_wherever_it_stands() {
+        let control = |ttl: &str| json!({ "type": "ephemeral", "ttl": ttl });
+        let text =
+            |ttl: &str| json!({ "type": "text", "text": "a", "cache_control": control(ttl) });
+        let result = json!({ "type": "tool_result", "tool_use_id": "a", "content": [text("1h")] });
+        for (more, caching) in [
+            (json!({}), Caching::None),
+            (json!({ "cache_control": { "type": "ephemeral" } }), Caching::Short),
+            (json!({ "system": [text("5m")] }), Caching::Short),
+            (json!({ "tools": [{ "name": "a", "cache_control": control("1h") }] }), Caching::Long),
+            (
+                json!({ "messages": [{ "role": "user", "content": [text("5m"), result] }] }),
+                Caching::Long,
+            ),
+        ] {
+            let mut request = json!({ "model": "m", "max_tokens": 1, "messages": [] });
+            request.as_object_mut().unwrap().append(&mut more.as_object().unwrap().clone());
+            let request: MessagesRequest = serde_json::from_value(request).unwrap();
+            assert_eq!(request.check().unwrap(), caching, "{more}");
         }
     }
 

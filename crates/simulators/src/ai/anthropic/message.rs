@@ -24,7 +24,8 @@ pub(super) struct Message {
 }
 
 impl Message {
-    pub(super) fn to(request: MessagesRequest, bpe: &CoreBPE) -> Self {
+    /// The answer to `request`, whose prompt may have been `cached` up to its mark.
+    pub(super) fn to(request: MessagesRequest, cached: bool, bpe: &CoreBPE) -> Self {
         let heard = Heard {
             words: request.last_words(),
             tool: request.tool(),
@@ -40,7 +41,7 @@ impl Message {
             id: unique("msg_"),
             model: request.snapshot().unwrap_or("claude"),
             thinks: request.thinks(),
-            usage: Usage::new(request.tokens(bpe), answer.tokens + thought),
+            usage: request.usage(cached, answer.tokens + thought, bpe),
             answer,
             streams: request.stream,
         }
@@ -94,11 +95,14 @@ impl Message {
 }
 
 pub(super) fn usage_of(usage: Usage) -> Value {
+    let (short, long) = (usage.cache_write_tokens, usage.long_cache_write_tokens);
+    let written = short.saturating_add(long);
     json!({
-        "input_tokens": usage.prompt_tokens.saturating_sub(usage.cached_tokens),
-        "cache_creation_input_tokens": 0,
+        "input_tokens":
+            usage.prompt_tokens.saturating_sub(usage.cached_tokens).saturating_sub(written),
+        "cache_creation_input_tokens": written,
         "cache_read_input_tokens": usage.cached_tokens,
-        "cache_creation": { "ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0 },
+        "cache_creation": { "ephemeral_5m_input_tokens": short, "ephemeral_1h_input_tokens": long },
         "output_tokens": usage.completion_tokens,
         "service_tier": "standard",
     })

@@ -35,7 +35,8 @@ async fn create(
     let (call, body) = calls.enter(Endpoint::Messages, &headers, &body).await?;
     check_version(&headers)?;
     let request = MessagesRequest::parse(body)?;
-    let message = tokens::off_thread(move || Message::to(request, tokens::of_chat())).await;
+    let cached = request.prefix().is_some_and(|prefix| calls.remember(prefix));
+    let message = tokens::off_thread(move || Message::to(request, cached, tokens::of_chat())).await;
     // Anthropic always tells what was used.
     let usage = call.usage(message.usage).unwrap_or(Usage::new(0, 0));
     if message.streams {

@@ -1,8 +1,8 @@
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tiktoken_rs::CoreBPE;
 
-use super::super::{error::ApiError, request::parse, tokens};
+use super::super::{Usage, error::ApiError, request::parse, tokens};
 
 /// A model alias, and the dated name that answers carry.
 const MODELS: [(&str, &str); 5] = [
@@ -14,7 +14,7 @@ const MODELS: [(&str, &str); 5] = [
 ];
 
 /// The body of a Messages request, as far as it matters here.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 pub(super) struct MessagesRequest {
     model: String,
     pub(super) max_tokens: usize,
@@ -29,7 +29,7 @@ pub(super) struct MessagesRequest {
     thinking: Option<Value>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 struct Turn {
     role: String,
     content: Value,
@@ -97,6 +97,41 @@ impl MessagesRequest {
         last.map(|turn| words(&turn.content)).unwrap_or_default()
     }
 
+    /// The prompt up to the last mark for the cache, if there is one. However short it is; Anthropic caches
+    /// none below a thousand tokens.
+    pub(super) fn prefix(&self) -> Option<String> {
+        serde_json::to_string(&self.cut()?.0).ok()
+    }
+
+    /// What is used, and what of it is read from the cache or written into it.
+    pub(super) fn usage(&self, cached: bool, answer: i64, bpe: &CoreBPE) -> Usage {
+        let usage = Usage::new(self.tokens(bpe), answer);
+        let Some((prefix, control)) = self.cut() else { return usage };
+        let tokens = prefix.tokens(bpe).min(usage.prompt_tokens);
+        match control["ttl"].as_str() {
+            _ if cached => Usage { cached_tokens: tokens, ..usage },
+            Some("1h") => Usage { long_cache_write_tokens: tokens, ..usage },
+            _ => Usage { cache_write_tokens: tokens, ..usage },
+        }
+    }
+
+    /// The request up to the last mark, and the mark.
+    fn cut(&self) -> Option<(Self, Value)> {
+        let mut prefix = Self { max_tokens: 1, stream: false, ..self.clone() };
+        while let Some(turn) = prefix.messages.last_mut() {
+            while let Some(block) = turn.content.as_array().and_then(|it| it.last()) {
+                if let Some(control) = mark(block) {
+                    return Some((prefix, control));
+                }
+                turn.content.as_array_mut()?.pop();
+            }
+            prefix.messages.pop();
+        }
+        let system = prefix.system.as_ref().and_then(|it| blocks(it).last()).and_then(mark);
+        let control = system.or_else(|| prefix.tools.last().and_then(mark))?;
+        Some((prefix, control))
+    }
+
     /// How many tokens the prompt has, with images at their usual size.
     pub(super) fn tokens(&self, bpe: &CoreBPE) -> i64 {
         const FRAME: i64 = 3;
@@ -117,6 +152,10 @@ impl MessagesRequest {
         let count = |value: &Value| tokens::count(bpe, &value.to_string());
         turns + self.system.as_ref().map_or(0, count) + self.tools.iter().map(count).sum::<i64>()
     }
+}
+
+fn mark(block: &Value) -> Option<Value> {
+    block.get("cache_control").filter(|it| !it.is_null()).cloned()
 }
 
 fn blocks(content: &Value) -> impl Iterator<Item = &Value> {
