@@ -168,3 +168,40 @@ async fn counters_are_computed_again_from_what_is_written_down() {
     assert_eq!((read("budgets").await, read("grants").await), before);
     app.assert_books_balance().await;
 }
+
+#[tokio::test]
+async fn a_month_begins_once_for_instances_whose_clocks_are_five_minutes_apart() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let mut tx = app.db.begin().await.unwrap();
+    let limit = NewBudget::limit(Some(owner.org()), Period::Month, Unit::Requests, 2);
+    limit.set(&mut tx, app.clock.now()).await.unwrap();
+    tx.commit().await.unwrap();
+    let next_month = Period::Month.end(app.clock.now(), chrono_tz::UTC).unwrap();
+    app.advance(next_month - app.clock.now());
+    let at = |minutes| {
+        let clock = kernel::Clock::frozen_at(next_month + TimeDelta::minutes(minutes));
+        Quotas::start(app.db.clone(), clock, &app.settings.quotas)
+    };
+    let (ahead, behind) = (at(5), at(-5));
+    let call = call(&app, &owner).await;
+    for _ in 0..2 {
+        let hold = behind.reserve(call.clone()).await.unwrap();
+        behind.settle(&hold, used(1, 1)).await.unwrap();
+    }
+    assert!(behind.reserve(call.clone()).await.is_err(), "the old month is used up");
+
+    let (mut served, mut refused) = (0, 0);
+    for quotas in [&ahead, &behind, &ahead, &behind, &app.quotas] {
+        match quotas.reserve(call.clone()).await {
+            Ok(hold) => {
+                quotas.settle(&hold, used(1, 1)).await.unwrap();
+                served += 1;
+            }
+            Err(_) => refused += 1,
+        }
+    }
+
+    assert_eq!((served, refused), (2, 3), "the new month began once");
+    app.assert_books_balance().await;
+}

@@ -169,3 +169,67 @@ async fn killed_during_a_stream_a_call_is_the_platforms() {
 async fn killed_after_its_answer_a_call_is_charged_once() {
     kill_at(Step::After).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_instance_killed_under_load_leaves_exact_books() {
+    let app = TestApp::live().await;
+    let owner = app.owner().await;
+    let mut tx = app.db.begin().await.unwrap();
+    let grant = quotas::NewGrant {
+        org: owner.org(),
+        source: quotas::GrantSource::Pack,
+        amount: 1_000,
+        expires_at: None,
+        external_id: "pack".to_owned(),
+    };
+    grant.give(&mut tx, app.clock.now()).await.unwrap();
+    tx.commit().await.unwrap();
+    let directories = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let mut processes = [
+        Process::beside(&app, directories[0].path()).await,
+        Process::beside(&app, directories[1].path()).await,
+    ];
+    let mut callers = Vec::new();
+    for caller in 0..16 {
+        let client = owner.at(&processes[caller % 2].url);
+        callers.push(tokio::spawn(async move {
+            let mut answered = 0;
+            loop {
+                let call = client.request(reqwest::Method::POST, "/v1/chat/completions");
+                let Ok(answer) = call.json(&chat(caller % 3 == 0)).send().await else { break };
+                let whole = answer.status().is_success() && answer.bytes().await.is_ok();
+                answered += i64::from(whole);
+            }
+            answered
+        }));
+    }
+    // Under way: some calls are being reserved, some made, some settled, at whatever step they are.
+    app.simulators.ai.wait_for_calls(60).await;
+
+    for process in &mut processes {
+        process.signal("-KILL");
+    }
+    let mut answered = 0;
+    for caller in callers {
+        answered += caller.await.unwrap();
+    }
+    let restarted = std::time::Instant::now();
+    let process = Process::beside(&app, directories[0].path()).await;
+    let ready = owner.at(&process.url).get("/health/ready").await;
+    assert_eq!(ready.status, 200);
+    assert!(restarted.elapsed() < std::time::Duration::from_secs(5), "{:?}", restarted.elapsed());
+    eventually("the holds end", async || count(&app, "holds").await == 0).await;
+
+    let (succeeded, unknown) = outcomes(&app).await;
+    let arrived = i64::try_from(app.simulators.ai.state().generations()).unwrap();
+    assert!(succeeded + unknown >= arrived, "every call that reached the provider is recorded");
+    let credits: i64 = sqlx::query_scalar(
+        "select sum(credits)::bigint from usage_records where outcome <> 'succeeded'",
+    )
+    .fetch_one(app.db.pool())
+    .await
+    .unwrap_or_default();
+    assert_eq!(credits, 0, "nobody pays for what was not learned");
+    assert!(answered > 0, "it was under load");
+    app.assert_books_balance().await;
+}

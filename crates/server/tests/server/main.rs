@@ -2,14 +2,17 @@
 
 mod architecture;
 mod bad_input;
+mod degraded;
 mod generated;
 mod idempotency;
 mod isolation;
 mod kills;
+mod meter;
 mod migrations;
 mod openapi;
 mod outages;
 mod plans;
 mod processes;
+mod proofs;
 mod settings;
 mod two_instances;

@@ -30,7 +30,7 @@ const PUBLIC: &[&str] = &[
     "POST /v1/webhooks/stripe",
 ];
 
-fn describe() -> (Value, Vec<Operation>) {
+pub(crate) fn describe() -> (Value, Vec<Operation>) {
     let cli = server::cli::read(vec!["slipway".into()], &|_| None).expect("valid defaults");
     let files = tempfile::tempdir().unwrap();
     let mut settings = cli.settings;

@@ -1,0 +1,39 @@
+//! What the documentation claims is proved by tests that exist.
+
+use std::{collections::HashSet, fs, path::Path};
+
+/// The functions of all tests in the repository.
+fn tests(directory: &Path, found: &mut HashSet<String>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            tests(&path, found);
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            let lines: Vec<&str> = text.lines().map(str::trim).collect();
+            for (at, line) in lines.iter().enumerate() {
+                let name = line.trim_start_matches("async ").strip_prefix("fn ");
+                let Some((name, _)) = name.and_then(|it| it.split_once('(')) else { continue };
+                let mut above = lines[..at].iter().rev().take_while(|it| it.starts_with("#["));
+                if above.any(|it| it.starts_with("#[test]") || it.starts_with("#[tokio::test")) {
+                    found.insert(name.to_owned());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_test_that_a_page_names_as_a_proof_exists() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut found = HashSet::new();
+    tests(&crates, &mut found);
+    let page = include_str!("../../../../docs/cost-control.md");
+    let (_, proofs) = page.split_once("## Proofs").expect("the page has proofs");
+
+    let named: Vec<&str> = proofs.split('`').skip(1).step_by(2).collect();
+
+    assert!(named.len() > 50, "{} are named", named.len());
+    let missing: Vec<_> = named.into_iter().filter(|it| !found.contains(*it)).collect();
+    assert!(missing.is_empty(), "no such test: {missing:#?}");
+}
