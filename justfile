@@ -24,6 +24,11 @@ fix:
 soak:
     PROPTEST_CASES=20000 cargo test -p quotas -p usage -p kernel -p rate-limit
 
+# How many of Stripe's events are taken a second, beside what the same Postgres commits of single rows.
+bench-intake *options:
+    cargo build --release -p server --no-default-features
+    cargo run --release --manifest-path bench/Cargo.toml -- intake --slipway target/release/slipway --directory bench/target/run {{options}}
+
 # What a metered AI call costs over a bare proxy: builds for release, measures, writes docs/load-report.md.
 bench *options:
     bench/run {{options}}
