@@ -120,6 +120,9 @@ fn cors(settings: &HttpSettings) -> CorsLayer {
             header::CONTENT_TYPE,
             header::IF_MATCH,
             HeaderName::from_static("idempotency-key"),
+            HeaderName::from_static("last-event-id"),
+            HeaderName::from_static("prefer"),
+            HeaderName::from_static("x-slipway-cache"),
             HeaderName::from_static("x-slipway-project"),
             HeaderName::from_static("x-slipway-quote"),
         ])
@@ -129,10 +132,17 @@ fn cors(settings: &HttpSettings) -> CorsLayer {
             HeaderName::from_static("idempotency-replayed"),
             HeaderName::from_static("ratelimit"),
             HeaderName::from_static("ratelimit-policy"),
+            HeaderName::from_static("x-slipway-budget"),
+            HeaderName::from_static("x-slipway-cache"),
+            HeaderName::from_static("x-slipway-call"),
             HeaderName::from_static("x-slipway-cost-nano-usd"),
             HeaderName::from_static("x-slipway-credits"),
+            HeaderName::from_static("x-slipway-credits-left"),
+            HeaderName::from_static("x-slipway-instead-of"),
             HeaderName::from_static("x-slipway-model"),
+            HeaderName::from_static("x-slipway-paid-by"),
             HeaderName::from_static("x-slipway-provider"),
+            HeaderName::from_static("x-slipway-saved-nano-usd"),
             REQUEST_ID,
         ])
 }
