@@ -20,10 +20,11 @@ struct Invariants {
     violations: Vec<Violation>,
 }
 
-/// Check every rule of the books now: balances, holds, budgets, one record a call.
+/// Check every rule of the books now: balances, holds, budgets, one record a call, money.
 #[utoipa::path(get, path = "/admin/v1/invariants", tag = "operators",
     responses((status = 200, body = Invariants)))]
 async fn show_invariants(State(admin): State<Admin>) -> web::Result<Json<Invariants>> {
-    let violations = quotas::violations(admin.db.pool()).await?;
+    let mut violations = quotas::violations(admin.db.pool()).await?;
+    violations.extend(::billing::violations(admin.db.pool()).await?);
     Ok(Json(Invariants { hold: violations.is_empty(), violations }))
 }

@@ -4,19 +4,21 @@
 mod ai_control;
 mod ai_routes;
 mod audit_log;
+mod billing;
 mod budgets;
 mod catalogue;
 mod costs;
 mod coupons;
 mod grants;
 mod invariants;
+mod ledger;
 mod orgs;
 mod plan_grants;
 mod prices;
 
+use ::billing::Billing;
 use ai::Ai;
 use app::Module;
-use billing::Billing;
 use db::Db;
 use kernel::Clock;
 use quotas::Quotas;
@@ -45,11 +47,13 @@ pub fn module(admin: Admin) -> Module {
     let routes = Routes::new()
         .merge(ai_control::routes())
         .merge(ai_routes::routes())
+        .merge(billing::routes())
         .merge(budgets::routes())
         .merge(catalogue::routes())
         .merge(costs::routes())
         .merge(coupons::routes())
         .merge(invariants::routes())
+        .merge(ledger::routes())
         .merge(orgs::routes())
         .merge(plan_grants::routes())
         .merge(prices::routes())

@@ -6,7 +6,6 @@ mod anthropic;
 mod asked;
 mod batches;
 mod booking;
-mod breaker;
 mod cache;
 mod caching;
 mod chat;

@@ -7,11 +7,11 @@ use std::{
 use anyhow::{Context, ensure};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use http::header;
+use kernel::Breaker;
 use reqwest::{Client, Response};
 
 use crate::{
     Dialect,
-    breaker::Breaker,
     config::ProviderConfig,
     dialect::Sent,
     error::ProviderError,

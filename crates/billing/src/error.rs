@@ -48,6 +48,27 @@ pub enum Error {
     /// A payment is on its way, and its outcome decides.
     #[error("another purchase of this kind is just being paid")]
     CheckoutInProgress,
+    /// No such payment.
+    #[error("there is no such payment")]
+    NoSuchPayment,
+    /// More than what is left of the payment, or nothing.
+    #[error("{left} of this payment can still be refunded, in the smallest unit of its currency")]
+    RefundTooLarge {
+        /// What can be.
+        left: i64,
+    },
+    /// Stripe will not do it.
+    #[error("the payment provider does not refund this: {reason}")]
+    RefundRefused {
+        /// Why, in Stripe's words.
+        reason: String,
+    },
+    /// The same Idempotency-Key with another request.
+    #[error("this Idempotency-Key was used for another request")]
+    KeyReused,
+    /// No such event in the inbox.
+    #[error("there is no such event")]
+    NoSuchEvent,
     /// The body of a webhook, or its signature, is not Stripe's.
     #[error("this is not an event that Stripe sent us: {0}")]
     NotAnEvent(&'static str),
@@ -96,6 +117,18 @@ impl From<Error> for Problem {
                 .action("Change it with PATCH /v1/billing/subscription; GET shows how it stands."),
             Error::CheckoutInProgress => Self::conflict("checkout_in_progress", detail)
                 .action("Wait until that payment has gone through or failed, then try again."),
+            Error::NoSuchPayment => Self::not_found("no_such_payment", detail)
+                .action("See GET /admin/v1/billing/orgs/{id}/timeline for the org's payments."),
+            Error::RefundTooLarge { .. } => {
+                Self::conflict("refund_too_large", detail).action("Refund at most what is left.")
+            }
+            Error::RefundRefused { .. } => Self::conflict("refund_refused", detail)
+                .action("Look at the payment in Stripe's dashboard."),
+            Error::KeyReused => Self::unprocessable("idempotency_key_reused", detail)
+                .action("Use a new key for a new request."),
+            Error::NoSuchEvent => {
+                Self::not_found("no_such_event", detail).action("See GET /admin/v1/billing/events.")
+            }
             Error::NotAnEvent(_) => Self::bad_request("invalid_event", detail)
                 .action("Check that STRIPE_WEBHOOK_SECRET is the secret of this very endpoint."),
             Error::Catalogue(_) => Self::unprocessable("invalid_catalogue", detail)

@@ -18,6 +18,16 @@ pub(crate) enum Outcome {
     Refused,
 }
 
+impl Outcome {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Ignored => "ignored",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 /// An event that waits in the inbox.
 #[derive(Debug)]
 pub(crate) struct Event {
@@ -25,6 +35,10 @@ pub(crate) struct Event {
     kind: String,
     object_id: Option<String>,
     customer_id: Option<String>,
+    payment_intent_id: Option<String>,
+    charge_id: Option<String>,
+    payload: String,
+    received_at: DateTime<Utc>,
 }
 
 /// What an event is about.
@@ -34,6 +48,10 @@ pub(crate) enum Subject<'a> {
     Session(&'a str),
     /// A payment intent.
     Payment(&'a str),
+    /// What went back of a payment intent.
+    Returns(&'a str),
+    /// What went back of a charge, whose payment intent the event does not name.
+    Charge(&'a str),
     /// What a customer subscribes to.
     Customer(&'a str),
     /// Nothing that we act upon.
@@ -70,31 +88,36 @@ impl NewEvent {
     ) -> sqlx::Result<()> {
         let outcome = (!self.is_for(live)).then_some(Outcome::Ignored);
         let object = &self.data["object"];
+        // An object names itself by its id, and others by theirs.
+        let named = |kind: &str| match object["object"].as_str() {
+            Some(it) if it == kind => object["id"].as_str(),
+            _ => object[kind].as_str(),
+        };
         sqlx::query!(
             "insert into stripe_events
                  (id, type, object_id, customer_id, api_version, livemode, payload, received_at,
-                  handled_at, outcome)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                  handled_at, outcome, payment_intent_id, charge_id)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
              on conflict (id) do nothing",
             self.id,
             self.kind,
             object["id"].as_str(),
-            object["customer"].as_str(),
+            named("customer"),
             self.api_version,
             self.livemode,
             body,
             now,
             outcome.map(|_| now),
             outcome as _,
+            named("payment_intent"),
+            named("charge"),
         )
         .execute(&mut *db)
         .await?;
         // Also if it was there before: sending an event again from Stripe's dashboard is how a
         // person repeats what failed. One that is handled stays handled.
         if Event::waiting(&mut *db, &self.id).await?.is_some() {
-            let job = ApplyStripeEvent { id: self.id.clone() };
-            let key = format!("billing.apply_stripe_event:{}", self.id);
-            Enqueue::new(&job).key(key).send(db).await?;
+            Event::queue(db, &self.id).await?;
         }
         Ok(())
     }
@@ -105,7 +128,8 @@ impl Event {
     pub(crate) async fn waiting(db: impl PgExecutor<'_>, id: &str) -> sqlx::Result<Option<Self>> {
         sqlx::query_as!(
             Self,
-            "select id, type as kind, object_id, customer_id
+            "select id, type as kind, object_id, customer_id, payment_intent_id, charge_id, payload,
+                    received_at
              from stripe_events
              where id = $1 and handled_at is null",
             id,
@@ -114,15 +138,47 @@ impl Event {
         .await
     }
 
-    /// Notes what became of it.
+    /// Queues what follows from an event.
+    pub(crate) async fn queue(db: &mut PgConnection, id: &str) -> sqlx::Result<()> {
+        let job = ApplyStripeEvent { id: id.to_owned() };
+        let key = format!("billing.apply_stripe_event:{id}");
+        Enqueue::new(&job).key(key).send(db).await
+    }
+
+    /// Notes that it could not be applied this time; answers how often that was so.
+    pub(crate) async fn failed(&self, db: impl PgExecutor<'_>, why: &str) -> sqlx::Result<i32> {
+        metrics::counter!("stripe_events_total", "outcome" => "failed").increment(1);
+        sqlx::query_scalar!(
+            "update stripe_events set failures = failures + 1, last_error = $2
+             where id = $1
+             returning failures",
+            self.id,
+            why,
+        )
+        .fetch_one(db)
+        .await
+    }
+
+    /// Notes what became of it. Of somebody whose account is closed no more is kept.
     pub(crate) async fn handled(
         &self,
         db: impl PgExecutor<'_>,
         outcome: Outcome,
         now: DateTime<Utc>,
     ) -> sqlx::Result<()> {
+        let lag = (now - self.received_at).to_std().unwrap_or_default();
+        metrics::histogram!("stripe_event_lag_seconds").record(lag);
+        metrics::counter!("stripe_events_total", "outcome" => outcome.name()).increment(1);
         sqlx::query!(
-            "update stripe_events set handled_at = $2, outcome = $3
+            "update stripe_events e
+             set handled_at = $2, outcome = $3,
+                 payload = case when exists (
+                     select from stripe_customers c
+                     join billing_closures b on b.org_id = c.org_id and b.done_at is not null
+                     where c.customer_id = e.customer_id
+                        or c.org_id = (select org_id from payments p
+                                       where p.payment_intent_id = e.payment_intent_id))
+                     then '{}' else payload end
              where id = $1 and handled_at is null",
             self.id,
             now,
@@ -133,9 +189,21 @@ impl Event {
         Ok(())
     }
 
+    /// Whether it is meant for a deployment that is `live` or not. One of which the body was removed is.
+    pub(crate) fn is_for(&self, live: bool) -> bool {
+        serde_json::from_str::<NewEvent>(&self.payload).map_or(true, |event| event.is_for(live))
+    }
+
     /// What to look at.
     pub(crate) fn subject(&self) -> Subject<'_> {
         let is = |prefix| self.kind.starts_with(prefix);
+        if is("refund.") || is("charge.refund") || is("charge.dispute.") {
+            return match (&self.payment_intent_id, &self.charge_id) {
+                (Some(intent), _) => Subject::Returns(intent),
+                (None, Some(charge)) => Subject::Charge(charge),
+                (None, None) => Subject::Other,
+            };
+        }
         match (self.object_id.as_deref(), self.customer_id.as_deref()) {
             (Some(session), _) if is("checkout.session.") => Subject::Session(session),
             (Some(intent), _) if is("payment_intent.") => Subject::Payment(intent),
@@ -149,12 +217,25 @@ impl Event {
 
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
+
     use super::{Event, NewEvent, Subject};
 
     fn subject_of(kind: &str, object: Option<&str>, customer: Option<&str>) -> String {
         let (object_id, customer_id) = (object.map(Into::into), customer.map(Into::into));
-        let event = Event { id: "evt_1".into(), kind: kind.into(), object_id, customer_id };
+        let event = Event {
+            id: "evt_1".into(),
+            kind: kind.into(),
+            object_id,
+            customer_id,
+            payment_intent_id: kind.contains("refund").then(|| "pi_1".into()),
+            charge_id: kind.contains("dispute").then(|| "ch_1".into()),
+            payload: String::new(),
+            received_at: DateTime::UNIX_EPOCH,
+        };
         match event.subject() {
+            Subject::Returns(id) => format!("returns {id}"),
+            Subject::Charge(id) => format!("charge {id}"),
             Subject::Session(id) => format!("session {id}"),
             Subject::Payment(id) => format!("payment {id}"),
             Subject::Customer(id) => format!("customer {id}"),
@@ -170,6 +251,12 @@ mod tests {
         assert_eq!(of("payment_intent.succeeded"), "payment x_1");
         assert_eq!(of("customer.subscription.deleted"), "customer cus_1");
         assert_eq!(of("invoice.paid"), "customer cus_1");
+        assert_eq!(of("charge.refunded"), "returns pi_1");
+        assert_eq!(of("charge.refund.updated"), "returns pi_1");
+        assert_eq!(of("refund.failed"), "returns pi_1");
+        assert_eq!(of("charge.dispute.created"), "charge ch_1");
+        assert_eq!(of("charge.dispute.funds_reinstated"), "charge ch_1");
+        assert_eq!(of("charge.succeeded"), "other");
         assert_eq!(of("customer.created"), "other");
         assert_eq!(of("something.new"), "other");
         assert_eq!(subject_of("invoice.paid", Some("in_1"), None), "other");

@@ -1,18 +1,23 @@
 //! What can be bought, and keeping what was bought in step with Stripe.
 
 mod account;
+mod alert;
 mod apply;
 mod arrears;
 mod catalogue;
 mod change;
 mod check;
 mod checkout;
+mod closure;
 mod config;
+mod conversion;
 mod coupons;
 mod credits;
 mod customer;
+mod dispute;
 mod error;
 mod event;
+mod inbox;
 mod month;
 mod payment;
 mod plan;
@@ -20,7 +25,11 @@ mod plan_grant;
 mod price;
 mod publish;
 mod purchase;
+mod reconcile;
+mod refund;
+mod returns;
 mod routes;
+mod self_test;
 mod signature;
 mod standing;
 mod state;
@@ -28,7 +37,9 @@ mod stripe;
 mod subscription;
 mod subscription_routes;
 mod subscription_view;
+mod timeline;
 mod upkeep;
+mod violations;
 mod webhook;
 
 use app::Module;
@@ -42,18 +53,30 @@ use url::Url;
 pub use catalogue::{Catalogue, CatalogueVersion, Difference, InvalidCatalogue, Offer};
 pub use change::ChangeRefused;
 pub use checkout::{Checkout, CheckoutStatus};
+pub use closure::Closure;
 pub use config::{Config, Mode};
+pub use conversion::conversion_table;
 pub use coupons::{Coupon, CouponInput, CouponKind, CouponRefused};
 pub use error::{Error, Result};
+pub use inbox::{InboxEvent, InboxQuery, InboxState, Replay};
 pub use payment::Payment;
 pub use plan::{Interval, Pack, Plan};
 pub use plan_grant::PlanGrant;
+pub use reconcile::{Finding, Reconciliation};
+pub use refund::Refund;
+pub use returns::RefundInput;
+pub use self_test::SelfTest;
 pub use state::{Access, STATES, State, states_table};
 pub use stripe::Failure;
 pub use subscription::Subscription;
+pub use timeline::TimelineItem;
+pub use violations::violations;
 
 use apply::ApplyStripeEvent;
 use catalogue::{Catalogues, SyncCatalogue};
+use closure::CloseAccount;
+use reconcile::Reconcile;
+use returns::SendRefund;
 use standing::ApplyCatalogue;
 use stripe::{SessionTerms, Stripe};
 use upkeep::Upkeep;
@@ -111,9 +134,15 @@ pub fn module(billing: Billing) -> Module {
         jobs: jobs::Registry::default()
             .with::<ApplyStripeEvent>(billing.clone())
             .with::<ApplyCatalogue>(billing.clone())
+            .with::<CloseAccount>(billing.clone())
+            .with::<Reconcile>(billing.clone())
+            .with::<SendRefund>(billing.clone())
             .with::<SyncCatalogue>(billing.clone())
             .with::<Upkeep>(billing.clone()),
-        schedules: vec![Schedule::cron("*/10 * * * *", &Upkeep {})],
+        schedules: vec![
+            Schedule::cron("15 3 * * *", &Reconcile {}),
+            Schedule::cron("*/10 * * * *", &Upkeep {}),
+        ],
         checks: vec![check::check(billing.clone())],
         routes: routes::routes().with_state(billing),
     }

@@ -1,5 +1,6 @@
 use chrono::{DateTime, Utc};
 use kernel::{Id, Org};
+use quotas::{MoneyAccount, MoneyEntry};
 use serde::Serialize;
 use sqlx::{PgConnection, PgExecutor};
 use utoipa::ToSchema;
@@ -36,16 +37,16 @@ pub(crate) struct NewPayment<'a> {
 }
 
 impl NewPayment<'_> {
-    /// Records it, unless it is recorded.
+    /// Records and books it, unless it is recorded.
     pub(crate) async fn record(
         &self,
         db: &mut PgConnection,
         now: DateTime<Utc>,
     ) -> sqlx::Result<()> {
-        sqlx::query!(
+        let recorded = sqlx::query!(
             "insert into payments
-                 (id, org_id, checkout_id, stripe_id, amount_cents, currency, created_at)
-             values ($1, $2, $3, $4, $5, $6, $7)
+                 (id, org_id, checkout_id, stripe_id, amount_cents, currency, created_at, payment_intent_id)
+             values ($1, $2, $3, $4, $5, $6, $7, $8)
              on conflict on constraint payment_recorded_once do nothing",
             Id::<Payment>::new() as _,
             self.org as _,
@@ -54,10 +55,25 @@ impl NewPayment<'_> {
             self.amount_cents,
             self.currency,
             now,
+            self.stripe_id.starts_with("pi_").then_some(self.stripe_id),
         )
-        .execute(db)
+        .execute(&mut *db)
         .await?;
+        if recorded.rows_affected() == 1 {
+            self.entry().book(db, now).await?;
+        }
         Ok(())
+    }
+
+    fn entry(&self) -> MoneyEntry<'_> {
+        MoneyEntry {
+            org: self.org,
+            from: MoneyAccount::Customer,
+            to: MoneyAccount::Stripe,
+            amount: self.amount_cents,
+            currency: self.currency,
+            external_id: format!("payment:{}", self.stripe_id),
+        }
     }
 }
 

@@ -22,14 +22,24 @@ pub(crate) fn is_valid(
     if now.timestamp().abs_diff(sent) > TOLERANCE.unsigned_abs() {
         return false;
     }
-    let Ok(mac) = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes()) else {
-        return false;
-    };
-    let mac = mac.chain_update(timestamp).chain_update(".").chain_update(body);
+    let mac = mac(timestamp, body, secret);
     fields()
         .filter(|(name, _)| *name == "v1")
         .filter_map(|(_, signature)| hex::decode(signature).ok())
         .any(|signature| mac.clone().verify_slice(&signature).is_ok())
+}
+
+/// The header with which Stripe would send `body` now.
+pub(crate) fn sign(body: &[u8], secret: &SecretString, now: DateTime<Utc>) -> String {
+    let timestamp = now.timestamp().to_string();
+    let mac = mac(&timestamp, body, secret).finalize().into_bytes();
+    format!("t={timestamp},v1={}", hex::encode(mac))
+}
+
+fn mac(timestamp: &str, body: &[u8], secret: &SecretString) -> Hmac<Sha256> {
+    let mac = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes());
+    let mac = mac.expect("HMAC takes keys of any length");
+    mac.chain_update(timestamp).chain_update(".").chain_update(body)
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! The words every crate shares. No I/O lives here.
 
+mod breaker;
 mod clock;
 mod email_address;
 mod environment;
 mod id;
 mod money;
 
+pub use breaker::Breaker;
 pub use clock::Clock;
 pub use email_address::{EmailAddress, InvalidEmailAddress};
 pub use environment::Environment;

@@ -6,7 +6,7 @@ use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
     Settings,
-    commands::{catalogue, migrate, openapi, operator, quotas, seed, serve, tour},
+    commands::{catalogue, inbox, ledger, migrate, openapi, operator, quotas, seed, serve, tour},
     output,
 };
 
@@ -57,6 +57,12 @@ pub enum Action {
     /// Check the counters of budgets and credits, or compute them again.
     #[command(subcommand)]
     Quotas(quotas::Action),
+    /// Check the books, set them right, close a month, export it.
+    #[command(subcommand)]
+    Ledger(ledger::Action),
+    /// Apply events of Stripe's again.
+    #[command(subcommand)]
+    Inbox(inbox::Action),
     /// Play the product's whole story over HTTP, step by step.
     Tour(tour::Options),
     /// Print the API's description (OpenAPI 3.1).
@@ -105,6 +111,8 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Action::Operator(action) => operator::run(settings, action).await,
         Action::Catalogue(action) => catalogue::run(settings, action).await,
         Action::Quotas(action) => quotas::run(settings, action).await,
+        Action::Inbox(action) => inbox::run(settings, action).await,
+        Action::Ledger(action) => ledger::run(settings, action).await,
         Action::Tour(options) => Box::pin(tour::run(settings, options)).await,
         Action::Openapi => openapi::run(settings),
         Action::EnvExample => {

@@ -1,6 +1,8 @@
 //! What the program can do, one file a command.
 
 pub mod catalogue;
+pub mod inbox;
+pub mod ledger;
 pub mod migrate;
 pub mod openapi;
 pub mod operator;

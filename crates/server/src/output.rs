@@ -7,6 +7,11 @@ pub(crate) fn line(text: &str) {
     let _ = writeln!(io::stdout(), "{text}");
 }
 
+/// Writes text that ends its own lines to the standard output.
+pub(crate) fn text(text: &str) {
+    let _ = write!(io::stdout(), "{text}");
+}
+
 /// Writes to the standard error.
 pub(crate) fn error(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");

@@ -186,6 +186,7 @@ impl TestApp {
     pub async fn assert_books_balance(&self) {
         self.quotas.settled().await;
         let mut broken = quotas::violations(self.db.pool()).await.expect("read the books");
+        broken.extend(billing::violations(self.db.pool()).await.expect("read the books of money"));
         // Postgres, whose clock that rule goes by, stays where it is.
         let expired = self.expired_holds().await;
         broken.retain(|it| {

@@ -26,18 +26,36 @@ impl Job for ApplyStripeEvent {
         let Some(event) = Event::waiting(billing.db.pool(), &self.id).await? else {
             return Ok(());
         };
-        let outcome = billing.apply(&event).await?;
-        Ok(event.handled(billing.db.pool(), outcome, billing.clock.now()).await?)
+        match billing.apply(&event).await {
+            Ok(outcome) => {
+                Ok(event.handled(billing.db.pool(), outcome, billing.clock.now()).await?)
+            }
+            Err(error) => {
+                let failures = event.failed(billing.db.pool(), &error.to_string()).await?;
+                if failures == i32::from(Self::MAX_ATTEMPTS) {
+                    billing.tell_of_stuck_event(&self.id, &error).await?;
+                }
+                Err(error.into())
+            }
+        }
     }
 }
 
 impl Billing {
     async fn apply(&self, event: &Event) -> Result<Outcome> {
         let stripe = self.stripe()?;
+        if !event.is_for(stripe.live) {
+            return Ok(Outcome::Ignored);
+        }
         match event.subject() {
             Subject::Session(id) => self.apply_session(stripe, &stripe.session(id).await?).await,
             Subject::Payment(id) => match stripe.session_of(id).await? {
                 Some(session) => self.apply_session(stripe, &session).await,
+                None => Ok(Outcome::Ignored),
+            },
+            Subject::Returns(intent) => self.apply_returns(stripe, intent).await,
+            Subject::Charge(charge) => match stripe.intent_of(charge).await? {
+                Some(intent) => self.apply_returns(stripe, &intent).await,
                 None => Ok(Outcome::Ignored),
             },
             Subject::Customer(id) => self.apply_subscription(stripe, id).await,

@@ -1,18 +1,25 @@
 //! Calls to Stripe: typed requests out, only the fields we read back, time-outs and retries.
 
 mod account;
+mod bill;
 mod catalogue;
 mod changes;
 mod coupons;
 mod failure;
 mod objects;
+mod read;
 mod requests;
+mod returns;
+mod standings;
 
-use std::time::Duration;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use ::stripe::{Client, ClientBuilder, IdempotencyKey, RequestStrategy, StripeRequest};
 use backon::{ExponentialBuilder, Retryable};
-use kernel::{Id, Org};
+use kernel::{Breaker, Id, Org};
 use secrecy::{ExposeSecret, SecretString};
 use stripe_billing::subscription::{ListSubscription, ListSubscriptionStatus};
 use stripe_checkout::checkout_session::{
@@ -23,17 +30,21 @@ use stripe_core::payment_intent::RetrievePaymentIntent;
 use crate::{Checkout, Config, Offer};
 
 pub(crate) use account::{CustomerDetails, ShownInvoice};
+pub(crate) use bill::Bill;
 pub(crate) use catalogue::Price;
 pub(crate) use changes::ItemChange;
 pub use failure::Failure;
 use objects::{Customer, List};
 pub(crate) use objects::{Intent, Invoice, Session, Subscription};
 pub(crate) use requests::SessionTerms;
+pub(crate) use returns::{BalanceTransaction, Charge, Dispute, Refund};
+pub(crate) use standings::Standing;
 
 /// Our account at Stripe.
 #[derive(Clone, Debug)]
 pub(crate) struct Stripe {
     client: Client,
+    breaker: Arc<Breaker>,
     /// What events are signed with.
     pub(crate) webhook_secret: SecretString,
     /// Whether real money moves.
@@ -53,7 +64,12 @@ impl Stripe {
             None => builder,
         };
         let webhook_secret = webhook_secret.clone();
-        Ok(Some(Self { client: builder.build()?, webhook_secret, live: config.is_live() }))
+        Ok(Some(Self {
+            client: builder.build()?,
+            breaker: Arc::default(),
+            webhook_secret,
+            live: config.is_live(),
+        }))
     }
 
     /// The id of a customer for `org`, the same however often and by whom it is asked for.
@@ -110,7 +126,25 @@ impl Stripe {
 
     /// Sends a request until it is answered or refused, a bounded number of times. A request that
     /// makes something needs a `key`, so that sending it again does not make another one.
+    ///
+    /// When call after call fails Stripe is left alone for a while.
     async fn send<T: miniserde::Deserialize + Send>(
+        &self,
+        request: &(impl StripeRequest + Sync),
+        key: Option<String>,
+    ) -> Result<T, Failure> {
+        self.breaker.enter(Instant::now()).map_err(|rest| {
+            Failure::Unavailable(format!("it failed too often, next try in {} s", rest.as_secs()))
+        })?;
+        let answer = self.insist(request, key).await;
+        match &answer {
+            Err(Failure::Unavailable(_)) => self.breaker.failed(Instant::now()),
+            Ok(_) | Err(Failure::Refused { .. }) => self.breaker.succeeded(),
+        }
+        answer
+    }
+
+    async fn insist<T: miniserde::Deserialize + Send>(
         &self,
         request: &(impl StripeRequest + Sync),
         key: Option<String>,

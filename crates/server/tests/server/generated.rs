@@ -34,6 +34,33 @@ fn the_table_of_subscription_states_is_what_is_enforced() {
 }
 
 #[test]
+fn the_table_of_credits_and_money_is_what_is_sold() {
+    let table = billing::conversion_table(billing::Catalogue::embedded().packs(), 10);
+    let docs = include_str!("../../../../docs/ledger.md");
+    assert!(docs.contains(&table), "docs/ledger.md must contain:\n{table}");
+}
+
+#[test]
+fn every_test_that_the_ledgers_page_names_is_there() {
+    let docs = include_str!("../../../../docs/ledger.md");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let folders = ["quotas/src", "quotas/tests", "billing/tests", "server/tests"];
+    let sources: String = folders.iter().map(|folder| read_all(&root.join(folder))).collect();
+    let named =
+        docs.split('`').filter(|it| it.matches('_').count() > 4 && !it.contains(['…', ' ']));
+    let missing: Vec<&str> =
+        named.filter(|name| !sources.contains(&format!("fn {name}("))).collect();
+    assert!(missing.is_empty(), "no such tests: {missing:?}");
+}
+
+fn read_all(folder: &Path) -> String {
+    let entries = fs::read_dir(folder).unwrap().map(|it| it.unwrap().path());
+    entries
+        .map(|it| if it.is_dir() { read_all(&it) } else { fs::read_to_string(it).unwrap() })
+        .collect()
+}
+
+#[test]
 fn the_readme_begins_with_the_two_commands() {
     let readme = include_str!("../../../../README.md");
     let top: Vec<&str> = readme.lines().take(20).collect();

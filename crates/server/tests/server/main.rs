@@ -2,6 +2,8 @@
 
 mod architecture;
 mod bad_input;
+mod billing_kills;
+mod commands;
 mod degraded;
 mod generated;
 mod idempotency;

@@ -8,10 +8,10 @@ const FAILURES: u32 = 5;
 /// How long it stays open before one call may try.
 const REST: Duration = Duration::from_secs(10);
 
-/// A circuit breaker: a model that keeps failing is left alone for a while, so that calls go to the
-/// next of their chain, or are refused, at once.
+/// A circuit breaker: a service that keeps failing is left alone for a while, so that calls go
+/// elsewhere, or are refused, at once.
 #[derive(Debug, Default)]
-pub(crate) struct Breaker(Mutex<State>);
+pub struct Breaker(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -23,7 +23,7 @@ struct State {
 
 impl Breaker {
     /// Whether a call may be made; if not, how long until one may.
-    pub(crate) fn enter(&self, now: Instant) -> Result<(), Duration> {
+    pub fn enter(&self, now: Instant) -> Result<(), Duration> {
         let mut state = self.state();
         match state.open_until {
             Some(until) if now < until => Err(until - now),
@@ -35,13 +35,13 @@ impl Breaker {
         }
     }
 
-    /// The model works.
-    pub(crate) fn succeeded(&self) {
+    /// The service works.
+    pub fn succeeded(&self) {
         *self.state() = State::default();
     }
 
-    /// The model does not.
-    pub(crate) fn failed(&self, now: Instant) {
+    /// The service does not.
+    pub fn failed(&self, now: Instant) {
         let mut state = self.state();
         state.failures = state.failures.saturating_add(1);
         if state.failures >= FAILURES {

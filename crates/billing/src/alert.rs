@@ -1,0 +1,28 @@
+use auth::Recipient;
+use email::Notice;
+
+use crate::{Billing, Error, Result};
+
+impl Billing {
+    /// Mails something about money to everybody who runs the product.
+    pub(crate) async fn alert(&self, subject: &str, paragraphs: &[String]) -> Result<()> {
+        tracing::error!(subject, "operators are told");
+        let mut tx = self.db.begin().await?;
+        for Recipient { email, user, name } in Recipient::operators(&mut *tx).await? {
+            let notice = Notice { name: &name, subject, paragraphs };
+            self.mailer.queue(&mut tx, &email, user, &notice).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// Mails that an event could not be applied for hours and is left to people.
+    pub(crate) async fn tell_of_stuck_event(&self, id: &str, error: &Error) -> Result<()> {
+        let paragraphs = [
+            format!("Stripe's event {id} could not be applied: {error}."),
+            "It is kept. The nightly reconciliation tries it again; POST \
+             /admin/v1/billing/events/{id}/replays does so at once."
+                .to_owned(),
+        ];
+        self.alert("An event of Stripe's could not be applied", &paragraphs).await
+    }
+}

@@ -1,0 +1,68 @@
+use std::collections::{BTreeMap, HashMap};
+
+use super::{Finding, Report};
+use crate::{
+    Billing, Error, Result, Subscription,
+    customer::Customer,
+    event::Outcome,
+    stripe::{Standing, Stripe},
+};
+
+impl Billing {
+    /// Every subscription of our customers is here as it is at Stripe.
+    pub(super) async fn compare_subscriptions(
+        &self,
+        stripe: &Stripe,
+        report: &mut Report,
+    ) -> Result<()> {
+        let all = stripe.standings().await?;
+        report.count("subscriptions", all.len());
+        let mut by_customer: BTreeMap<String, HashMap<String, Standing>> = BTreeMap::new();
+        for it in all {
+            by_customer.entry(it.customer.clone()).or_default().insert(it.id.clone(), it);
+        }
+        for (customer, theirs) in by_customer {
+            let Some(customer) = Customer::find(self.db.pool(), &customer).await? else { continue };
+            let ours = Subscription::of(self.db.pool(), customer.org).await?;
+            let Some(detail) = difference(ours.as_ref(), &theirs) else { continue };
+            let outcome = match self.apply_subscription(stripe, &customer.id).await {
+                Err(Error::Stripe(failure)) => return Err(failure.into()),
+                outcome => outcome.unwrap_or(Outcome::Refused),
+            };
+            let ours = Subscription::of(self.db.pool(), customer.org).await?;
+            report.found(Finding {
+                kind: "subscription_differs".to_owned(),
+                object: customer.id,
+                org_id: Some(customer.org),
+                detail,
+                repaired: outcome == Outcome::Applied
+                    && difference(ours.as_ref(), &theirs).is_none(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// What we have of a customer's subscriptions that Stripe has not, or the other way round.
+fn difference(ours: Option<&Subscription>, theirs: &HashMap<String, Standing>) -> Option<String> {
+    let running = theirs.values().find(|it| it.is_running());
+    let Some(ours) = ours else {
+        return running.map(|it| format!("{} is {}, we had none", it.id, it.status));
+    };
+    match theirs.get(&ours.stripe_subscription_id) {
+        None => Some(format!("we had {}, which is not there", ours.stripe_subscription_id)),
+        Some(same) if same.status != ours.status => {
+            Some(format!("{} is {}, we had {}", same.id, same.status, ours.status))
+        }
+        Some(same) if same.cancel_at_period_end != ours.cancel_at_period_end => {
+            Some(format!("{} ends with its period: {}", same.id, same.cancel_at_period_end))
+        }
+        Some(same) if same.period_end() != Some(ours.current_period_end.timestamp()) => {
+            Some(format!("{} is in another period", same.id))
+        }
+        Some(same) if !same.is_running() => running.map(|it| {
+            format!("{} is {}, we had {}", it.id, it.status, ours.stripe_subscription_id)
+        }),
+        Some(_) => None,
+    }
+}

@@ -1,0 +1,2 @@
+drop index payments_by_time;
+drop table reconciliations;
