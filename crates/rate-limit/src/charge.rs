@@ -2,7 +2,7 @@ use web::{Access, Audience, Caller, Credential, Identity, Tier};
 
 use axum::http::Extensions;
 
-use crate::{Policy, Quota, policy, subject::Subject};
+use crate::{Policy, Quota, passed, policy, subject::Subject};
 
 /// One request, to be counted against one subject under one policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,15 +16,17 @@ impl Charge {
     /// What a request for an operation with `access` counts against, narrowest first.
     ///
     /// Credentials count only where they are needed: at the sign-in they would give everybody with
-    /// many accounts as many times the attempts. Operators, who proved a second factor, are let
-    /// through wherever they may do something.
+    /// many accounts as many times the attempts. Operators count where only they may do something, to
+    /// be told when they pass a limit.
     pub(crate) fn all(access: Access, request: &Extensions) -> Vec<Self> {
         let Some(policy) = policy::of(access.class) else { return vec![] };
+        if let Some(operator) = passed::operator(access, request) {
+            return vec![Self::of_operator(policy, operator)];
+        }
         match request.get() {
             Some(Identity::Known(caller)) if access.audience != Audience::Anyone => {
                 Self::of_caller(policy, caller)
             }
-            Some(Identity::Operator(_)) if access.audience == Audience::Operators => vec![],
             _ => {
                 let subject = Subject::network(request.get().copied());
                 vec![Self { policy: policy.name, quota: policy.quota(Tier::Free), subject }]

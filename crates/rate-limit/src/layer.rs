@@ -7,17 +7,25 @@ use axum::{
 use kernel::{Id, Org};
 use web::{Access, Identity};
 
-use crate::{RateLimit, charge::Charge, policy};
+use crate::{PassedLimit, RateLimit, charge::Charge, passed, policy};
 
 /// Middleware, between finding out who calls and deciding whether they may: refuses requests that
-/// come too often, and tells every caller where they stand.
-pub async fn limit(State(limits): State<RateLimit>, request: Request, next: Next) -> Response {
+/// come too often, unless they are operators' own, and tells every caller where they stand.
+pub async fn limit(State(limits): State<RateLimit>, mut request: Request, next: Next) -> Response {
     let Some(access) = request.extensions().get::<Access>().copied() else {
         return next.run(request).await; // It reaches no operation.
     };
     let charges = Charge::all(access, request.extensions());
     match limits.admit(&charges, calls(access, request.extensions())).await {
         Ok(admission) => admission.attach(next.run(request).await),
+        Err(standing) if let Some(operator) = passed::operator(access, request.extensions()) => {
+            let told = limits.admit(&[Charge::of_passing(operator)], None).await.is_ok();
+            if told {
+                let policy = standing.policy;
+                request.extensions_mut().insert(PassedLimit { operator, policy });
+            }
+            next.run(request).await
+        }
         Err(standing) => {
             metrics::counter!("rate_limited_total", "policy" => standing.policy).increment(1);
             standing.refusal().into_response()
@@ -33,7 +41,15 @@ fn calls(access: Access, request: &Extensions) -> Option<(Id<Org>, u32)> {
 
 #[cfg(test)]
 mod tests {
-    use std::{convert::Infallible, num::NonZeroU32, time::Duration};
+    use std::{
+        convert::Infallible,
+        num::NonZeroU32,
+        sync::{
+            Arc,
+            atomic::{AtomicU32, Ordering::Relaxed},
+        },
+        time::Duration,
+    };
 
     use axum::{
         Extension, Router,
@@ -53,7 +69,7 @@ mod tests {
         Role, Scopes, Tier,
     };
 
-    use crate::{Config, Quota, RateLimit, Switch, limit, standing::Standing};
+    use crate::{Config, PassedLimit, Quota, RateLimit, Switch, limit, standing::Standing};
 
     const READ: Permission = Permission::read("things:read");
 
@@ -88,6 +104,10 @@ mod tests {
 
     fn limits() -> RateLimit {
         limits_switched(Switch::On)
+    }
+
+    fn operator() -> Identity {
+        Identity::Operator(Operator { id: Id::from(Uuid::nil()), session: Uuid::nil() })
     }
 
     fn caller(tier: Tier, key: Option<Id<kernel::ApiKey>>) -> Caller {
@@ -200,17 +220,33 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn operators_are_not_limited_where_they_may_do_something() {
+    async fn operators_pass_every_limit_where_only_they_may_do_something_and_it_is_told_once() {
         let limits = limits();
-        let operator = Identity::Operator(Operator { id: Id::new(), session: Uuid::nil() });
+        let told = Arc::new(AtomicU32::default());
+        let notes = told.clone();
+        let note = async move |passed: Option<Extension<PassedLimit>>| {
+            notes.fetch_add(passed.map_or(0, |it| u32::from(it.policy == "api")), Relaxed);
+        };
+        let app = Router::new()
+            .route("/", get(note))
+            .layer(from_fn_with_state(limits.clone(), limit))
+            .layer((Extension(Access::operators()), Extension(operator())));
         for _ in 0..150 {
-            assert_eq!(
-                call(&limits, Access::operators(), operator.clone(), "192.0.2.1").await.0,
-                200
-            );
+            let asked = app.clone().oneshot(Request::new(Body::empty()));
+            assert_eq!(asked.await.unwrap().status(), 200);
         }
+        assert_eq!(told.load(Relaxed), 1);
         exhaust(&limits, Access::operators(), &Identity::Anonymous, "192.0.2.1").await;
-        assert_eq!(call(&limits, Access::operators(), operator, "192.0.2.1").await.0, 200);
+        assert_eq!(call(&limits, Access::operators(), operator(), "192.0.2.1").await.0, 200);
+    }
+
+    #[tokio::test]
+    async fn an_operator_among_customers_counts_by_network_like_anybody() {
+        let limits = limits();
+        let write = Access::to(READ).limited_as(RateClass::ProjectWrites);
+        exhaust(&limits, write, &operator(), "192.0.2.1").await;
+        assert_eq!(call(&limits, write, Identity::Anonymous, "192.0.2.1").await.0, 429);
+        assert_eq!(call(&limits, write, operator(), "192.0.2.2").await.0, 200);
     }
 
     #[tokio::test]

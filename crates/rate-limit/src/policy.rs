@@ -104,6 +104,9 @@ const CALLS_AT_ONCE_FREE: Quota = Quota::at_once(5);
 pub(crate) const UNKNOWN_TOKENS: &str = "unknown-tokens";
 pub(crate) const UNKNOWN_TOKENS_PER_NETWORK: Quota = Quota::per_minute(60);
 
+/// How often it is told that an operator was let through a limit.
+pub(crate) const PASSED: &str = "passed";
+
 /// Attempts at the secrets of one account from one address, counted by [`Durable`](crate::Durable).
 pub const ATTEMPTS_PER_ACCOUNT: Quota = Quota::per_minute(5);
 
@@ -148,8 +151,12 @@ const NOTES: &str = "
 The figures are those of one person with all the API keys they made; requests without valid
 credentials count by network (an IPv4 address, or an IPv6 /64). All people of an org have together
 four times the figure, under a policy named after the class, such as `api-org`. An org's admins may
-set a limit for a key (`requests_per_minute`), which is the policy `api-key`. Operators are not
-limited where only operators may do something.
+set a limit for a key (`requests_per_minute`), which is the policy `api-key`.
+
+Operators are told where they stand under `api`, and are let through where only operators may do
+something; that they passed a limit is in the audit log (`rate_limit.passed`), at most once a minute for
+each of them. Their tokens open nothing of what customers may do, and requests with them to such places
+count by network.
 
 All limits count by GCRA: an idle caller may use a whole quota at once and gets it back evenly. So
 any period sees at most a quota and what was given back during it. Answers carry `RateLimit-Policy`

@@ -4,7 +4,7 @@ use std::{
 };
 
 use kernel::{ApiKey, Id, Org, User};
-use web::ClientIp;
+use web::{ClientIp, Operator};
 
 /// Whose requests are counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,6 +15,8 @@ pub(crate) enum Subject {
     Org(Id<Org>),
     /// A key that its org gave a limit.
     Key { org: Id<Org>, id: Id<ApiKey> },
+    /// One of the people who run the product.
+    Operator(Id<Operator>),
     /// A subscriber's network.
     Network(IpAddr),
 }
@@ -34,6 +36,7 @@ impl fmt::Display for Subject {
             Self::Person { org, user } => write!(f, "{{{org}}}:user:{user}"),
             Self::Org(org) => write!(f, "{{{org}}}"),
             Self::Key { org, id } => write!(f, "{{{org}}}:key:{id}"),
+            Self::Operator(id) => write!(f, "{{{id}}}:operator"),
             Self::Network(ip) => write!(f, "{{{ip}}}"),
         }
     }

@@ -9,6 +9,7 @@ mod in_progress;
 mod listener;
 mod output;
 mod partitions;
+mod passed_limits;
 mod product;
 mod running;
 mod settings;

@@ -22,12 +22,14 @@ use sqlx::PgPool;
 use storage::Storage;
 use usage::{PriceBook, Usage};
 
-use crate::{Settings, database, partitions};
+use crate::{Settings, database, partitions, passed_limits};
 
 /// Every feature, composed: what the program serves and runs.
 pub struct Product {
     /// The database, for both roles.
     pub db: Db,
+    /// What time it is.
+    pub clock: Clock,
     /// Accounts, for seeding.
     pub auth: Auth,
     /// Reservations, for starting and draining.
@@ -115,12 +117,13 @@ impl Product {
             database::module(db.pool().clone()),
             partitions::module(db.clone(), clock.clone()),
         ]);
-        let health = Health::new(app.checks.clone(), clock);
+        let health = Health::new(app.checks.clone(), clock.clone());
         let app = app.with(health::module(health.clone()));
         let (jobs, schedules) = (app.jobs.clone(), app.schedules.clone());
         let settings = settings.clone();
         Ok(Self {
             db,
+            clock,
             auth,
             quotas,
             ai,
@@ -140,11 +143,13 @@ impl Product {
         // Layers are cloned for every request.
         let (auth, traffic) = (Arc::new(self.auth), self.traffic);
         let answers = AnswerCache::new(self.ai);
+        let noting = (self.db, self.clock);
         self.app
             .into_router(&self.settings.http(), |router| {
                 router
                     .layer(from_fn_with_state(answers, ai::cached))
                     .layer(from_fn_with_state(self.idempotency, idempotency::guard))
+                    .layer(from_fn_with_state(noting, passed_limits::write_down))
                     .layer(from_fn_with_state(traffic, rate_limit::limit))
                     .layer(from_fn_with_state(auth, auth::identify))
                     .layer(from_fn(ai::carry_errors))

@@ -119,3 +119,17 @@ async fn a_refusal_on_an_ai_route_carries_the_error_object_that_sdks_read() {
     assert_eq!(reply.body["error"]["code"], "rate_limited");
     assert!(reply.body["error"]["message"].as_str().unwrap().contains("\"chat\""));
 }
+
+#[tokio::test]
+async fn an_operator_passes_a_limit_and_that_is_written_down_once() {
+    let app = start().await;
+    let operator = app.operator().await;
+    for _ in 0..130 {
+        operator.get("/admin/v1/orgs?search=x").await.ok();
+    }
+    let log = operator.get("/admin/v1/audit-events?action=rate_limit.passed").await.ok();
+    assert_eq!(log["items"].as_array().unwrap().len(), 1);
+    assert_eq!(log["items"][0]["subject"], "api");
+    assert_eq!(log["items"][0]["actor_kind"], "operator");
+    assert_eq!(operator.get("/v1/projects").await.problem(), (403, "forbidden".into()));
+}
