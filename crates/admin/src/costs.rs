@@ -1,14 +1,14 @@
 use audit::Origin;
 use axum::{extract::State, http::StatusCode};
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use kernel::{Id, Org};
 use serde::{Deserialize, Serialize};
 use usage::{DailyCost, Drift, PriceBook, ProviderCost, Replay, Scenario, UnitEconomics, replay};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::routes;
 use web::{Access, Json, Problem, Query, Routes};
 
-use crate::Admin;
+use crate::{Admin, days::Days};
 
 pub(crate) fn routes() -> Routes<Admin> {
     let operators = Access::operators();
@@ -18,35 +18,6 @@ pub(crate) fn routes() -> Routes<Admin> {
         .route(operators, routes!(list_drift))
         .route(operators, routes!(import_costs))
         .route(operators, routes!(what_if))
-}
-
-/// Days in UTC.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct Days {
-    /// The first; 30 days ago unless given.
-    from: Option<NaiveDate>,
-    /// The one after the last; tomorrow unless given.
-    to: Option<NaiveDate>,
-}
-
-impl Days {
-    fn resolve(&self, now: DateTime<Utc>) -> web::Result<(NaiveDate, NaiveDate)> {
-        let today = now.date_naive();
-        let from = self.from.unwrap_or(today - TimeDelta::days(30));
-        let to = self.to.unwrap_or(today + TimeDelta::days(1));
-        if from < to && to.signed_duration_since(from) <= TimeDelta::days(366) {
-            return Ok((from, to));
-        }
-        let detail = "the range must end after it begins and be at most 366 days long";
-        Err(Problem::unprocessable("invalid_range", detail))
-    }
-
-    fn span(&self, now: DateTime<Utc>) -> web::Result<(DateTime<Utc>, DateTime<Utc>)> {
-        let midnight = |day: NaiveDate| day.and_time(chrono::NaiveTime::MIN).and_utc();
-        self.resolve(now).map(|(from, to)| (midnight(from), midnight(to)))
-    }
 }
 
 /// Costs by org, day and model.
@@ -60,7 +31,16 @@ struct CostList {
 #[derive(Serialize, ToSchema)]
 struct DriftList {
     /// By day, provider and model.
-    items: Vec<Drift>,
+    items: Vec<DriftLine>,
+}
+
+/// A day of a model.
+#[derive(Serialize, ToSchema)]
+struct DriftLine {
+    #[serde(flatten)]
+    drift: Drift,
+    /// Whether they differ by more than `USAGE_DRIFT_PERCENT` and calls with unknown outcome can explain.
+    drifted: bool,
 }
 
 /// What providers charged, by their own account.
@@ -85,11 +65,12 @@ struct WhatIf {
     from: DateTime<Utc>,
     /// Calls that ended before then; at most 31 days later.
     to: DateTime<Utc>,
-    /// Other models and prices.
+    /// Other models and prices; without any, the prices in force now.
+    #[serde(default)]
     scenario: Scenario,
 }
 
-/// What each org cost, by day and model: the cost side of its margin.
+/// What each org cost, by day and model.
 #[utoipa::path(get, path = "/admin/v1/costs", tag = "operators", params(Days),
     responses((status = 200, body = CostList)))]
 async fn list_costs(
@@ -120,7 +101,10 @@ async fn list_drift(
     Query(days): Query<Days>,
 ) -> web::Result<Json<DriftList>> {
     let (from, to) = days.resolve(admin.clock.now())?;
-    Ok(Json(DriftList { items: Drift::list(admin.db.pool(), from, to).await? }))
+    let tolerance = admin.usage.config.usage_drift_percent;
+    let drifts = Drift::list(admin.db.pool(), from, to).await?.into_iter();
+    let line = |drift: Drift| DriftLine { drifted: !drift.is_within(tolerance), drift };
+    Ok(Json(DriftList { items: drifts.map(line).collect() }))
 }
 
 /// Import what providers charged.
@@ -156,6 +140,7 @@ async fn what_if(
     let book: &PriceBook = &admin.usage.prices;
     let book = book.models().await?;
     let mut tx = admin.db.begin().await?;
+    usage::allow_long_statements(&mut tx).await?;
     let (org, from, to) = (input.org, input.from, input.to);
     Ok(Json(replay(&mut tx, &book, org, from, to, &input.scenario).await?))
 }

@@ -9,12 +9,16 @@ mod budgets;
 mod catalogue;
 mod costs;
 mod coupons;
+mod days;
 mod grants;
 mod invariants;
 mod ledger;
+mod margin;
+mod margins;
 mod orgs;
 mod plan_grants;
 mod prices;
+mod usage_reports;
 
 use ::billing::Billing;
 use ai::Ai;
@@ -54,9 +58,11 @@ pub fn module(admin: Admin) -> Module {
         .merge(coupons::routes())
         .merge(invariants::routes())
         .merge(ledger::routes())
+        .merge(margins::routes())
         .merge(orgs::routes())
         .merge(plan_grants::routes())
         .merge(prices::routes())
+        .merge(usage_reports::routes())
         .merge(grants::routes())
         .merge(audit_log::routes());
     Module { routes: routes.with_state(admin), ..Module::default() }

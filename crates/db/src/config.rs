@@ -87,6 +87,8 @@ impl Config {
                 ("lock_timeout", self.database_lock_timeout_ms),
                 ("idle_in_transaction_session_timeout", 30_000),
             ])
+            // Compiling a plan takes longer than any query here should.
+            .options([("jit", "off")])
             .log_statements(LevelFilter::Trace)
             .log_slow_statements(
                 LevelFilter::Warn,

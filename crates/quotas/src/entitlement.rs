@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use kernel::{Id, NanoUsd, Org};
 use serde::{Deserialize, Serialize};
@@ -37,6 +39,13 @@ pub struct Included {
 }
 
 impl Entitlement {
+    /// The plan that each org has now.
+    pub async fn plans(db: impl PgExecutor<'_>) -> sqlx::Result<HashMap<Id<Org>, String>> {
+        let rows = sqlx::query!(r#"select org_id as "org: Id<Org>", plan from entitlements"#);
+        let rows = rows.fetch_all(db).await?;
+        Ok(rows.into_iter().map(|row| (row.org, row.plan)).collect())
+    }
+
     /// What `org` is entitled to; `None` if it never was to anything.
     pub async fn of(db: impl PgExecutor<'_>, org: Id<Org>) -> sqlx::Result<Option<Self>> {
         let row = sqlx::query!(

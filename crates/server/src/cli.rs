@@ -6,7 +6,9 @@ use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
     Settings,
-    commands::{catalogue, inbox, ledger, migrate, openapi, operator, quotas, seed, serve, tour},
+    commands::{
+        catalogue, inbox, ledger, migrate, openapi, operator, quotas, seed, serve, tour, usage,
+    },
     output,
 };
 
@@ -63,6 +65,9 @@ pub enum Action {
     /// Apply events of Stripe's again.
     #[command(subcommand)]
     Inbox(inbox::Action),
+    /// Compare the roll-ups of usage with the calls they stand for, or make them anew.
+    #[command(subcommand)]
+    Usage(usage::Action),
     /// Play the product's whole story over HTTP, step by step.
     Tour(tour::Options),
     /// Print the API's description (OpenAPI 3.1).
@@ -113,6 +118,7 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Action::Quotas(action) => quotas::run(settings, action).await,
         Action::Inbox(action) => inbox::run(settings, action).await,
         Action::Ledger(action) => ledger::run(settings, action).await,
+        Action::Usage(action) => usage::run(settings, action).await,
         Action::Tour(options) => Box::pin(tour::run(settings, options)).await,
         Action::Openapi => openapi::run(settings),
         Action::EnvExample => {

@@ -10,3 +10,4 @@ pub mod quotas;
 pub mod seed;
 pub mod serve;
 pub mod tour;
+pub mod usage;

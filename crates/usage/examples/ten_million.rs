@@ -23,15 +23,27 @@ async fn main() -> anyhow::Result<()> {
     let now = Clock::System.now();
     load(&database.pool, calls, now).await?;
     roll_up(&db).await?;
-    for (name, number) in [("an org with half of them", 0), ("one of the others", 1)] {
-        let org = Id::<Org>::from(Uuid::from_u128(number));
-        for by in ["model", "user,model"] {
-            let times = measure(&db, org, by, now).await?;
-            let at = |part: usize| times[(times.len() - 1) * part / 100];
-            println!("{name}, by day, {by}: p50 {:?}, p95 {:?}", at(50), at(95));
+    for zone in ["UTC", "Europe/Berlin"] {
+        for (name, number) in [("an org with half of them", 1), ("one of the others", 2)] {
+            let org = Id::<Org>::from(Uuid::from_u128(number));
+            for by in ["model", "user,model"] {
+                show(
+                    &format!("{name}, {zone}, by day, {by}"),
+                    measure(&db, Some(org), zone, by, now).await?,
+                );
+            }
         }
+        show(
+            &format!("everybody, {zone}, by day, model"),
+            measure(&db, None, zone, "model", now).await?,
+        );
     }
     Ok(())
+}
+
+fn show(what: &str, times: Vec<Duration>) {
+    let at = |part: usize| times[(times.len() - 1) * part / 100];
+    println!("{what}: p50 {:.1?}, p95 {:.1?}", at(50), at(95));
 }
 
 /// Ids are numbers, so that a statement can make them.
@@ -39,29 +51,37 @@ async fn load(pool: &PgPool, calls: i64, now: DateTime<Utc>) -> anyhow::Result<(
     let started = Instant::now();
     sqlx::query(
         "insert into orgs (id, name, created_at)
-         select lpad(to_hex(n), 32, '0')::uuid, 'org', $1 from generate_series(0, 999) n",
+         select lpad(to_hex(n), 32, '0')::uuid, 'org', $1 from generate_series(1, 1000) n",
     )
     .bind(now)
     .execute(pool)
     .await?;
-    sqlx::query(
-        "insert into usage_records (
-             id, org_id, user_id, operation, provider, model, price_id, outcome, paid_by, input_tokens,
-             cached_input_tokens, output_tokens, images, estimated, cost_nano_usd, credits, reserved_at,
-             created_at)
-         select lpad(to_hex(n), 32, '0')::uuid,
-                lpad(to_hex(case when n % 2 = 0 then 0 else 1 + n / 2 % 999 end), 32, '0')::uuid,
-                lpad(to_hex(n / 2 % 20), 32, '0')::uuid,
-                'chat', 'openai', 'model-' || n / 3 % 8, gen_random_uuid(),
-                case when n % 50 = 7 then 'partial' else 'succeeded' end,
-                case when n % 3 = 0 then 'credits' else 'plan' end,
-                1000, 0, 200, 0, false, 270000, 1, at, at
-         from generate_series(1, $1) n, lateral (select $2 - interval '30 days' * n / $1 as at) at",
-    )
-    .bind(calls)
-    .bind(now)
-    .execute(pool)
-    .await?;
+    // A hundred transactions, as if the calls had ended one after the other.
+    for part in 0..100 {
+        let mut tx = pool.begin().await?;
+        sqlx::query("set local statement_timeout = 0").execute(&mut *tx).await?;
+        sqlx::query(
+            "insert into usage_records (
+                 id, org_id, user_id, operation, provider, model, price_id, outcome, paid_by, input_tokens,
+                 cached_input_tokens, output_tokens, images, estimated, cost_nano_usd, credits, reserved_at,
+                 created_at)
+             select lpad(to_hex(n), 32, '0')::uuid,
+                    lpad(to_hex(case when n % 2 = 0 then 1 else 2 + n / 2 % 999 end), 32, '0')::uuid,
+                    lpad(to_hex(1 + n / 2 % 20), 32, '0')::uuid,
+                    'chat', 'openai', 'model-' || n / 3 % 8, gen_random_uuid(),
+                    case when n % 50 = 7 then 'partial' else 'succeeded' end,
+                    case when n % 3 = 0 then 'credits' else 'plan' end,
+                    1000, 0, 200, 0, false, 270000, 1, at, at
+             from generate_series($1 * $3 / 100 + 1, ($1 + 1) * $3 / 100) n,
+                  lateral (select $2 - interval '30 days' * ($3 - n) / $3 as at) at",
+        )
+        .bind(i64::from(part))
+        .bind(now)
+        .bind(calls)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+    }
     println!("{calls} calls loaded in {:?}", started.elapsed());
     Ok(())
 }
@@ -70,26 +90,29 @@ async fn roll_up(db: &Db) -> anyhow::Result<()> {
     let started = Instant::now();
     let mut lines = 0;
     // Nothing is certain to be over while an older transaction of the cluster, such as autovacuum's, is not.
-    while lines == 0 {
+    while sqlx::query_scalar("select exists (select from usage_fresh)").fetch_one(db.pool()).await?
+    {
         let mut tx = db.begin().await?;
         sqlx::query("set local statement_timeout = 0").execute(&mut *tx).await?;
-        lines = usage::roll_up(&mut tx).await?;
+        lines += usage::roll_up(&mut tx, 1).await?.lines;
         tx.commit().await?;
     }
     sqlx::query("vacuum analyze usage_rollups").execute(db.pool()).await?;
     sqlx::query("vacuum analyze usage_records").execute(db.pool()).await?;
-    println!("rolled up into {lines} lines in {:?}", started.elapsed());
+    println!("rolled up, {lines} lines changed, in {:?}", started.elapsed());
     Ok(())
 }
 
 async fn measure(
     db: &Db,
-    org: Id<Org>,
+    org: Option<Id<Org>>,
+    zone: &str,
     by: &str,
     now: DateTime<Utc>,
 ) -> anyhow::Result<Vec<Duration>> {
     let query = ReportQuery {
-        from: Some(now - TimeDelta::days(30)),
+        from: Some((now - TimeDelta::days(30)).into()),
+        tz: Some(zone.to_owned()),
         bucket: Some(Bucket::Day),
         group_by: by.to_owned(),
         ..ReportQuery::default()
@@ -97,8 +120,13 @@ async fn measure(
     let mut times = Vec::with_capacity(RUNS);
     for _ in 0..RUNS {
         let started = Instant::now();
-        let mut tx = db.tenant(org).await?;
-        Report::of(&mut tx, org, &query, now).await?;
+        if let Some(org) = org {
+            let mut tx = db.tenant(org).await?;
+            Report::of(&mut tx, org, &query, now).await?;
+        } else {
+            let mut connection = db.pool().acquire().await?;
+            Report::of_platform(&mut connection, &query, now).await?;
+        }
         times.push(started.elapsed());
     }
     times.sort();

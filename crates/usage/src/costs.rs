@@ -4,7 +4,9 @@ use serde::Serialize;
 use sqlx::PgExecutor;
 use utoipa::ToSchema;
 
-/// What the calls of an org to a model cost on a day in UTC: the cost side of a margin.
+use crate::report::{DAY, PLATFORM};
+
+/// What the calls of an org to a model cost on a day in UTC.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct DailyCost {
     /// Whose calls.
@@ -27,8 +29,8 @@ pub struct DailyCost {
 }
 
 impl DailyCost {
-    /// The costs of every org from `from` until `to`, which are full quarters of an hour. Calls of the
-    /// last minutes, which are not rolled up yet, are not in them.
+    /// The costs of every org from the day of `from` until before that of `to`. Calls of the last
+    /// seconds, which are not rolled up yet, are not in them.
     pub async fn list(
         db: impl PgExecutor<'_>,
         from: DateTime<Utc>,
@@ -45,11 +47,58 @@ impl DailyCost {
                           as "platform_nano_usd!: _",
                       sum(credits)::bigint as "credits!"
                from usage_rollups
-               where not detail and slot >= $1 and slot < $2
+               where grain = $3 and not detail and org_id <> $4 and slot >= $1 and slot < $2
                group by 1, 2, 3, 4
                order by 1, 2, 3, 4"#,
             from,
             to,
+            DAY,
+            PLATFORM,
+        )
+        .fetch_all(db)
+        .await
+    }
+}
+
+/// What the calls of an org to a model cost in a span: the cost side of a margin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrgCost {
+    /// Whose calls.
+    pub org: Id<Org>,
+    /// Who served the model.
+    pub provider: String,
+    /// Which model.
+    pub model: String,
+    /// How many calls.
+    pub calls: i64,
+    /// Everything that they cost, in nano-USD, whoever pays for it.
+    pub cost_nano_usd: NanoUsd,
+    /// Credits drawn.
+    pub credits: i64,
+}
+
+impl OrgCost {
+    /// The costs of every org from the day of `from` until before that of `to`. Calls of the last
+    /// seconds, which are not rolled up yet, are not in them.
+    pub async fn list(
+        db: impl PgExecutor<'_>,
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+    ) -> sqlx::Result<Vec<Self>> {
+        sqlx::query_as!(
+            Self,
+            r#"select org_id as "org: _", provider, model,
+                      sum(calls)::bigint as "calls!",
+                      sum(cost_nano_usd)::bigint as "cost_nano_usd!: _",
+                      sum(credits)::bigint as "credits!"
+               from usage_rollups
+               where grain = $3 and not detail and org_id <> $4 and slot >= $1 and slot < $2
+               group by 1, 2, 3
+               order by 1, 2, 3"#,
+            from,
+            to,
+            DAY,
+            PLATFORM,
         )
         .fetch_all(db)
         .await
@@ -85,9 +134,10 @@ impl UnitEconomics {
             r#"select count(distinct user_id) as "users!",
                       coalesce(sum(cost_nano_usd), 0)::bigint as "cost!"
                from usage_rollups
-               where detail and slot >= $1 and slot < $2"#,
+               where grain = $3 and detail and slot >= $1 and slot < $2"#,
             from,
             to,
+            DAY,
         )
         .fetch_one(db)
         .await?;

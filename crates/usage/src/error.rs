@@ -29,6 +29,9 @@ pub enum Error {
         /// As the caller spelled it.
         name: String,
     },
+    /// People, keys and projects of all orgs together.
+    #[error("the usage of everybody is not told by user, key or project")]
+    NoDetail,
     /// A report with more lines than anybody reads.
     #[error("the report would have more than 50,000 lines")]
     TooManyGroups,
@@ -70,6 +73,8 @@ impl From<Error> for Problem {
                 .action("Use a name of the IANA database, such as Europe/Berlin."),
             Error::UnknownDimension { .. } => Self::unprocessable("unknown_dimension", detail)
                 .action("Group by model, provider, operation, user, key or project."),
+            Error::NoDetail => Self::unprocessable("no_detail", detail)
+                .action("Ask for the usage of one organization."),
             Error::TooManyGroups => Self::unprocessable("too_many_groups", detail)
                 .action("Ask for a shorter span or larger buckets, or use GET /v1/usage/export."),
             Error::InvalidCursor => {

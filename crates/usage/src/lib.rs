@@ -2,6 +2,7 @@
 
 mod config;
 mod costs;
+mod csv_file;
 mod error;
 mod new_price;
 mod outcome;
@@ -26,7 +27,8 @@ use kernel::Clock;
 use crate::{reconciliation::Reconcile, retention::DropOldCalls, roll_up::RollUp};
 
 pub use config::Config;
-pub use costs::{DailyCost, UnitEconomics};
+pub use costs::{DailyCost, OrgCost, UnitEconomics};
+pub use csv_file::{Format, csv_file};
 pub use error::{Error, Result};
 pub use new_price::NewPrice;
 pub use outcome::{Outcome, Payer};
@@ -37,9 +39,10 @@ pub use reconciliation::{Drift, ProviderCost};
 pub use records::{CachedAnswer, RecordsQuery, record_cached};
 pub use replay::{Replay, ReplayedModel, Scenario, replay};
 pub use report::{
-    Bucket, Change, Compare, Forecast, Group, Key, Previous, Report, ReportQuery, Split, Totals,
+    Bucket, Change, Compare, Forecast, Group, Key, Moment, Previous, Report, ReportQuery, Split,
+    Totals,
 };
-pub use roll_up::{Violation, rebuild, roll_up, violations};
+pub use roll_up::{Step, Violation, allow_long_statements, rebuild, roll_up, violations};
 pub use seed::seed_price_book;
 
 /// What this feature needs.

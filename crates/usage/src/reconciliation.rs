@@ -6,10 +6,15 @@ use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgExecutor};
 use utoipa::ToSchema;
 
-use crate::{Error, Result, Usage};
+use crate::{
+    Error, Result, Usage,
+    report::{DAY, PLATFORM},
+};
 
 /// How far back the nightly job looks: providers correct their figures for some days.
 const DAYS: u64 = 7;
+/// More than any model costs a day; sums of such amounts stay within range.
+const MOST: i64 = 10_000_000 * 1_000_000_000;
 
 /// What a provider charged for a model on a day in UTC, by its own account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -56,8 +61,18 @@ impl ProviderCost {
         origin: &Origin,
         now: DateTime<Utc>,
     ) -> Result<()> {
-        if costs.iter().any(|cost| cost.cost_nano_usd < 0) {
-            return Err(Error::InvalidCosts { reason: "a cost is negative".into() });
+        let refuse = |reason: &str| Err(Error::InvalidCosts { reason: reason.to_owned() });
+        if costs.is_empty() {
+            return refuse("there are none");
+        }
+        if costs.iter().any(|cost| !(0..=MOST).contains(&cost.cost_nano_usd)) {
+            return refuse("a cost is negative, or more than ten million dollars a day");
+        }
+        if costs.iter().any(|cost| cost.provider.is_empty() || cost.model.is_empty()) {
+            return refuse("a provider or a model has no name");
+        }
+        if costs.iter().any(|cost| cost.day > now.date_naive()) {
+            return refuse("a day has not begun");
         }
         let column = |of: fn(&Self) -> &str| costs.iter().map(|it| of(it).to_owned()).collect();
         let (providers, models): (Vec<String>, Vec<String>) =
@@ -90,7 +105,7 @@ impl ProviderCost {
 
 impl Drift {
     /// Provider and records side by side, from `from` until before `to`. Dated names of a model count
-    /// for the model. Calls of the last minutes are not in it.
+    /// for the model. Calls of the last seconds are not in it.
     pub async fn list(
         db: impl PgExecutor<'_>,
         from: NaiveDate,
@@ -111,7 +126,7 @@ impl Drift {
                           case when outcome <> 'unknown' then cost_nano_usd else 0 end,
                           case when outcome = 'unknown' then cost_nano_usd else 0 end
                    from usage_rollups
-                   where not detail and slot >= $3 and slot < $4
+                   where org_id = $5 and not detail and grain = $6 and slot >= $3 and slot < $4
                )
                select s.provider as "provider!",
                       coalesce(f.name, s.model) as "model!",
@@ -127,6 +142,8 @@ impl Drift {
             to,
             midnight(from),
             midnight(to),
+            PLATFORM,
+            DAY,
         )
         .fetch_all(db)
         .await

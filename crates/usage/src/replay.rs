@@ -77,6 +77,7 @@ pub async fn replay(
     to: DateTime<Utc>,
     scenario: &Scenario,
 ) -> Result<Replay> {
+    scenario.check(book)?;
     let span = Span { org, from, to, cached: false };
     span.replay(db, book, scenario).await
 }
@@ -199,6 +200,17 @@ impl Scenario {
         }
         let models = chat().map(|it| (it.name.clone(), model.to_owned())).collect();
         Ok(Self { models, prices: Vec::new() })
+    }
+
+    /// Refuses to let a model answer that has no price.
+    fn check(&self, book: &[Model]) -> Result<()> {
+        let priced = |name: &str| {
+            self.prices.iter().any(|it| it.name == name) || book.iter().any(|it| it.name == name)
+        };
+        match self.models.values().find(|name| !priced(name)) {
+            Some(name) => Err(Error::UnknownModel { name: name.clone() }),
+            None => Ok(()),
+        }
     }
 
     /// A model of the same kind, of the same provider if that has it; what was in a batch stays in

@@ -4,7 +4,7 @@ use jobs::Job;
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use crate::Usage;
+use crate::{Usage, allow_long_statements};
 
 /// Drops the calls of months that are over for long enough. What they add up to stays.
 #[derive(Debug, Serialize, Deserialize)]
@@ -16,6 +16,7 @@ impl Job for DropOldCalls {
 
     async fn run(self, usage: Usage) -> anyhow::Result<()> {
         let mut tx = usage.db.begin().await?;
+        allow_long_statements(&mut tx).await?;
         drop_old(&mut tx, cutoff(usage.clock.now(), usage.config.usage_retention_months)).await?;
         Ok(tx.commit().await?)
     }

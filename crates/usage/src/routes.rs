@@ -34,14 +34,15 @@ pub(crate) fn routes() -> Routes<Usage> {
 
 /// What the org used: calls, tokens, cost in nano-USD, credits; in total, and by whatever was asked for.
 #[utoipa::path(get, path = "/v1/usage", tag = "usage", params(ReportQuery),
-    responses((status = 200, body = Report)))]
+    responses((status = 200, content((Report = "application/json"), (String = "text/csv")))))]
 async fn report(
     State(usage): State<Usage>,
     caller: Caller,
     Query(query): Query<ReportQuery>,
-) -> web::Result<Json<Report>> {
+) -> web::Result<Response> {
     let mut tx = usage.db.tenant(caller.org).await?;
-    Ok(Json(Report::of(&mut tx, caller.org, &query, usage.clock.now()).await?))
+    let report = Report::of(&mut tx, caller.org, &query, usage.clock.now()).await?;
+    report.respond(query.format)
 }
 
 /// What this month will have cost when it ends, if days stay as they are.

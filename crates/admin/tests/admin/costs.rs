@@ -45,8 +45,18 @@ async fn costs_economics_drift_and_replays_are_for_operators() {
     operator.post("/admin/v1/provider-costs", json!({ "csv": csv })).await.ok_text();
     let drift = operator.get("/admin/v1/provider-costs").await.ok();
     assert_eq!(drift["items"][0]["charged_nano_usd"], 70);
+    assert_eq!(drift["items"][0]["drifted"], true, "nobody called it");
     let broken = operator.post("/admin/v1/provider-costs", json!({ "csv": "a,b\n1,2\n" })).await;
     assert_eq!(broken.problem(), (422, "invalid_costs".into()));
+    for (cost, day) in
+        [("-1", "2026-01-01"), ("10000000000000001", "2026-01-01"), ("1", "2999-01-01")]
+    {
+        let csv = format!("provider,model,day,cost_nano_usd\nopenai,gpt-4o,{day},{cost}\n");
+        let refused = operator.post("/admin/v1/provider-costs", json!({ "csv": csv })).await;
+        assert_eq!(refused.problem(), (422, "invalid_costs".into()), "{cost} {day}");
+    }
+    let nothing = operator.post("/admin/v1/provider-costs", json!({})).await;
+    assert_eq!(nothing.problem(), (422, "invalid_costs".into()));
     assert_eq!(operator.get("/admin/v1/costs").await.ok()["items"], json!([]));
     let economics =
         operator.get("/admin/v1/unit-economics?from=2026-01-01&to=2026-01-31").await.ok();

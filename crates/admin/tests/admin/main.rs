@@ -1,6 +1,7 @@
 //! What operators see and do.
 
 mod costs;
+mod margins;
 
 use serde_json::json;
 use testing::TestApp;

@@ -27,13 +27,14 @@ async fn hot_queries_use_their_index() {
         ("select from usage_records where xid >= 5 and xid < 9".into(), "xid_idx"),
         (
             format!(
-                "select from usage_rollups where org_id = {id} and not detail and slot >= now()"
+                "select from usage_rollups
+                 where org_id = {id} and not detail and grain = 60 and slot >= now()"
             ),
             "usage_rollup_line",
         ),
         (
-            "select from usage_rollups where not detail and slot >= now()".into(),
-            "usage_rollups_by_slot",
+            "select from usage_rollups where grain = 1440 and not detail and slot >= now()".into(),
+            "usage_rollups_by_day",
         ),
         (
             format!("select from budgets where org_id is null or org_id = any(array[{id}::uuid])"),

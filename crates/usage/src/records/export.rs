@@ -4,6 +4,7 @@ use futures::{Stream, stream};
 use kernel::{Id, Org};
 
 use super::{Listed, Shown};
+use crate::csv_file;
 
 /// How many calls are read at once: no more are ever in memory.
 const BATCH: i64 = 1000;
@@ -52,15 +53,7 @@ pub(crate) fn csv(
 }
 
 fn write(calls: &[Shown], heading: bool) -> anyhow::Result<Bytes> {
-    let mut csv =
-        csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
-    if heading {
-        csv.write_record(COLUMNS)?;
-    }
-    for call in calls {
-        csv.write_record(cells(call).map(|cell| harmless(&cell)))?;
-    }
-    Ok(csv.into_inner()?.into())
+    Ok(csv_file::write(heading.then_some(COLUMNS), calls.iter().map(cells))?.into())
 }
 
 fn cells(call: &Shown) -> [String; COLUMNS.len()] {
@@ -88,16 +81,6 @@ fn cells(call: &Shown) -> [String; COLUMNS.len()] {
         call.credits.to_string(),
         text(call.request_id.clone()),
     ]
-}
-
-/// A spreadsheet takes a cell that begins so for a formula, even in quotes. No column of ours holds
-/// negative numbers.
-fn harmless(cell: &str) -> String {
-    if cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']) {
-        format!("'{cell}")
-    } else {
-        cell.to_owned()
-    }
 }
 
 #[cfg(test)]

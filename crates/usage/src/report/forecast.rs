@@ -40,11 +40,12 @@ impl Forecast {
     pub async fn of(db: &mut PgConnection, org: Id<Org>, now: DateTime<Utc>) -> Result<Self> {
         let zone = time_zone(db, org).await?;
         let month = Span::new(None, None, zone, now)?;
-        let spent = lines::read(db, org, &month.bounds(None)?, &[], &Filter::default()).await?;
+        let spent =
+            lines::read(db, org.uuid(), &month.bounds(None)?, &[], &Filter::default()).await?;
         let today = Bucket::Day.start(now, zone);
         let back = Span::new(Some(today - TimeDelta::days(DAYS.into())), Some(today), zone, now)?;
         let bounds = back.bounds(Some(Bucket::Day))?;
-        let lines = lines::read(db, org, &bounds, &[], &Filter::default()).await?;
+        let lines = lines::read(db, org.uuid(), &bounds, &[], &Filter::default()).await?;
         let days: Vec<(i64, i64)> = lines::by_bucket(&lines, bounds.len() - 1);
         let month_ends_at = Bucket::Month.end(now, zone);
         let spent = lines::by_bucket(&spent, 1).first().map_or(0, |day| day.0);

@@ -1,13 +1,13 @@
 use std::{cmp::Reverse, collections::BTreeMap};
 
 use chrono::{DateTime, Utc};
-use kernel::{ApiKey, Id, Org, User};
+use kernel::{ApiKey, Id, User};
 use serde::Serialize;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{Bucket, Filter, Totals, query::Dimension};
+use super::{Bucket, Filter, Totals, grain, query::Dimension};
 use crate::{Error, Outcome, Payer, Result};
 
 /// An answer with more lines is of use to nobody: the export is for that.
@@ -58,12 +58,18 @@ pub struct Group {
 /// The calls of one bucket, group, outcome and payer.
 pub(super) struct Line {
     bucket: i32,
-    key: Key,
+    model: Option<String>,
+    provider: Option<String>,
+    operation: Option<String>,
+    user: Option<Id<User>>,
+    key: Option<Id<ApiKey>>,
+    project: Option<Uuid>,
     pub(super) outcome: Outcome,
     pub(super) paid_by: Payer,
     pub(super) calls: i64,
     pub(super) input_tokens: i64,
     pub(super) cached_input_tokens: i64,
+    pub(super) cache_write_tokens: i64,
     pub(super) output_tokens: i64,
     pub(super) images: i64,
     pub(super) cost_nano_usd: i64,
@@ -75,22 +81,39 @@ impl Line {
     fn index(&self) -> usize {
         usize::try_from(self.bucket - 1).unwrap_or_default()
     }
+
+    fn in_common(&self) -> Key {
+        Key {
+            model: self.model.clone(),
+            provider: self.provider.clone(),
+            operation: self.operation.clone(),
+            user: self.user,
+            key: self.key,
+            project: self.project,
+        }
+    }
 }
 
 /// Reads the roll-ups and, in the same snapshot, the calls that are not in them yet, so that every
-/// call counts once and the newest at once.
+/// call counts once and the newest at once. `owner` is an org, or the nil id: the whole platform.
 pub(super) async fn read(
     db: &mut PgConnection,
-    org: Id<Org>,
+    owner: Uuid,
     bounds: &[DateTime<Utc>],
     by: &[Dimension],
     filter: &Filter,
 ) -> Result<Vec<Line>> {
+    let detail = filter.needs_detail() || by.iter().any(|it| it.is_detail());
     let by = |dimension| by.contains(&dimension);
-    let detail = [Dimension::User, Dimension::Key, Dimension::Project].into_iter().any(by)
-        || filter.needs_detail();
-    // `offset 0` keeps the planner from reading by time what is found by transaction alone.
-    let rows = sqlx::query!(
+    let (mut grains, mut starts, mut ends) = (Vec::new(), Vec::new(), Vec::new());
+    for part in grain::parts(bounds, detail) {
+        grains.push(part.grain);
+        starts.push(part.from);
+        ends.push(part.to);
+    }
+    // `offset 0` keeps the planner from reading more than the lines of a part.
+    let lines = sqlx::query_as!(
+        Line,
         r#"select width_bucket(slot, $3::timestamptz[]) as "bucket!",
                   case when $4 then model end as model,
                   case when $5 then provider end as provider,
@@ -103,29 +126,37 @@ pub(super) async fn read(
                   sum(calls)::bigint as "calls!",
                   sum(input_tokens)::bigint as "input_tokens!",
                   sum(cached_input_tokens)::bigint as "cached_input_tokens!",
+                  sum(cache_write_tokens)::bigint as "cache_write_tokens!",
                   sum(output_tokens)::bigint as "output_tokens!",
                   sum(images)::bigint as "images!",
                   sum(cost_nano_usd)::bigint as "cost_nano_usd!",
                   sum(credits)::bigint as "credits!"
            from (
-               select slot, model, provider, operation, user_id, api_key_id, project_id, outcome,
-                      paid_by, calls, input_tokens, cached_input_tokens, output_tokens, images,
-                      cost_nano_usd, credits
-               from usage_rollups
-               where org_id = $1 and detail = $2
-                 and slot >= ($3::timestamptz[])[1]
-                 and slot < ($3::timestamptz[])[cardinality($3::timestamptz[])]
+               select rolled.*
+               from unnest($17::smallint[], $18::timestamptz[], $19::timestamptz[])
+                        as part (grain, starts, ends),
+                    lateral (
+                        select slot, model, provider, operation, user_id, api_key_id, project_id,
+                               outcome, paid_by, calls, input_tokens, cached_input_tokens,
+                               cache_write_tokens + long_cache_write_tokens as cache_write_tokens,
+                               output_tokens, images, cost_nano_usd, credits
+                        from usage_rollups
+                        where org_id = $1 and detail = $2 and grain = part.grain
+                          and slot >= part.starts and slot < part.ends
+                        offset 0
+                    ) rolled
                union all
-               select * from (
-                   select created_at as slot, model, provider, operation, user_id, api_key_id,
-                          project_id, outcome, paid_by, 1, input_tokens, cached_input_tokens,
-                          output_tokens, images, cost_nano_usd, credits
-                   from usage_records
-                   where org_id = $1 and xid >= (select xid from usage_watermark)
-                   offset 0
-               ) fresh
-               where slot >= ($3::timestamptz[])[1]
-                 and slot < ($3::timestamptz[])[cardinality($3::timestamptz[])]
+               select slot, model, provider, operation, user_id, api_key_id, project_id, outcome,
+                      paid_by, 1, input_tokens, cached_input_tokens, cache_write_tokens,
+                      output_tokens, images, cost_nano_usd, credits
+               from usage_fresh_of($1)
+               where slot >= $20 and slot < $21
+               union all
+               select slot, model, provider, operation, user_id, api_key_id, project_id, outcome,
+                      paid_by, 1, input_tokens, cached_input_tokens, cache_write_tokens,
+                      output_tokens, images, cost_nano_usd, credits
+               from usage_fresh_of_all()
+               where $22 and slot >= $20 and slot < $21
            ) line
            where ($10::text is null or model = $10)
              and ($11::text is null or provider = $11)
@@ -135,7 +166,7 @@ pub(super) async fn read(
              and ($15::uuid is null or project_id = $15)
            group by 1, 2, 3, 4, 5, 6, 7, 8, 9
            limit $16"#,
-        org as _,
+        owner,
         detail,
         bounds,
         by(Dimension::Model),
@@ -151,33 +182,19 @@ pub(super) async fn read(
         filter.key,
         filter.project,
         MOST_LINES + 1,
+        &grains,
+        &starts,
+        &ends,
+        bounds.first(),
+        bounds.last(),
+        owner.is_nil(),
     )
     .fetch_all(db)
     .await?;
-    if rows.len() as u64 > MOST_LINES.unsigned_abs() {
+    if lines.len() as u64 > MOST_LINES.unsigned_abs() {
         return Err(Error::TooManyGroups);
     }
-    let lines = rows.into_iter().map(|row| Line {
-        bucket: row.bucket,
-        key: Key {
-            model: row.model,
-            provider: row.provider,
-            operation: row.operation,
-            user: row.user,
-            key: row.key,
-            project: row.project,
-        },
-        outcome: row.outcome,
-        paid_by: row.paid_by,
-        calls: row.calls,
-        input_tokens: row.input_tokens,
-        cached_input_tokens: row.cached_input_tokens,
-        output_tokens: row.output_tokens,
-        images: row.images,
-        cost_nano_usd: row.cost_nano_usd,
-        credits: row.credits,
-    });
-    Ok(lines.collect())
+    Ok(lines)
 }
 
 /// What the customer's calls of each bucket cost, and the credits they drew.
@@ -199,7 +216,7 @@ pub(super) fn merge(
 ) -> Vec<Group> {
     let mut buckets: Vec<BTreeMap<Key, Totals>> = vec![BTreeMap::new(); bounds.len() - 1];
     for line in lines {
-        buckets[line.index()].entry(line.key.clone()).or_default().add(&line);
+        buckets[line.index()].entry(line.in_common()).or_default().add(&line);
     }
     let mut groups = Vec::new();
     for (mut keys, start) in buckets.into_iter().zip(bounds) {

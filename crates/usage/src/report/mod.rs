@@ -1,7 +1,10 @@
 //! What an org used in a span of time, by whatever it wants to know.
 
+mod file;
 mod forecast;
+mod grain;
 mod lines;
+mod moment;
 mod query;
 mod span;
 mod totals;
@@ -12,18 +15,24 @@ use kernel::{Id, Org};
 use serde::Serialize;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::Result;
 use span::Span;
 
 pub use forecast::Forecast;
+pub(crate) use grain::DAY;
 pub use lines::{Group, Key};
+pub use moment::Moment;
 pub(crate) use query::Filter;
 pub use query::{Compare, ReportQuery};
 pub use span::Bucket;
 pub use totals::{Change, Split, Totals};
 
-/// What an org used.
+/// Whose lines stand for everybody together: the nil id, as in the books.
+pub(crate) const PLATFORM: Uuid = Uuid::nil();
+
+/// What an org used, or everybody.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = UsageReport)]
 pub struct Report {
@@ -67,17 +76,38 @@ impl Report {
         now: DateTime<Utc>,
     ) -> Result<Self> {
         let zone = query.zone(time_zone(db, org).await?)?;
-        let span = Span::new(query.from, query.to, zone, now)?;
+        Self::read(db, org.uuid(), zone, query, now).await
+    }
+
+    /// That of everybody together, as `query` asks; in UTC unless it says otherwise.
+    pub async fn of_platform(
+        db: &mut PgConnection,
+        query: &ReportQuery,
+        now: DateTime<Utc>,
+    ) -> Result<Self> {
+        query.refuse_detail()?;
+        Self::read(db, PLATFORM, query.zone(Tz::UTC)?, query, now).await
+    }
+
+    async fn read(
+        db: &mut PgConnection,
+        owner: Uuid,
+        zone: Tz,
+        query: &ReportQuery,
+        now: DateTime<Utc>,
+    ) -> Result<Self> {
+        let at = |moment: Option<Moment>| moment.map(|it| it.at(zone));
+        let span = Span::new(at(query.from), at(query.to), zone, now)?;
         let (by, filter) = (query.dimensions()?, query.filter());
         let bounds = span.bounds(query.bucket)?;
-        let groups = lines::read(db, org, &bounds, &by, &filter).await?;
+        let groups = lines::read(db, owner, &bounds, &by, &filter).await?;
         let split = Split::of(&groups);
         let previous = match query.compare {
             None => None,
             Some(Compare::Previous) => {
                 let (from, to) = span.previous();
                 let bounds = [from, to];
-                let before = lines::read(db, org, &bounds, &[], &filter).await?;
+                let before = lines::read(db, owner, &bounds, &[], &filter).await?;
                 let total = Split::of(&before).total;
                 Some(Previous { from, to, change: Change::between(&total, &split.total), total })
             }

@@ -1,21 +1,23 @@
-use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::Bucket;
-use crate::{Error, Result};
+use super::{Bucket, Moment};
+use crate::{Error, Format, Result};
 
 /// What a report is asked.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ReportQuery {
-    /// From the quarter of an hour that holds this. The start of this month unless given.
-    pub from: Option<DateTime<Utc>>,
-    /// Until the end of the quarter of an hour that holds this. Now unless given.
-    pub to: Option<DateTime<Utc>>,
+    /// A day such as `2026-11-01`, or the quarter of an hour that holds this time. The start of this
+    /// month unless given.
+    #[param(value_type = Option<String>, example = "2026-11-01")]
+    pub from: Option<Moment>,
+    /// Until before this day, or the end of the quarter of an hour that holds this time. Now unless given.
+    #[param(value_type = Option<String>, example = "2026-12-01T00:00:00Z")]
+    pub to: Option<Moment>,
     /// Where days and months begin at midnight, such as `Europe/Berlin`. The org's unless given.
     pub tz: Option<String>,
     /// How the span is cut. Not at all unless given.
@@ -28,6 +30,10 @@ pub struct ReportQuery {
     /// With the span of the same length before it.
     #[param(inline)]
     pub compare: Option<Compare>,
+    /// As what. CSV has the groups alone.
+    #[serde(default)]
+    #[param(inline)]
+    pub format: Format,
     /// Only calls of this model.
     pub model: Option<String>,
     /// Only calls that this provider served.
@@ -66,6 +72,13 @@ pub(super) enum Dimension {
     Project,
 }
 
+impl Dimension {
+    /// Whether only the lines of full detail can tell.
+    pub(super) fn is_detail(self) -> bool {
+        matches!(self, Self::User | Self::Key | Self::Project)
+    }
+}
+
 /// Which calls count.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Filter {
@@ -101,6 +114,12 @@ impl ReportQuery {
             key: self.key,
             project: self.project,
         }
+    }
+
+    /// Refuses what only an org's own lines can tell.
+    pub(super) fn refuse_detail(&self) -> Result<()> {
+        let detail = self.dimensions()?.into_iter().any(Dimension::is_detail);
+        if detail || self.filter().needs_detail() { Err(Error::NoDetail) } else { Ok(()) }
     }
 
     pub(super) fn dimensions(&self) -> Result<Vec<Dimension>> {

@@ -117,7 +117,7 @@ fn first_of_month(day: NaiveDate) -> NaiveDate {
 }
 
 /// The first moment of `day`. Where the clock was put forward over midnight the day begins later.
-fn midnight(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
+pub(super) fn midnight(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
     let midnight = day.and_time(NaiveTime::MIN);
     // A day that was skipped altogether has no moments: it begins where the next does.
     (0..=96)

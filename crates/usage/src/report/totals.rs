@@ -28,6 +28,8 @@ pub struct Totals {
     pub input_tokens: i64,
     /// Prompt tokens the provider had cached.
     pub cached_input_tokens: i64,
+    /// Prompt tokens the provider wrote into its cache.
+    pub cache_write_tokens: i64,
     /// Tokens of the answers.
     pub output_tokens: i64,
     /// Images made.
@@ -97,6 +99,7 @@ impl Totals {
         }
         self.input_tokens += line.input_tokens;
         self.cached_input_tokens += line.cached_input_tokens;
+        self.cache_write_tokens += line.cache_write_tokens;
         self.output_tokens += line.output_tokens;
         self.images += line.images;
         self.cost_nano_usd = self.cost_nano_usd + NanoUsd(line.cost_nano_usd);

@@ -4,6 +4,7 @@ mod lists;
 mod prices;
 mod record;
 mod reports;
+mod retention;
 mod roll_ups;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -49,7 +50,7 @@ async fn write(app: &TestApp, records: &[Record]) {
 
 async fn roll_up(app: &TestApp) {
     let mut tx = app.db.begin().await.unwrap();
-    usage::roll_up(&mut tx).await.unwrap();
+    usage::roll_up(&mut tx, i64::MAX).await.unwrap();
     tx.commit().await.unwrap();
 }
 

@@ -139,7 +139,10 @@ async fn calls_are_replayed_one_by_one_on_other_models_and_prices() {
     let rounded = run(Scenario { models: [].into(), prices }).await;
     assert_eq!(rounded.replayed_nano_usd, NanoUsd(3 * (5 * 2_000 + 1)), "each call is rounded up");
     let map = [("gpt-4o-mini".to_owned(), "unheard-of".to_owned())].into();
-    assert_eq!(run(Scenario { models: map, prices: Vec::new() }).await.unpriced_calls, 3);
+    let unheard_of = Scenario { models: map, prices: Vec::new() };
+    let mut tx = app.db.begin().await.unwrap();
+    let refused = replay(&mut tx, &book, None, from, to, &unheard_of).await;
+    assert!(matches!(refused, Err(Error::UnknownModel { .. })));
 }
 
 #[tokio::test]

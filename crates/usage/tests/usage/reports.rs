@@ -156,3 +156,39 @@ async fn the_month_is_forecast_from_its_days() {
     assert!(month >= forecast["spent_nano_usd"].as_i64().unwrap());
     assert_eq!(forecast["low_nano_usd"], forecast["high_nano_usd"], "every day is like the others");
 }
+
+#[tokio::test]
+async fn a_span_may_be_written_as_days_which_begin_where_the_report_is_for() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+
+    let day = owner.get("/v1/usage?from=2026-10-25&to=2026-10-26&tz=Europe/Berlin").await.ok();
+
+    assert_eq!(day["from"], "2026-10-24T22:00:00Z");
+    assert_eq!(day["to"], "2026-10-25T23:00:00Z", "the day on which the clock is put back");
+    let refused = owner.get("/v1/usage?from=yesterday").await;
+    assert!(
+        refused.body["detail"].as_str().unwrap().contains("such as 2026-11-01"),
+        "{}",
+        refused.body
+    );
+    assert_eq!(refused.problem().0, 422);
+}
+
+#[tokio::test]
+async fn a_report_is_a_file_for_a_spreadsheet_too() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    write(&app, &[call(&app, owner.org(), TimeDelta::zero())]).await;
+
+    let reply = owner.get("/v1/usage?group_by=model,user&bucket=month&format=csv").await;
+
+    assert_eq!(reply.header("content-type"), Some("text/csv; charset=utf-8"));
+    let text = reply.ok_text();
+    let mut rows = csv::Reader::from_reader(text.as_bytes());
+    let heading = rows.headers().unwrap().clone();
+    let column = |name: &str| heading.iter().position(|it| it == name).unwrap();
+    let (model, calls, cost) = (column("model"), column("calls"), column("cost_usd"));
+    let row = rows.records().next().unwrap().unwrap();
+    assert_eq!((&row[model], &row[calls], &row[cost]), ("gpt-4o-mini", "1", "0.000004500"));
+}

@@ -6,7 +6,7 @@ use proptest::{
     test_runner::{Config, TestRunner},
 };
 use testing::TestApp;
-use usage::{Outcome, Payer, Report, ReportQuery};
+use usage::{Bucket, Outcome, Payer, Report, ReportQuery};
 
 use crate::{call, record::Record, roll_up_all, total, write};
 
@@ -40,10 +40,16 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// What the report for `org` says: calls and cost.
-async fn reported(app: &TestApp, org: Id<Org>, group_by: &str) -> (i64, i64) {
+async fn reported(app: &TestApp, org: Id<Org>, group_by: &str, tz: &str) -> (i64, i64) {
     let mut tx = app.db.tenant(org).await.unwrap();
     let from = app.clock.now() - TimeDelta::days(7);
-    let query = ReportQuery { from: Some(from), group_by: group_by.into(), ..Default::default() };
+    let query = ReportQuery {
+        from: Some(from.into()),
+        tz: Some(tz.to_owned()),
+        bucket: Some(Bucket::Day),
+        group_by: group_by.into(),
+        ..Default::default()
+    };
     let report = Report::of(&mut tx, org, &query, app.clock.now()).await.unwrap();
     let total = report.split.total;
     let groups: i64 = report.groups.iter().map(|group| group.totals.calls).sum();
@@ -81,17 +87,21 @@ async fn run(app: &TestApp, org: Id<Org>, steps: Vec<Step>) {
             Step::RollUp | Step::Crash | Step::Rebuild => {
                 let mut tx = app.db.begin().await.unwrap();
                 match step {
-                    Step::Rebuild => usage::rebuild(&mut tx).await.unwrap(),
-                    _ => usage::roll_up(&mut tx).await.unwrap(),
-                };
+                    Step::Rebuild => usage::rebuild(&mut tx).await.map(drop).unwrap(),
+                    // A part of it may be left to the next run.
+                    _ => usage::roll_up(&mut tx, 1 << (number % 8)).await.map(drop).unwrap(),
+                }
                 match step {
                     Step::Crash => tx.rollback().await.unwrap(),
                     _ => tx.commit().await.unwrap(),
                 }
             }
         }
-        assert_eq!(reported(app, org, "model").await, expected);
-        assert_eq!(reported(app, org, "user,model").await, expected);
+        for (by, tz) in
+            [("model", "UTC"), ("user,model", "Asia/Kathmandu"), ("model", "Europe/Berlin")]
+        {
+            assert_eq!(reported(app, org, by, tz).await, expected, "{by} in {tz}");
+        }
     }
     drop(open);
     assert_eq!(usage::violations(app.db.pool()).await.unwrap(), []);
@@ -125,7 +135,7 @@ async fn a_call_that_commits_after_later_ones_were_rolled_up_is_not_lost() {
     write(&app, &[call(&app, owner.org(), TimeDelta::zero())]).await;
 
     let mut tx = app.db.begin().await.unwrap();
-    usage::roll_up(&mut tx).await.unwrap();
+    usage::roll_up(&mut tx, i64::MAX).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(total(&owner, "").await["calls"], 1, "the newer call is seen at once");
     slow.commit().await.unwrap();
@@ -142,7 +152,7 @@ async fn a_wrong_roll_up_is_found_and_mended() {
     write(&app, &[call(&app, owner.org(), TimeDelta::zero())]).await;
     roll_up_all(&app).await;
 
-    sqlx::query("update usage_rollups set cost_nano_usd = 1 where detail")
+    sqlx::query("update usage_rollups set cost_nano_usd = 1 where detail and grain = 15")
         .execute(app.db.pool())
         .await
         .unwrap();
@@ -170,4 +180,78 @@ async fn the_roll_up_runs_by_the_clock() {
     };
 
     while !rolled_up().await {}
+    let again = "select count(*) from graphile_worker.jobs
+                 where key = 'usage.roll_up: again' and run_at between now() and now() + interval '5 s'";
+    let again: i64 = sqlx::query_scalar(again).fetch_one(app.db.pool()).await.unwrap();
+    assert_eq!(again, 1, "while calls end it runs every few seconds");
+}
+
+/// Thousands of calls within the last month, nine of ten of one org, each of the others with few.
+async fn write_many(app: &TestApp, hot: Id<Org>, others: &[Id<Org>]) {
+    sqlx::query(
+        "insert into usage_records (
+             id, org_id, operation, provider, model, price_id, outcome, paid_by, input_tokens,
+             cached_input_tokens, output_tokens, images, estimated, cost_nano_usd, credits,
+             reserved_at, created_at)
+         select gen_random_uuid(), case when n % 10 > 0 then $1 else $2[1 + n / 10 % cardinality($2)] end,
+                'chat', 'openai', 'model-' || n % 8, gen_random_uuid(), 'succeeded', 'plan', 10, 0, 5, 0,
+                false, 4500, 0, at, at
+         from generate_series(1, 20000) n, lateral (select $3 - n * interval '2 minutes' as at) at",
+    )
+    .bind(hot)
+    .bind(others)
+    .bind(app.clock.now())
+    .execute(app.db.pool())
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn reports_read_few_lines_and_scan_no_table_however_unequal_orgs_are() {
+    let app = TestApp::start().await;
+    let (hot, others) = (app.owner().await, [Id::new(), Id::new(), Id::new()]);
+    write_many(&app, hot.org(), &others).await;
+    roll_up_all(&app).await;
+    for table in ["usage_rollups", "usage_records"] {
+        let analyze = sqlx::AssertSqlSafe(format!("vacuum analyze {table}"));
+        sqlx::raw_sql(analyze).execute(app.db.pool()).await.unwrap();
+    }
+    let month = |tz: &str| ReportQuery {
+        from: Some((app.clock.now() - TimeDelta::days(28)).into()),
+        tz: Some(tz.to_owned()),
+        bucket: Some(Bucket::Day),
+        group_by: "model".into(),
+        ..Default::default()
+    };
+    for (org, tz, most) in [
+        (Some(hot.org()), "UTC", 500),
+        (Some(hot.org()), "Europe/Berlin", 6_000),
+        (Some(others[0]), "Asia/Kolkata", 1_500),
+        (None, "UTC", 500),
+    ] {
+        let mut tx = match org {
+            Some(org) => app.db.tenant(org).await.unwrap(),
+            None => app.db.begin().await.unwrap(),
+        };
+        let report = match org {
+            Some(org) => Report::of(&mut tx, org, &month(tz), app.clock.now()).await.unwrap(),
+            None => Report::of_platform(&mut tx, &month(tz), app.clock.now()).await.unwrap(),
+        };
+        assert!(report.split.total.calls > 600, "{org:?}");
+        // What this transaction has read so far.
+        let read: Vec<(String, i64, i64)> = sqlx::query_as(
+            "select relname::text, seq_tup_read, coalesce(idx_tup_fetch, 0)
+             from pg_stat_xact_user_tables
+             where relname ~ '^usage_(records|rollups)' and seq_tup_read + coalesce(idx_tup_fetch, 0) > 0",
+        )
+        .fetch_all(&mut *tx)
+        .await
+        .unwrap();
+        let (lines, calls): (Vec<_>, Vec<_>) = read.iter().partition(|it| it.0 == "usage_rollups");
+        assert!(read.iter().all(|it| it.1 == 0), "{org:?} {tz} scans: {read:?}");
+        assert!(lines[0].2 <= most, "{org:?} {tz}: {read:?}");
+        // Of everybody's calls those of the newest pages, which no index tells apart yet.
+        let newest = if org.is_none() { 128 * 40 } else { 0 };
+        assert!(calls.iter().map(|it| it.2).sum::<i64>() <= newest, "{org:?} {tz}: {read:?}");
+    }
 }
