@@ -2,7 +2,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use testing::{Client, TestApp};
 
-use crate::support::{at_dashboard, at_stripe, bought, buy, count, credits, plan, settle};
+use crate::support::{
+    at_dashboard, at_stripe, bought, buy, count, credits, plan, send_event, settle,
+};
 
 /// The catalogue in force, to be changed.
 async fn read(operator: &Client) -> Value {
@@ -87,6 +89,11 @@ async fn a_changed_price_is_for_new_purchases_and_subscribers_keep_theirs() {
         prices.iter().filter(|it| it.0 == "plan-pro-month").map(|it| it.1).collect()
     };
     assert_eq!(of_pro(&active_prices(&app)), [5_900], "the old price is archived");
+    let monthly_for_sale = at_stripe(&app, "price").into_iter().filter(|it| {
+        let monthly = it["recurring"]["interval"] == "month";
+        it["product"] == "plan-pro" && monthly && it["active"] == true
+    });
+    assert_eq!(monthly_for_sale.count(), 1, "under whatever name");
     let subscription = at_stripe(&app, "subscription").remove(0);
     assert_eq!(subscription["items"]["data"][0]["price"]["unit_amount"], 4_900);
     settle(&app).await;
@@ -120,6 +127,11 @@ async fn what_a_plan_gives_more_is_there_at_once_and_what_it_gives_less_with_the
     let per_day = "select amount from budgets b join entitlements e using (org_id)
                    where b.kind = 'included' and b.period = 'day' and e.plan = 'pro'";
     assert_eq!(count(&app, per_day).await, 50, "it was paid for");
+    let news = json!({ "id": "evt_news", "type": "invoice.updated", "livemode": false,
+                       "data": { "object": { "customer": at_stripe(&app, "customer")[0]["id"] } } });
+    send_event(&app, &news).await.ok_text();
+    app.run_jobs().await;
+    assert_eq!(count(&app, per_day).await, 50, "also after news of the subscription");
 
     let id = at_stripe(&app, "subscription")[0]["id"].as_str().unwrap().to_owned();
     app.simulators.stripe.advance(&id, simulators::stripe::Card::Accepted).unwrap();
