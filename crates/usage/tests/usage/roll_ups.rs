@@ -227,7 +227,8 @@ async fn reports_read_few_lines_and_scan_no_table_however_unequal_orgs_are() {
         (Some(hot.org()), "UTC", 500),
         (Some(hot.org()), "Europe/Berlin", 6_000),
         (Some(others[0]), "Asia/Kolkata", 1_500),
-        (None, "UTC", 500),
+        // So few lines of everybody that whole days of them are hardly worth an index.
+        (None, "UTC", 6_000),
     ] {
         let mut tx = match org {
             Some(org) => app.db.tenant(org).await.unwrap(),
