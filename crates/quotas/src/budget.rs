@@ -136,6 +136,10 @@ impl Budget {
     /// Starts the counters anew if `now` is in a later period. Calls still in flight keep counting
     /// for the period in which they were reserved.
     pub(crate) fn roll(&mut self, now: DateTime<Utc>, zone: Tz) {
+        // Nearly always: time zones are not consulted for every call.
+        if now - self.starts < self.period.least_length() {
+            return;
+        }
         let start = self.period.start(now, zone);
         if start > self.starts && start - self.starts >= self.period.least_length() {
             self.starts = start;

@@ -1,11 +1,10 @@
-use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc};
 
 use futures::FutureExt;
 use kernel::{Id, Org};
 use tokio::{
     sync::{Semaphore, mpsc},
     task::{JoinError, JoinSet},
-    time::Instant,
 };
 use uuid::Uuid;
 
@@ -14,37 +13,27 @@ use crate::{
     decision::Books,
     desk::Desk,
     picture::Picture,
+    queue::Queue,
     recourse::{self, Outcome},
     request::Request,
     target::Target,
     work::{Attempt, Work},
 };
 
-/// How many requests one commit may carry.
-const BATCH: usize = 256;
-/// How many may wait before callers are held back.
-const QUEUE: usize = 4096;
-/// How long a settlement that nobody waits for waits for company, so that a lone caller's next
-/// reservation does not queue behind it but shares its commit.
-const LINGER: Duration = Duration::from_millis(5);
 /// Of how many orgs pictures are kept. All are forgotten when there are more: the next call of each
 /// reads its own again.
 const PICTURES: usize = 20_000;
 /// How many orgs' requests may be handled beside the batches, each on a connection of its own.
 const BESIDE: usize = 6;
 
-/// Group commit: whatever queued while the last batch was being committed forms the next one.
-///
-/// A reservation that comes alone is handled alone and at once, and the busier the system the more
-/// requests share a commit. Decisions are made on pictures of the books, so that a batch costs one
+/// Group commit: whatever queued while the last batch was being committed forms the next one, so the
+/// busier the system the more requests share a commit. Decisions are made on pictures of the books, so that a batch costs one
 /// round trip; what they cannot decide goes to [`recourse`], and holds up nobody else.
 pub(crate) struct Committer {
     desk: Desk,
-    incoming: mpsc::Receiver<Request>,
+    queue: Queue,
     /// To put back what is to be tried again.
     back: mpsc::WeakSender<Request>,
-    waiting: Vec<Request>,
-    flush_at: Instant,
     books: Books,
     beside: JoinSet<Outcome>,
     permits: Arc<Semaphore>,
@@ -54,25 +43,23 @@ pub(crate) struct Committer {
 
 impl Committer {
     pub(crate) fn spawn(desk: Desk) -> mpsc::Sender<Request> {
-        let (queue, incoming) = mpsc::channel(QUEUE);
+        let (sender, queue) = Queue::new();
         let committer = Self {
             desk,
-            incoming,
-            back: queue.downgrade(),
-            waiting: Vec::with_capacity(BATCH),
-            flush_at: Instant::now(),
+            queue,
+            back: sender.downgrade(),
             books: Books::default(),
             beside: JoinSet::new(),
             permits: Arc::new(Semaphore::new(BESIDE)),
             parked: HashMap::new(),
         };
         tokio::spawn(committer.run());
-        queue
+        sender
     }
 
     async fn run(mut self) {
         while self.gather().await {
-            let work = Work::from(std::mem::take(&mut self.waiting));
+            let work = self.queue.batch().await;
             // A panic must not take every later call down with this batch's.
             if AssertUnwindSafe(self.commit(work)).catch_unwind().await.is_err() {
                 self.books = Books::default();
@@ -86,26 +73,13 @@ impl Committer {
             while let Some(done) = self.beside.try_join_next() {
                 self.rejoin(done);
             }
-            let room = BATCH.saturating_sub(self.waiting.len());
-            if room == 0 || self.waiting.iter().any(Request::is_urgent) {
-                while self.waiting.len() < BATCH {
-                    let Ok(request) = self.incoming.try_recv() else { break };
-                    self.waiting.push(request);
-                }
-                return true;
-            }
-            let first = self.waiting.is_empty();
             tokio::select! {
-                received = self.incoming.recv_many(&mut self.waiting, room) => {
-                    if received == 0 && !(first && self.finish_beside().await) {
-                        return !first;
-                    }
-                    if first {
-                        self.flush_at = Instant::now() + LINGER;
+                ready = self.queue.ready() => {
+                    if ready || !self.finish_beside().await {
+                        return ready;
                     }
                 }
                 Some(done) = self.beside.join_next() => self.rejoin(done),
-                () = tokio::time::sleep_until(self.flush_at), if !first => return true,
             }
         }
     }
@@ -118,13 +92,23 @@ impl Committer {
     }
 
     async fn commit(&mut self, mut work: Work) {
-        for settle in &work.settles {
-            self.books.forget_older_than(&settle.settlement.call);
-        }
         loop {
+            for settle in &work.settles {
+                self.books.forget_older_than(&settle.settlement.call);
+            }
             let target = Target::Pool(self.desk.db.pool().clone());
             match work.attempt(&mut self.books, &self.desk, false, target).await {
-                Attempt::Written(left) | Attempt::Failed(left, _) => return self.set_aside(left),
+                Attempt::Written(left) => {
+                    // Who lacks something may lack what calls have given back that are not booked yet.
+                    let lingering =
+                        if left.reserves.is_empty() { Vec::new() } else { self.queue.flush() };
+                    if lingering.is_empty() {
+                        return self.set_aside(left);
+                    }
+                    work = left;
+                    work.settles.extend(lingering);
+                }
+                Attempt::Failed(left, _) => return self.set_aside(left),
                 Attempt::Lost(left, error) => {
                     let error = Error::from(error);
                     return left.into_requests().for_each(|it| self.fail(it, &error));
@@ -201,7 +185,7 @@ impl Committer {
             self.books.orgs.insert(org, own);
         }
         let parked = self.parked.remove(&org).unwrap_or_default();
-        self.waiting.extend(parked.into_requests());
+        parked.into_requests().for_each(|request| self.queue.push(request));
     }
 
     /// Answers that it failed, or tries again after a while.

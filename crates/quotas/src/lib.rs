@@ -28,6 +28,7 @@ mod period;
 mod picture;
 mod pressure;
 mod purse;
+mod queue;
 mod reap;
 mod rebuild;
 mod recourse;

@@ -50,11 +50,6 @@ impl Request {
         }
     }
 
-    /// Whether somebody waits for it.
-    pub(crate) fn is_urgent(&self) -> bool {
-        !matches!(self, Self::Settle(Settle { answer: Answer::Soon { .. }, .. }))
-    }
-
     /// Answers that it failed; the request itself, if it is to be tried again after a while.
     pub(crate) fn fail(self, error: &Error) -> Option<(Duration, Self)> {
         match self {
@@ -79,6 +74,11 @@ impl Request {
 }
 
 impl Settle {
+    /// Whether nobody waits for it.
+    pub(crate) fn may_linger(&self) -> bool {
+        matches!(self.answer, Answer::Soon { .. })
+    }
+
     /// Answers whether the call was still open.
     pub(crate) fn done(self, open: bool) {
         match self.answer {

@@ -1,6 +1,8 @@
 //! Reservations, settlements and the reaper, below HTTP.
 
 mod budgets;
+mod lingering;
+mod plans;
 mod races;
 mod returns;
 mod rules;
