@@ -18,6 +18,9 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
+/// As many as the report says.
+const CALLERS: u32 = 1000;
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -60,6 +63,10 @@ struct Options {
     /// How often everything is measured, in turn; the report has the medians.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// Callers on each side: people of one org, and orgs with one each. Fewer are for profiles; then
+    /// no report is written.
+    #[arg(long, default_value_t = CALLERS)]
+    callers: u32,
     /// Only the scenarios whose name contains this; then there is no verdict.
     #[arg(long)]
     only: Option<String>,
@@ -120,7 +127,7 @@ async fn run(options: Options) -> anyhow::Result<bool> {
     let everything = "api,worker,scheduler";
     let product =
         product::Product::start(slipway, directory, &upstream.authority, everything).await?;
-    let callers = seed::seed(&product.database).await?;
+    let callers = seed::seed(&product.database, options.callers).await?;
     let bench = scenario::Bench {
         proxy: &proxy,
         product: &product,
@@ -138,7 +145,7 @@ async fn run(options: Options) -> anyhow::Result<bool> {
     product.stop().await?;
     let report = report::Report::new(machine, measured);
     report.print();
-    if let Some(path) = &options.report {
+    if let Some(path) = options.report.as_ref().filter(|_| options.callers == CALLERS) {
         report.write(path)?;
     }
     Ok(report.holds())

@@ -18,6 +18,9 @@ use crate::{
     machine::{Cpu, parent_of},
 };
 
+/// What any server has that is not a laptop's: room for its working set, and a checkpoint every few
+/// minutes instead of every few seconds. The rest are Postgres' defaults, durability first of all.
+const SETTINGS: [(&str, &str); 2] = [("shared_buffers", "512MB"), ("max_wal_size", "4GB")];
 const STARTS_WITHIN: Duration = Duration::from_mins(1);
 
 /// What events are signed with.
@@ -57,7 +60,8 @@ impl Product {
     ) -> anyhow::Result<Self> {
         let _ = std::fs::remove_dir_all(directory);
         std::fs::create_dir_all(directory)?;
-        let config = embedded_postgres::Config::new(directory.join("postgres"));
+        let mut config = embedded_postgres::Config::new(directory.join("postgres"));
+        config.settings = SETTINGS.into();
         ensure!(config.durable, "commits must be durable");
         let postgres = Postgres::start(config).await?;
         let database = PgPoolOptions::new().max_connections(2).connect_with(postgres.options());
@@ -146,7 +150,7 @@ impl Product {
 }
 
 /// The defaults of the product, save for what has none, for budgets that suffice for the run, and for
-/// the limits on traffic, which would refuse such a load from one org.
+/// the limits on traffic, which count it but would refuse such a load from one org.
 fn environment(port: u16, upstream: &str, database: &str) -> Vec<(&'static str, String)> {
     let nowhere = "127.0.0.1:9";
     vec![
@@ -162,7 +166,9 @@ fn environment(port: u16, upstream: &str, database: &str) -> Vec<(&'static str, 
         ("STRIPE_WEBHOOK_SECRET", WEBHOOK_SECRET.into()),
         ("STRIPE_BASE_URL", format!("http://{nowhere}")),
         ("SMTP_URL", format!("smtp://{nowhere}")),
-        ("RATE_LIMITS", "off".into()),
+        ("RATE_LIMITS", "observe".into()),
+        // Each key is sent from an address of its own: so many new ones from one would be guesses.
+        ("TRUSTED_PROXIES", "1".into()),
         ("AI_BUDGET_PER_DAY_USD", "1000000".into()),
         ("AI_BUDGET_PER_MONTH_USD", "1000000".into()),
         ("METRICS_ADDR", "127.0.0.1:0".into()),

@@ -184,16 +184,18 @@ impl Bench<'_> {
         let body = format!(
             r#"{{"model":"gpt-4o-mini","max_completion_tokens":400,"temperature":0.7{stream},"messages":[{{"role":"system","content":"You are the assistant of a shipyard. Answer in two sentences."}},{{"role":"user","content":"What is a slipway, and why would anybody name a program after it?"}}]}}"#
         );
-        let request = |key: &String| {
+        let request = |(number, key): (usize, &String)| {
             format!(
                 "POST /v1/chat/completions HTTP/1.1\r\nhost: {authority}\r\n\
-                 authorization: Bearer {key}\r\ncontent-type: application/json\r\n\
-                 content-length: {}\r\n\r\n{body}",
+                 x-forwarded-for: 10.0.{}.{}\r\nauthorization: Bearer {key}\r\n\
+                 content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+                number / 256,
+                number % 256,
                 body.len()
             )
             .into_bytes()
         };
-        keys.iter().map(request).collect()
+        keys.iter().enumerate().map(request).collect()
     }
 
     /// A gateway that is fast because it forgets calls has not passed.

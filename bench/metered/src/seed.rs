@@ -4,25 +4,22 @@
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 
-/// Callers on each side: a thousand people of one org, and as many orgs with one each.
-const CALLERS: u32 = 1000;
-
 /// The secrets of the API keys of both sides.
 pub(crate) struct Callers {
     pub(crate) hot_org: Vec<String>,
     pub(crate) many_orgs: Vec<String>,
 }
 
-/// Fills in people of one org and of a thousand orgs. Everybody's plan and budgets suffice for the
+/// Fills in `count` people of one org, and as many orgs with one each. Everybody's plan and budgets suffice for the
 /// run, and nothing is lifted: each call is decided by the platform's budgets, its org's plan, its
 /// org's own limit and its credits.
-pub(crate) async fn seed(database: &PgPool) -> anyhow::Result<Callers> {
+pub(crate) async fn seed(database: &PgPool, count: u32) -> anyhow::Result<Callers> {
     let callers = Callers {
-        hot_org: (0..CALLERS).map(|number| secret("hot", number)).collect(),
-        many_orgs: (0..CALLERS).map(|number| secret("many", number)).collect(),
+        hot_org: (0..count).map(|number| secret("hot", number)).collect(),
+        many_orgs: (0..count).map(|number| secret("many", number)).collect(),
     };
-    // The first org is the hot one, and every caller of the first thousand is in it.
-    let orgs: Vec<i64> = (0..CALLERS).map(|_| 0).chain(1..=i64::from(CALLERS)).collect();
+    // The first org is the hot one, and every caller of the first half is in it.
+    let orgs: Vec<i64> = (0..count).map(|_| 0).chain(1..=i64::from(count)).collect();
     let hashes: Vec<Vec<u8>> = callers
         .hot_org
         .iter()
@@ -31,7 +28,7 @@ pub(crate) async fn seed(database: &PgPool) -> anyhow::Result<Callers> {
         .collect();
     let mut tx = database.begin().await?;
     for statement in ORGS {
-        sqlx::query(statement).bind(i64::from(CALLERS)).execute(&mut *tx).await?;
+        sqlx::query(statement).bind(i64::from(count)).execute(&mut *tx).await?;
     }
     for statement in PEOPLE {
         sqlx::query(statement).bind(&orgs).bind(&hashes).execute(&mut *tx).await?;

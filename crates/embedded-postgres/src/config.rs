@@ -18,6 +18,8 @@ pub struct Config {
     /// How long the server outlives its last user, in whole seconds, so that test binaries which
     /// run one after the other share it.
     pub grace: Duration,
+    /// Settings of the server beside those it is started with here; they win.
+    pub settings: Vec<(&'static str, &'static str)>,
 }
 
 impl Config {
@@ -29,6 +31,7 @@ impl Config {
             durable: true,
             max_connections: 100,
             grace: Duration::ZERO,
+            settings: Vec::new(),
         }
     }
 }

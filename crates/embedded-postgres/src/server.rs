@@ -145,6 +145,7 @@ fn arguments(config: &Config, dirs: &Dirs) -> Vec<OsString> {
             ("full_page_writes", "off"),
         ]);
     }
+    settings.extend(&config.settings);
     let places = ["-D".into(), dirs.data().into(), "-k".into(), dirs.sockets.clone().into()];
     let settings = settings.into_iter().flat_map(|(name, value)| {
         [OsString::from("-c"), OsString::from(format!("{name}={value}"))]

@@ -14,6 +14,11 @@ pub(crate) struct Admission {
 }
 
 impl Admission {
+    /// Of a request that a limit would refuse, were it enforced.
+    pub(crate) fn observed(standing: Standing) -> Self {
+        Self { standing: Some(standing), ..Self::default() }
+    }
+
     /// Tells the caller where they stand, and lets the call go on until the answer has ended: sent
     /// to its end, left by its client, or dropped.
     pub(crate) fn attach(self, mut response: Response) -> Response {

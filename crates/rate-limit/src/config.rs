@@ -5,7 +5,9 @@ use secrecy::{ExposeSecret, SecretString};
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
 pub struct Config {
-    /// Whether rate limits are enforced; `off` is for load and race tests and refused in production.
+    /// Whether rate limits are enforced. `observe` counts traffic and tells callers where they
+    /// stand, but refuses nobody for it: to try limits out. `off` is for tests and refused in
+    /// production.
     #[arg(long, env, value_enum, default_value_t = Switch::On)]
     pub rate_limits: Switch,
 
@@ -16,11 +18,13 @@ pub struct Config {
     pub redis_url: Option<SecretString>,
 }
 
-/// On or off.
+/// What becomes of the limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Switch {
     /// Enforced.
     On,
+    /// Enforced for attempts at secrets; traffic is only counted.
+    Observe,
     /// Ignored.
     Off,
 }
@@ -43,7 +47,7 @@ impl Config {
     }
 
     pub(crate) fn is_on(&self) -> bool {
-        self.rate_limits == Switch::On
+        self.rate_limits != Switch::Off
     }
 }
 

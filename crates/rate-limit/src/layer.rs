@@ -7,7 +7,9 @@ use axum::{
 use kernel::{Id, Org};
 use web::{Access, Identity};
 
-use crate::{PassedLimit, RateLimit, charge::Charge, passed, policy};
+use crate::{
+    PassedLimit, RateLimit, admission::Admission, charge::Charge, passed, policy,
+};
 
 /// Middleware, between finding out who calls and deciding whether they may: refuses requests that
 /// come too often, unless they are operators' own, and tells every caller where they stand.
@@ -28,6 +30,9 @@ pub async fn limit(State(limits): State<RateLimit>, mut request: Request, next: 
         }
         Err(standing) => {
             metrics::counter!("rate_limited_total", "policy" => standing.policy).increment(1);
+            if limits.only_observes() {
+                return Admission::observed(standing).attach(next.run(request).await);
+            }
             standing.refusal().into_response()
         }
     }
@@ -305,6 +310,18 @@ mod tests {
         let response = app.oneshot(Request::new(Body::empty())).await.unwrap();
         assert_eq!(response.headers()["ratelimit"], "\"login\";r=0;t=9");
         assert_eq!(response.headers()["ratelimit-policy"], "\"login\";q=5;w=60");
+    }
+
+    #[tokio::test]
+    async fn observed_traffic_is_counted_and_told_and_not_refused() {
+        let limits = limits_switched(Switch::Observe);
+        let reset = Access::public().limited_as(RateClass::PasswordReset);
+        for left in [2, 1, 0, 0, 0] {
+            let (status, headers) = call(&limits, reset, Identity::Anonymous, "192.0.2.1").await;
+            let told = headers["ratelimit"].to_str().unwrap().to_owned();
+            assert_eq!(status, 200);
+            assert!(told.starts_with(&format!("\"password-reset\";r={left};")), "{told}");
+        }
     }
 
     #[tokio::test]

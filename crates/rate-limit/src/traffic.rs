@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use web::{ClientIp, Problem};
 
 use crate::{
-    Config, Quota,
+    Config, Quota, Switch,
     admission::Admission,
     charge::Charge,
     in_flight::InFlight,
@@ -30,6 +30,7 @@ pub struct RateLimit {
 
 struct Counts {
     is_on: bool,
+    only_observes: bool,
     began: Instant,
     shared: Option<Shared>,
     tally: Tally,
@@ -45,6 +46,7 @@ impl RateLimit {
         let shared = config.redis().transpose()?.map(Shared::new).transpose()?;
         let counts = Counts {
             is_on: config.is_on(),
+            only_observes: config.rate_limits == Switch::Observe,
             began: Instant::now(),
             shared,
             tally: Tally::default(),
@@ -121,6 +123,11 @@ impl RateLimit {
             .transpose()?;
         let standing = counts.tally.check(charges, share, now)?;
         Ok(Admission { standing, call: (call, None) })
+    }
+
+    /// Whether traffic is counted, but nobody refused for it.
+    pub(crate) fn only_observes(&self) -> bool {
+        self.counts.only_observes
     }
 
     /// Whether there is a shared count.
