@@ -18,6 +18,14 @@ impl Operations {
         Self(Arc::new(operations.into_iter().map(access).collect()))
     }
 
+    /// Leaves the operation's [`Access`] in the extensions, for all that decides by it.
+    pub(crate) fn name(&self, mut request: Request) -> Request {
+        if let Some(access) = self.find(&request) {
+            request.extensions_mut().insert(access);
+        }
+        request
+    }
+
     fn find(&self, request: &Request) -> Option<Access> {
         let path = request.extensions().get::<MatchedPath>()?.as_str().to_owned();
         let method = match request.method() {
@@ -26,18 +34,6 @@ impl Operations {
         };
         self.0.get(&(method, path)).copied()
     }
-}
-
-/// Middleware, before all that decides by it: leaves the operation's [`Access`] in the extensions.
-pub(crate) async fn find_operation(
-    State(operations): State<Operations>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    if let Some(access) = operations.find(&request) {
-        request.extensions_mut().insert(access);
-    }
-    next.run(request).await
 }
 
 /// Middleware, after signing in and limits: only callers with the permission pass.

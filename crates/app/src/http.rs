@@ -19,7 +19,7 @@ use web::{MakeRequestId, RequestId, TrustedProxies};
 
 use crate::{
     App, document,
-    gate::{Operations, authorize, find_operation, time_out},
+    gate::{Operations, authorize, time_out},
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -51,17 +51,18 @@ impl App {
             .fallback(web::fallback)
             .method_not_allowed_fallback(web::method_not_allowed)
             .layer(from_fn(authorize));
-        let router = gates(router)
-            .layer(from_fn_with_state(TIME_LIMIT, time_out))
-            .layer(from_fn_with_state(Operations::new(operations), find_operation))
-            .merge(docs(document::finish(openapi)));
+        let operations = Operations::new(operations);
+        let purpose = ServiceBuilder::new()
+            .map_request(move |request| operations.name(request))
+            .layer(from_fn_with_state(TIME_LIMIT, time_out));
+        let router = gates(router).layer(purpose).merge(docs(document::finish(openapi)));
         outer_layers(router, settings)
     }
 }
 
 /// What surrounds every answer, the first line outermost.
 fn outer_layers(router: Router, settings: &HttpSettings) -> Router {
-    let proxies = settings.trusted_proxies;
+    let (proxies, environment) = (settings.trusted_proxies, settings.environment);
     let layers = ServiceBuilder::new()
         .map_request(drop_odd_request_id)
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestId))
@@ -76,7 +77,7 @@ fn outer_layers(router: Router, settings: &HttpSettings) -> Router {
         })
         .layer(TraceLayer::new_for_http().make_span_with(span))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
-        .layer(from_fn_with_state(settings.environment, web::security_headers))
+        .map_response(move |response| web::security_headers(environment, response))
         .layer(cors(settings))
         .layer(from_fn(web::render_problems))
         .layer(CatchPanicLayer::custom(web::panicked))

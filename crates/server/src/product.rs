@@ -20,6 +20,7 @@ use quotas::Quotas;
 use rate_limit::{Durable, Limits, RateLimit};
 use sqlx::PgPool;
 use storage::Storage;
+use tower::ServiceBuilder;
 use usage::{PriceBook, Usage};
 
 use crate::{Settings, database, partitions, passed_limits};
@@ -146,13 +147,15 @@ impl Product {
         let noting = (self.db, self.clock);
         self.app
             .into_router(&self.settings.http(), |router| {
-                router
-                    .layer(from_fn_with_state(answers, ai::cached))
-                    .layer(from_fn_with_state(self.idempotency, idempotency::guard))
-                    .layer(from_fn_with_state(noting, passed_limits::write_down))
-                    .layer(from_fn_with_state(traffic, rate_limit::limit))
-                    .layer(from_fn_with_state(auth, auth::identify))
+                // One layer made of all: each layer of a router copies those below it for every request.
+                let gates = ServiceBuilder::new()
                     .layer(from_fn(ai::carry_errors))
+                    .layer(from_fn_with_state(auth, auth::identify))
+                    .layer(from_fn_with_state(traffic, rate_limit::limit))
+                    .layer(from_fn_with_state(noting, passed_limits::write_down))
+                    .layer(from_fn_with_state(self.idempotency, idempotency::guard))
+                    .layer(from_fn_with_state(answers, ai::cached));
+                router.layer(gates)
             })
             .layer(from_fn(telemetry::http::track))
     }

@@ -68,7 +68,7 @@ where
         let mut fields = Fields::default();
         for span in context.event_scope(event).into_iter().flat_map(Scope::from_root) {
             if let Some(of_span) = span.extensions().get::<Fields>() {
-                fields.0.extend(of_span.0.clone());
+                fields.0.extend(of_span.0.iter().cloned());
             }
         }
         event.record(&mut fields);
@@ -78,7 +78,8 @@ where
             timestamp: timestamp(),
             level: metadata.level().as_str(),
             target: metadata.target(),
-            fields: fields.0,
+            // Of fields with one name the innermost counts.
+            fields: fields.0.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         };
         if let Ok(mut line) = serde_json::to_vec(&line) {
             line.push(b'\n');
@@ -94,12 +95,13 @@ fn timestamp() -> String {
     text
 }
 
+/// In the order in which they were recorded; every request has some, and few are ever written.
 #[derive(Default)]
-struct Fields(Map<String, Value>);
+struct Fields(Vec<(&'static str, Value)>);
 
 impl Fields {
     fn insert(&mut self, field: &Field, value: impl Into<Value>) {
-        self.0.insert(field.name().to_owned(), value.into());
+        self.0.push((field.name(), value.into()));
     }
 }
 

@@ -44,7 +44,10 @@ impl<S: Send + Sync> FromRequest<S> for RawJson {
 impl RawJson {
     /// Reads the parts of the body that the handler needs to know.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        axum::Json::from_bytes(&self.0).map(|axum::Json(body)| body).map_err(rejected)
+        // The slow way also knows at which field it failed.
+        let read = serde_json::from_slice(&self.0);
+        let read = read.or_else(|_| axum::Json::from_bytes(&self.0).map(|axum::Json(body)| body));
+        read.map_err(rejected)
     }
 }
 

@@ -1,7 +1,5 @@
 use axum::{
-    extract::{Request, State},
     http::{HeaderName, HeaderValue, header},
-    middleware::Next,
     response::Response,
 };
 use kernel::Environment;
@@ -10,14 +8,9 @@ use kernel::Environment;
 pub const CONTENT_SECURITY_POLICY: HeaderValue =
     HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 
-/// Middleware that adds the security headers to every answer, errors included. A handler that sets
+/// Adds the security headers to an answer; every one has them, errors included. A handler that sets
 /// one of them itself (a page with a form, say) keeps its own.
-pub async fn security_headers(
-    State(environment): State<Environment>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let mut response = next.run(request).await;
+pub fn security_headers(environment: Environment, mut response: Response) -> Response {
     let headers = response.headers_mut();
     let mut default = |name: HeaderName, value: HeaderValue| {
         headers.entry(name).or_insert(value);
