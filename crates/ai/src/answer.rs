@@ -1,8 +1,11 @@
-use bytes::{Bytes, BytesMut};
-use reqwest::Response;
-use serde::Deserialize;
+use std::time::Duration;
 
-use crate::{error::ProviderError, usage_report::UsageReport};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use serde::Deserialize;
+use tokio::time::timeout;
+
+use crate::{error::ProviderError, upstream::Response, usage_report::UsageReport};
 
 /// No whole answer is longer; ten images may have half of it.
 const LARGEST: usize = 64 * 1024 * 1024;
@@ -25,9 +28,10 @@ impl Answer {
     /// What `response` brings. Anything but an answer is a lost one: the provider may bill it.
     pub(crate) async fn read(
         response: Response,
+        silence: Duration,
         translate: impl FnOnce(Bytes) -> Result<Bytes, ProviderError>,
     ) -> Result<Self, ProviderError> {
-        let body = read(response, LARGEST).await;
+        let body = read(response, LARGEST, silence).await;
         let body = translate(body.map_err(|reason| ProviderError::Lost { reason })?)?;
         match serde_json::from_slice(&body) {
             Ok(Read { error: None, usage }) => Ok(Self { body, usage }),
@@ -36,10 +40,18 @@ impl Answer {
     }
 }
 
-/// The whole body, unless it is larger than `most`.
-pub(crate) async fn read(mut response: Response, most: usize) -> Result<Bytes, String> {
-    let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| error.to_string())? {
+/// The whole body, unless it is larger than `most` or stops for as long as `silence`.
+pub(crate) async fn read(
+    response: Response,
+    most: usize,
+    silence: Duration,
+) -> Result<Bytes, String> {
+    let (mut incoming, mut body) = (response.into_body(), BytesMut::new());
+    loop {
+        let frame = timeout(silence, incoming.frame()).await;
+        let frame = frame.map_err(|_| format!("it was silent for {silence:?}"))?;
+        let Some(frame) = frame.transpose().map_err(|error| error.to_string())? else { break };
+        let Ok(chunk) = frame.into_data() else { continue };
         if body.len() + chunk.len() > most {
             return Err(format!("it is longer than {most} bytes"));
         }

@@ -66,7 +66,7 @@ async fn count_tokens(
         let mut sent = payload.addressed_to(&candidate.model, Dialect::Anthropic, CHAT)?;
         sent.path = COUNT;
         let answer = provider.post(&candidate.model.name, &sent).await.map_err(Problem::from)?;
-        let body = read(answer, LARGEST).await.map_err(unreadable)?;
+        let body = read(answer, LARGEST, ai.idle).await.map_err(unreadable)?;
         return Ok(Json(serde_json::from_slice(&body).map_err(|it| unreadable(it.to_string()))?));
     }
     let (text, images) = request.size(bytes);

@@ -1,6 +1,9 @@
 use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{AUTHORIZATION, InvalidHeaderValue},
+};
 use kernel::Clock;
-use reqwest::RequestBuilder;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use usage::ModelKind;
@@ -40,14 +43,21 @@ pub(crate) struct Sent {
 }
 
 impl Dialect {
-    /// Shows the provider our key.
-    pub(crate) fn authorize(self, request: RequestBuilder, key: &SecretString) -> RequestBuilder {
-        match self {
-            Self::OpenAi => request.bearer_auth(key.expose_secret()),
-            Self::Anthropic => request
-                .header("x-api-key", key.expose_secret())
-                .header("anthropic-version", ANTHROPIC_VERSION),
+    /// What shows the provider our key.
+    pub(crate) fn headers(self, key: &SecretString) -> Result<HeaderMap, InvalidHeaderValue> {
+        let key = key.expose_secret();
+        let (name, value) = match self {
+            Self::OpenAi => (AUTHORIZATION, format!("Bearer {key}")),
+            Self::Anthropic => (HeaderName::from_static("x-api-key"), key.to_owned()),
+        };
+        let mut value = HeaderValue::try_from(value)?;
+        value.set_sensitive(true);
+        let mut headers = HeaderMap::from_iter([(name, value)]);
+        if self == Self::Anthropic {
+            let version = HeaderValue::from_static(ANTHROPIC_VERSION);
+            headers.insert(HeaderName::from_static("anthropic-version"), version);
         }
+        Ok(headers)
     }
 
     /// A request in `OpenAI`'s shape, as the provider understands it.

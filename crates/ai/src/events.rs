@@ -2,13 +2,17 @@ use std::borrow::Cow;
 
 use bytes::{Bytes, BytesMut};
 use futures::{
-    Stream, StreamExt,
-    stream::{self, BoxStream},
+    FutureExt, Stream, StreamExt,
+    stream::{self, BoxStream, Fuse},
 };
 use memchr::{memchr, memmem};
+use tokio::task::yield_now;
 
 /// The longest event that is accepted. Whoever sends a longer one does not fill our memory.
 const LARGEST: usize = 1024 * 1024;
+
+/// How much that has arrived is passed on at once.
+const ENOUGH: usize = 16 * 1024;
 
 /// A stream of server-sent events in blocks of whole ones.
 pub(crate) type Blocks = BoxStream<'static, Result<Bytes, &'static str>>;
@@ -19,14 +23,16 @@ where
     S: Stream<Item = Result<Bytes, E>> + Send + Unpin + 'static,
     E: Send,
 {
-    let blocks = Cutter { upstream, begun: BytesMut::new() };
+    let blocks = Cutter { upstream: upstream.fuse(), begun: BytesMut::new(), broken: false };
     stream::unfold(blocks, async |mut blocks| Some((blocks.next().await?, blocks))).boxed()
 }
 
 struct Cutter<S> {
-    upstream: S,
+    upstream: Fuse<S>,
     /// An event whose end has not arrived.
     begun: BytesMut,
+    /// Whether the stream broke after what was passed on last.
+    broken: bool,
 }
 
 impl<S, E> Cutter<S>
@@ -35,8 +41,14 @@ where
 {
     async fn next(&mut self) -> Option<Result<Bytes, &'static str>> {
         loop {
+            if self.broken {
+                return Some(Err("the provider's stream broke"));
+            }
             let block = match self.upstream.next().await {
-                Some(Ok(bytes)) => self.cut(bytes),
+                Some(Ok(bytes)) => {
+                    let bytes = self.with_what_follows(bytes).await;
+                    self.cut(bytes)
+                }
                 Some(Err(_)) => return Some(Err("the provider's stream broke")),
                 None if self.begun.is_empty() => return None,
                 // Some servers leave out the last blank line.
@@ -52,6 +64,31 @@ where
                 return Some(Err("the provider sent an event that is too long"));
             }
         }
+    }
+
+    /// `first` and what has arrived with it. Passing something on costs more than the bytes in it, so
+    /// a stream that is behind is passed on in large pieces; one that is not is not held up.
+    async fn with_what_follows(&mut self, first: Bytes) -> Bytes {
+        let mut all = BytesMut::new();
+        while all.len() < ENOUGH {
+            // Whoever reads the connection gets a turn.
+            yield_now().await;
+            match self.upstream.next().now_or_never() {
+                Some(Some(Ok(bytes))) => {
+                    if all.is_empty() {
+                        all.reserve(ENOUGH);
+                        all.extend_from_slice(&first);
+                    }
+                    all.extend_from_slice(&bytes);
+                }
+                Some(Some(Err(_))) => {
+                    self.broken = true;
+                    break;
+                }
+                Some(None) | None => break,
+            }
+        }
+        if all.is_empty() { first } else { all.freeze() }
     }
 
     fn cut(&mut self, bytes: Bytes) -> Bytes {

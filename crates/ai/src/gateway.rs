@@ -5,7 +5,6 @@ use db::Db;
 use email::Mailer;
 use kernel::Clock;
 use quotas::{Call, Hold, Quotas};
-use reqwest::Response;
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::task::TaskTracker;
 use usage::{Model, Outcome, PriceBook, Quantities};
@@ -25,6 +24,7 @@ use crate::{
     route::Facts,
     routing::Routing,
     streams::Streams,
+    upstream::Response,
     usage_report::UsageReport,
 };
 
@@ -145,7 +145,8 @@ impl Ai {
         &self,
         task: impl Future<Output = T> + Send + 'static,
     ) -> tokio::task::JoinHandle<T> {
-        self.tasks.spawn(idempotency::carry(task))
+        // Its state is large, and the runtime moves what it spawns several times.
+        self.tasks.spawn(Box::pin(idempotency::carry(task)))
     }
 
     /// The models that may serve a call to `name`, the preferred first: those of a route, or the model
@@ -281,7 +282,8 @@ impl Ai {
     ) -> Result<(Answer, Quantities, Server), ProviderError> {
         let Begun { response, dialect, at_most, server } = self.begin(asked, hold).await?;
         let answer =
-            Answer::read(response, |body| dialect.answer(body, asked.payload.dialect)).await?;
+            Answer::read(response, self.idle, |body| dialect.answer(body, asked.payload.dialect))
+                .await?;
         Ok((answer, at_most, server))
     }
 

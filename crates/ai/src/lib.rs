@@ -39,6 +39,7 @@ mod route;
 mod routing;
 mod stream;
 mod streams;
+mod upstream;
 mod usage_report;
 
 use app::{Check, Module};

@@ -6,9 +6,10 @@ use std::{
 
 use anyhow::{Context, ensure};
 use backon::{BackoffBuilder, ExponentialBuilder};
-use http::header;
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, header::CONTENT_TYPE};
+use http_body_util::Full;
 use kernel::Breaker;
-use reqwest::{Client, Response};
 
 use crate::{
     Dialect,
@@ -18,6 +19,7 @@ use crate::{
     keys::{Key, Keys},
     refusal::{Blame, Failure},
     retry_budget::RetryBudget,
+    upstream::{NoAnswer, Response, Upstream},
 };
 
 /// How often a call that was certainly not served is tried again.
@@ -34,12 +36,12 @@ pub(crate) struct Provider {
     keys: Keys,
     retries: RetryBudget,
     breakers: Mutex<HashMap<String, Arc<Breaker>>>,
-    client: Client,
+    upstream: Upstream,
     first_byte: Duration,
 }
 
 impl Provider {
-    pub(crate) fn new(config: &ProviderConfig, client: Client, first_byte: Duration) -> Self {
+    pub(crate) fn new(config: &ProviderConfig, upstream: Upstream, first_byte: Duration) -> Self {
         Self {
             name: config.name.clone(),
             dialect: config.dialect,
@@ -47,7 +49,7 @@ impl Provider {
             keys: Keys::new(&config.keys),
             retries: RetryBudget::default(),
             breakers: Mutex::default(),
-            client,
+            upstream,
             first_byte,
         }
     }
@@ -111,19 +113,33 @@ impl Provider {
     }
 
     async fn send(&self, key: &Key, sent: &Sent) -> Result<Response, Failure> {
-        let request = self
-            .client
-            .post(format!("{}{}", self.base_url, sent.path))
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(sent.body.clone());
-        let answer = self.dialect.authorize(request, &key.secret).send();
+        let request = self.request(Method::POST, sent.path, key, sent.body.clone());
+        let answer = self.upstream.send(request.map_err(Failure::unanswered)?);
         match tokio::time::timeout(self.first_byte, answer).await {
             Err(_) => Err(Failure::lost(format!("silent for {:?}", self.first_byte))),
-            Ok(Err(error)) if error.is_connect() => Err(Failure::unreachable(&error)),
-            Ok(Err(error)) => Err(Failure::lost(error.without_url().to_string())),
+            Ok(Err(error)) => Err(Failure::unanswered(error)),
             Ok(Ok(response)) if response.status().is_success() => Ok(response),
             Ok(Ok(response)) => Err(Failure::read(response).await),
         }
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        key: &Key,
+        body: Bytes,
+    ) -> Result<Request<Full<Bytes>>, NoAnswer> {
+        let unsendable = |reason: String| NoAnswer { unsent: true, reason };
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base_url))
+            .body(Full::new(body));
+        let mut request = request.map_err(|error| unsendable(error.to_string()))?;
+        let headers = self.dialect.headers(&key.secret);
+        *request.headers_mut() = headers.map_err(|error| unsendable(error.to_string()))?;
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Ok(request)
     }
 
     fn breaker(&self, model: &str) -> Arc<Breaker> {
@@ -139,9 +155,14 @@ impl Provider {
         let name = &self.name;
         let key =
             self.keys.take().ok().with_context(|| format!("{name} accepts none of its keys"))?;
-        let request = self.client.get(format!("{}/models", self.base_url));
-        let response = self.dialect.authorize(request, &key.secret).send().await;
-        let status = response.with_context(|| format!("{name} does not answer"))?.status();
+        let answered = async {
+            let request = self.request(Method::GET, "/models", key, Bytes::new())?;
+            self.upstream.send(request).await
+        };
+        let answered = tokio::time::timeout(self.first_byte, answered).await;
+        let answered = answered.with_context(|| format!("{name} does not answer"))?;
+        let answered = answered.map_err(|error| anyhow::anyhow!(error.reason));
+        let status = answered.with_context(|| format!("{name} does not answer"))?.status();
         ensure!(status.is_success(), "{name} answers {status}");
         Ok(())
     }

@@ -2,10 +2,9 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use futures::future::join_all;
-use reqwest::Client;
 use usage::{Model, ModelKind};
 
-use crate::{Config, provider::Provider};
+use crate::{Config, provider::Provider, upstream::Upstream};
 
 /// Every provider that is configured, the preferred first.
 #[derive(Clone, Debug)]
@@ -14,15 +13,9 @@ pub(crate) struct Providers(Arc<[Provider]>);
 impl Providers {
     pub(crate) fn new(config: &Config) -> anyhow::Result<Self> {
         let first_byte = Duration::from_secs(config.ai_first_byte_seconds);
-        let client = Client::builder()
-            .connect_timeout(Duration::from_secs(5))
-            .read_timeout(first_byte.max(Duration::from_secs(config.ai_idle_seconds)))
-            .redirect(reqwest::redirect::Policy::none())
-            .http1_only()
-            .build()
-            .context("build the HTTP client of the AI providers")?;
+        let upstream = Upstream::new().context("make the HTTP client of the AI providers")?;
         let configured = config.providers().map_err(anyhow::Error::msg)?;
-        let providers = configured.iter().map(|it| Provider::new(it, client.clone(), first_byte));
+        let providers = configured.iter().map(|it| Provider::new(it, upstream.clone(), first_byte));
         Ok(Self(providers.collect()))
     }
 

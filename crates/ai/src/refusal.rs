@@ -1,10 +1,13 @@
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, header};
-use reqwest::Response;
 use serde_json::Value;
 
-use crate::{answer, error::ProviderError};
+use crate::{
+    answer,
+    error::ProviderError,
+    upstream::{NoAnswer, Response},
+};
 
 /// How long a key rests if the provider is busy and does not say for how long.
 const BUSY: Duration = Duration::from_millis(500);
@@ -12,6 +15,8 @@ const BUSY: Duration = Duration::from_millis(500);
 const REFUSED: Duration = Duration::from_mins(5);
 /// No error is longer.
 const LARGEST: usize = 64 * 1024;
+/// How long an error may stop in the middle.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// Why a provider gave no answer, and who is to blame.
 #[derive(Debug)]
@@ -38,8 +43,13 @@ impl Failure {
         Self { error: ProviderError::Lost { reason }, blame: Blame::Server }
     }
 
-    pub(crate) fn unreachable(error: &reqwest::Error) -> Self {
-        Self::unavailable(format!("no connection ({error})"), None, Blame::Server)
+    /// What it means that there was no answer.
+    pub(crate) fn unanswered(NoAnswer { unsent, reason }: NoAnswer) -> Self {
+        if unsent {
+            Self::unavailable(format!("no connection ({reason})"), None, Blame::Server)
+        } else {
+            Self::lost(reason)
+        }
     }
 
     fn unavailable(reason: String, retry_after: Option<Duration>, blame: Blame) -> Self {
@@ -50,7 +60,7 @@ impl Failure {
     pub(crate) async fn read(response: Response) -> Self {
         let status = response.status();
         let retry_after = retry_after(response.headers());
-        let body = answer::read(response, LARGEST).await.unwrap_or_default();
+        let body = answer::read(response, LARGEST, SILENCE).await.unwrap_or_default();
         let body: Value = serde_json::from_slice(&body).unwrap_or_default();
         Self::of(status, retry_after, &body["error"])
     }

@@ -6,6 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::StreamExt;
+use http_body_util::BodyExt;
 use tokio::{
     sync::{mpsc, oneshot},
     time::timeout_at,
@@ -35,7 +36,8 @@ pub(crate) async fn answer(ai: &Ai, asked: Asked, wants_usage: bool) -> Result<R
                 let recorded = owner.streams.open(&lease.hold, caller, headers.clone());
                 // Whoever waited for the beginning may have gone; the pump notices.
                 let _ = begun.send(Ok(headers));
-                let blocks = dialect.stream(events::blocks(response.bytes_stream()), caller);
+                let arriving = response.into_body().into_data_stream();
+                let blocks = dialect.stream(events::blocks(arriving), caller);
                 let pump = Pump::new(sender, recorded.clone(), wants_usage);
                 pump.run(&owner, lease, at_most, blocks, receipt).await;
                 owner.streams.close(&recorded).await;

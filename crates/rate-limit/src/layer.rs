@@ -7,9 +7,7 @@ use axum::{
 use kernel::{Id, Org};
 use web::{Access, Identity};
 
-use crate::{
-    PassedLimit, RateLimit, admission::Admission, charge::Charge, passed, policy,
-};
+use crate::{PassedLimit, RateLimit, admission::Admission, charge::Charge, passed, policy};
 
 /// Middleware, between finding out who calls and deciding whether they may: refuses requests that
 /// come too often, unless they are operators' own, and tells every caller where they stand.

@@ -14,6 +14,7 @@ mod quotes;
 mod races;
 mod rejoining;
 mod repetitions;
+mod round_trips;
 mod streams;
 
 use serde_json::{Value, json};
