@@ -5,8 +5,8 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use http::Method;
-use web::{Access, Audience, Caller, Operation, Operator, RateClass};
+use http::{Method, request::Parts};
+use web::{Access, Audience, Caller, Operation, Operator, Problem, RateClass, RecentSignIn};
 
 /// Finds out what a request is for, from the same list that documents the API.
 #[derive(Clone)]
@@ -53,9 +53,16 @@ pub(crate) async fn authorize(request: Request, next: Next) -> Response {
         }
     };
     match allowed {
+        Ok(()) if access.is_some_and(|access| access.recent) && !is_recent(&parts) => {
+            Problem::sign_in_again().into_response()
+        }
         Ok(()) => next.run(Request::from_parts(parts, body)).await,
         Err(problem) => problem.into_response(),
     }
+}
+
+fn is_recent(parts: &Parts) -> bool {
+    matches!(parts.extensions.get(), Some(RecentSignIn(true)))
 }
 
 /// Middleware that gives up on a handler after `limit`. AI calls and uploads keep their own time.

@@ -15,7 +15,7 @@ use tower_http::{
     trace::TraceLayer,
 };
 use utoipa_swagger_ui::SwaggerUi;
-use web::{MakeRequestId, RequestId, TrustedProxies};
+use web::{MakeRequestId, RequestId, SameSite, TrustedProxies};
 
 use crate::{
     App, document,
@@ -52,8 +52,10 @@ impl App {
             .method_not_allowed_fallback(web::method_not_allowed)
             .layer(from_fn(authorize));
         let operations = Operations::new(operations);
+        let trusted = SameSite::new(&settings.cors_origins);
         let purpose = ServiceBuilder::new()
             .map_request(move |request| operations.name(request))
+            .layer(from_fn_with_state(trusted, web::same_site))
             .layer(from_fn_with_state(TIME_LIMIT, time_out));
         let router = gates(router).layer(purpose).merge(docs(document::finish(openapi)));
         outer_layers(router, settings)
@@ -115,6 +117,8 @@ fn span(request: &Request) -> tracing::Span {
 fn cors(settings: &HttpSettings) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(settings.cors_origins.clone())
+        // For sessions in cookies; the origins are a list, never a wildcard.
+        .allow_credentials(true)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers([
             header::AUTHORIZATION,

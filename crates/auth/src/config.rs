@@ -1,8 +1,10 @@
 use kernel::Environment;
 use secrecy::{ExposeSecret, SecretString};
 
-/// The secret behind every token, and what passwords must be like.
-#[derive(Clone, Debug, clap::Args)]
+use crate::{passwords, sessions, sign_up, social};
+
+/// Everything about accounts that a deployment decides.
+#[derive(Clone, Debug, Default, clap::Args)]
 #[group(skip)]
 pub struct Config {
     /// At least 32 random bytes from which the signing keys are derived, such as of `openssl rand -base64 32`. Unset, development makes its own.
@@ -13,9 +15,25 @@ pub struct Config {
     #[arg(long, env, hide_env_values = true)]
     pub auth_secret_previous: Option<SecretString>,
 
-    /// Characters that a password has at least.
-    #[arg(long, env, default_value_t = 12, value_parser = clap::value_parser!(u16).range(12..=64))]
-    pub password_min_length: u16,
+    /// Passwords.
+    #[command(flatten)]
+    pub passwords: passwords::Config,
+
+    /// Sessions.
+    #[command(flatten)]
+    pub sessions: sessions::Config,
+
+    /// Who may register.
+    #[command(flatten)]
+    pub sign_up: sign_up::Config,
+
+    /// Accounts elsewhere.
+    #[command(flatten)]
+    pub social: social::Config,
+
+    /// Refused sign-ins within an hour that block a network for an hour. 0 blocks nobody.
+    #[arg(long, env, default_value_t = 100)]
+    pub block_after_refused_sign_ins: u32,
 }
 
 impl Config {
@@ -36,6 +54,9 @@ impl Config {
                 ));
             }
         }
+        problems.extend(self.passwords.problem());
+        problems.extend(self.sessions.problem());
+        problems.extend(self.social.problems(environment));
         problems
     }
 }
@@ -56,7 +77,7 @@ mod tests {
 
     fn problems(secret: Option<&str>, environment: kernel::Environment) -> usize {
         let auth_secret = secret.map(Into::into);
-        let config = Config { auth_secret, auth_secret_previous: None, password_min_length: 12 };
+        let config = Config { auth_secret, ..Config::default() };
         config.problems(environment).len()
     }
 

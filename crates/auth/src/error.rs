@@ -1,7 +1,7 @@
 use axum::http::StatusCode;
 use web::Problem;
 
-use crate::PasswordRefused;
+use crate::{PasswordRefused, lifetimes};
 
 /// What this crate's operations return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -33,6 +33,60 @@ pub enum Error {
     /// The authenticator was not set up, or its clock is wrong.
     #[error("the code is wrong")]
     InvalidCode,
+    /// Who confirms a registration is not who registered.
+    #[error("that is not the password of this registration")]
+    NotTheirRegistration,
+    /// Of somebody who is signed in.
+    #[error("the password is wrong")]
+    WrongPassword,
+    /// Which of them it is stays our secret: wrong, used, too old, asked for elsewhere.
+    #[error("the code does not hold, or no longer, or was asked for elsewhere")]
+    InvalidMailCode,
+    /// The first factor holds. This is what the second one is sent with.
+    #[error("signing in to this account takes a second factor")]
+    SecondFactorRequired(String),
+    /// Unknown, used up, or too old.
+    #[error("the sign-in was not begun, took too long, or had too many wrong codes")]
+    InvalidChallenge,
+    /// Of the second factor.
+    #[error("the code is wrong, or was used before")]
+    WrongCode,
+    /// A second one would replace it unseen.
+    #[error("a second factor is on already")]
+    SecondFactorIsOn,
+    /// There is none.
+    #[error("no second factor is on")]
+    SecondFactorIsOff,
+    /// They sign in through a mail or somebody else's site.
+    #[error("this account has neither password nor second factor to prove anything with")]
+    NothingToProveWith,
+    /// Not in the settings.
+    #[error("there is no such provider")]
+    NoSuchProvider,
+    /// Forged, used, too old, begun elsewhere: which stays our secret.
+    #[error("the sign-in was not begun here, took too long, or was answered wrongly")]
+    InvalidSocialLogin,
+    /// They pressed the other button.
+    #[error("the sign-in was declined")]
+    SocialLoginDeclined,
+    /// The provider does not know that the address is theirs, so nobody else does.
+    #[error("that account has no confirmed e-mail address")]
+    UnverifiedIdentity,
+    /// Told to somebody whom the provider knows by that address.
+    #[error("there is an account with that address, which that sign-in is not linked to")]
+    AccountExists,
+    /// It signs somebody else in.
+    #[error("that account is linked to somebody else here")]
+    IdentityTaken,
+    /// They have no such.
+    #[error("you have linked no such account")]
+    IdentityNotFound,
+    /// Without it they could not come back.
+    #[error("it is your only way in")]
+    OnlyWayIn,
+    /// Nobody has that id.
+    #[error("there is no such user")]
+    UserNotFound,
     /// The password cannot be chosen.
     #[error("the password {0}")]
     Password(#[from] PasswordRefused),
@@ -75,6 +129,41 @@ impl From<Error> for Problem {
                 .action("Check all three. A code works once, for a minute."),
             Error::InvalidCode => Self::bad_request("invalid_code", detail)
                 .action("Put the secret into your authenticator first, and check its clock."),
+            Error::NotTheirRegistration => unauthorized("invalid_credentials")
+                .action("Type the password you chose when you registered. If you did not register, ignore the mail; if you forgot it, register again."),
+            Error::WrongPassword => unauthorized("wrong_password").action("Check it, and send it again."),
+            Error::InvalidMailCode => unauthorized("invalid_code")
+                .action("Check it, use it where you asked for it, or ask for another one."),
+            Error::SecondFactorRequired(challenge) => unauthorized("second_factor_required")
+                .with("challenge", challenge)
+                .with("expires_in", lifetimes::SIGN_IN_STEP.num_seconds())
+                .action("Send the challenge and a code to POST /v1/sessions/second-factor."),
+            Error::InvalidChallenge => {
+                unauthorized("invalid_challenge").action("Begin to sign in again.")
+            }
+            Error::WrongCode => unauthorized("wrong_code")
+                .action("Wait for the next code; each works once. Or use a recovery code."),
+            Error::SecondFactorIsOn => Self::conflict("second_factor_is_on", detail)
+                .action("Turn it off first."),
+            Error::SecondFactorIsOff => Self::conflict("second_factor_is_off", detail),
+            Error::NothingToProveWith => forbidden("nothing_to_prove_with")
+                .action("Sign in again, the way you always do."),
+            Error::NoSuchProvider => Self::unprocessable("no_such_provider", detail)
+                .action("See GET /v1/identity-providers."),
+            Error::InvalidSocialLogin => {
+                Self::bad_request("invalid_social_login", detail).action("Begin again.")
+            }
+            Error::SocialLoginDeclined => Self::bad_request("social_login_declined", detail)
+                .action("Begin again, or sign in another way."),
+            Error::UnverifiedIdentity => forbidden("unverified_identity")
+                .action("Confirm the address there, or register here with it."),
+            Error::AccountExists => Self::conflict("account_exists", detail)
+                .action("Sign in the way you always do, and link it under your account."),
+            Error::IdentityTaken => Self::conflict("identity_taken", detail),
+            Error::IdentityNotFound => Self::not_found("identity_not_found", detail),
+            Error::OnlyWayIn => Self::conflict("only_way_in", detail)
+                .action("Choose a password first."),
+            Error::UserNotFound => Self::not_found("user_not_found", detail),
             Error::Password(refused) => refused.into(),
             Error::ApiKeyNotFound => Self::not_found("api_key_not_found", detail),
             Error::Refused(problem) => problem,

@@ -7,6 +7,7 @@ mod callers;
 mod config;
 mod error;
 mod lifetimes;
+mod mfa;
 mod operators;
 mod orgs;
 mod pages;
@@ -14,6 +15,8 @@ mod passwords;
 mod purge;
 mod secrets;
 mod sessions;
+mod sign_up;
+mod social;
 
 use std::sync::Arc;
 
@@ -28,6 +31,7 @@ use secrecy::SecretString;
 use url::Url;
 use web::Routes;
 
+pub use abuse::blocks::refuse_blocked;
 pub use accounts::{Name, Recipient, Registered, Registration};
 pub use api_keys::{ApiKey, NewApiKey};
 pub use callers::identify;
@@ -37,12 +41,14 @@ pub use operators::{Enrolled, Enrolment, OperatorToken};
 pub use orgs::seats_in_use;
 pub use passwords::PasswordRefused;
 pub use sessions::{Device, Session, Tokens};
+pub use sign_up::SignUp;
 
-use accounts::{password_reset, verification};
+use abuse::{blocks::BlockList, warning::WarnOfGuesses};
 use callers::{held_tokens::HeldTokens, standing::Standings};
 use passwords::{hashing::Passwords, policy};
 use secrets::keys::Keys;
 use sessions::access_token::AccessTokens;
+use social::Providers;
 
 /// Registers people, signs them in, and finds out who calls.
 #[derive(Clone)]
@@ -53,12 +59,14 @@ pub struct Auth {
     limits: Durable,
     held_tokens: HeldTokens,
     app_url: Url,
+    config: Arc<Config>,
     /// What a new org is entitled to.
     free: Arc<Entitlement>,
     access_tokens: Arc<AccessTokens>,
     passwords: Passwords,
-    password_min_length: usize,
     standings: Standings,
+    providers: Providers,
+    blocks: BlockList,
 }
 
 impl Auth {
@@ -75,9 +83,11 @@ impl Auth {
         let issuer = app_url.as_str().trim_end_matches('/');
         Ok(Self {
             access_tokens: Arc::new(AccessTokens::new(Keys::new(config)?, issuer)),
-            passwords: Passwords::new()?,
-            password_min_length: config.password_min_length.into(),
+            passwords: Passwords::new(&config.passwords)?,
+            config: Arc::new(config.clone()),
             standings: Standings::new(db.clone(), clock.clone()),
+            providers: Providers::new(&config.social, &clock)?,
+            blocks: BlockList::new(db.clone(), clock.clone()),
             free: Arc::new(free),
             db,
             clock,
@@ -95,7 +105,7 @@ impl Auth {
         name: &str,
     ) -> Result<(), PasswordRefused> {
         let words = [email.as_str(), email.local_part(), name, self.mailer.product()];
-        policy::check(password, self.password_min_length, &words)
+        policy::check(password, &self.config.passwords, &words)
     }
 
     /// Always under our own address, whatever host a request claims to be for.
@@ -110,10 +120,10 @@ impl Auth {
 pub fn module(auth: Auth) -> Module {
     Module {
         routes: routes().with_state(auth.clone()),
-        jobs: Registry::default()
-            .with::<verification::SendVerification>(auth.clone())
-            .with::<password_reset::SendPasswordReset>(auth.clone())
-            .with::<purge::PurgeSessions>(auth),
+        jobs: accounts::jobs(&auth)
+            .merge(sessions::jobs(&auth))
+            .merge(Registry::default().with::<WarnOfGuesses>(auth.clone()))
+            .merge(Registry::default().with::<purge::PurgeSessions>(auth)),
         schedules: vec![Schedule::cron("30 2 * * *", &purge::PurgeSessions {})],
         checks: vec![],
     }
@@ -122,6 +132,10 @@ pub fn module(auth: Auth) -> Module {
 fn routes() -> Routes<Auth> {
     accounts::routes()
         .merge(sessions::routes())
+        .merge(mfa::routes())
+        .merge(social::routes())
+        .merge(abuse::blocks::routes())
+        .merge(sign_up::routes())
         .merge(api_keys::routes())
         .merge(operators::routes::routes())
 }

@@ -1,7 +1,12 @@
 use jobs::Job;
 use serde::{Deserialize, Serialize};
 
-use crate::{Auth, lifetimes};
+use crate::{
+    Auth,
+    abuse::{blocks::IpBlock, guesses::Guesses},
+    lifetimes,
+    social::SocialLogin,
+};
 
 /// Rows per statement: long statements are cancelled, and hold up others.
 const BATCH: i64 = 1000;
@@ -25,6 +30,14 @@ impl Job for PurgeSessions {
             )
         };
         while email_tokens().execute(db).await?.rows_affected() > 0 {}
+        sqlx::query!("delete from registrations where expires_at < $1", until).execute(db).await?;
+        sqlx::query!("delete from magic_links where expires_at < $1", until).execute(db).await?;
+        sqlx::query!("delete from sign_in_challenges where expires_at < $1", until)
+            .execute(db)
+            .await?;
+        Guesses::purge(db, auth.clock.now()).await?;
+        SocialLogin::purge(db, auth.clock.now()).await?;
+        IpBlock::purge(db, auth.clock.now()).await?;
         let refresh_tokens = || {
             sqlx::query!(
                 "delete from refresh_tokens where hash in

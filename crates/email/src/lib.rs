@@ -16,7 +16,7 @@ use url::Url;
 
 pub use config::Config;
 pub use email::Email;
-pub use mails::{AlreadyRegistered, Notice, PasswordReset, VerifyEmail, Welcome};
+pub use mails::{ActionMail, AlreadyRegistered, Notice, PasswordReset, VerifyEmail, Welcome};
 pub use template::{Brand, Template, greeting};
 
 use send::SendEmail;

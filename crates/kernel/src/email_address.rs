@@ -28,6 +28,11 @@ impl EmailAddress {
     pub fn local_part(&self) -> &str {
         self.0.split_once('@').map_or(&self.0, |(local, _)| local)
     }
+
+    /// The part after it.
+    pub fn domain(&self) -> &str {
+        self.0.split_once('@').map_or("", |(_, domain)| domain)
+    }
 }
 
 impl FromStr for EmailAddress {

@@ -21,6 +21,11 @@ impl Durable {
         Self { db, clock, is_on: config.is_on() }
     }
 
+    /// Whether anything is counted at all.
+    pub fn is_on(&self) -> bool {
+        self.is_on
+    }
+
     /// Counts one attempt under the policy `name`, such as `login`, of whoever `key` names, such as
     /// `ip:203.0.113.7`. The attempt that is one too many is answered 429 and not counted.
     pub async fn check(&self, name: &'static str, key: &str, quota: Quota) -> Result<(), Problem> {

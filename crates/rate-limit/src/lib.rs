@@ -36,7 +36,16 @@ pub use policy::{ATTEMPTS_PER_ACCOUNT, POLICIES, Policy, markdown};
 pub use quota::Quota;
 pub use traffic::RateLimit;
 
+use std::time::Duration;
+
 use purge::PurgeRateLimits;
+use standing::Standing;
+use web::Problem;
+
+/// The answer to one request too many under a limit that is counted elsewhere.
+pub fn refusal(policy: &'static str, quota: Quota, wait: Duration) -> Problem {
+    Standing { policy, quota, remaining: 0, window: wait }.refusal()
+}
 
 /// All limits.
 #[derive(Clone)]

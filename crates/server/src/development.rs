@@ -10,7 +10,7 @@ use embedded_postgres::Postgres;
 use kernel::Environment;
 use rand::RngExt;
 use secrecy::SecretString;
-use simulators::{ai::Ai, mailbox::Mailbox, stripe, stripe::Stripe};
+use simulators::{ai::Ai, identity, identity::Identity, mailbox::Mailbox, stripe, stripe::Stripe};
 use sqlx::postgres::PgConnectOptions;
 
 use crate::{Role, Settings};
@@ -23,6 +23,7 @@ const STRIPE: u16 = 10;
 const AI: u16 = 20;
 const SMTP: u16 = 25;
 const MAILBOX: u16 = 30;
+const IDENTITY: u16 = 40;
 
 const STRIPE_SECRET_KEY: &str = "sk_test_simulator";
 const STRIPE_WEBHOOK_SECRET: &str = "whsec_simulator";
@@ -35,6 +36,7 @@ pub struct Development {
     stripe: Option<Stripe>,
     ai: Option<Ai>,
     mailbox: Option<Mailbox>,
+    identity: Option<Identity>,
 }
 
 impl Development {
@@ -97,6 +99,11 @@ impl Development {
             settings.email.smtp_url = Some(mailbox.smtp_url().into());
             self.mailbox = Some(mailbox);
         }
+        if settings.auth.social.is_empty() {
+            let identity = Identity::start(free_or_any(port, IDENTITY)).await?;
+            use_identity(settings, &identity.url());
+            self.identity = Some(identity);
+        }
         Ok(())
     }
 
@@ -111,12 +118,13 @@ impl Development {
         let mailbox = self.mailbox.as_ref().map(|it| ("Mailbox", it.url()));
         let stripe = self.stripe.as_ref().map(|it| ("Stripe simulator", it.url()));
         let ai = self.ai.as_ref().map(|it| ("AI simulator", it.url()));
-        [mailbox, stripe, ai, postgres].into_iter().flatten().collect()
+        let identity = self.identity.as_ref().map(|it| ("Identity simulator", it.url()));
+        [mailbox, stripe, ai, identity, postgres].into_iter().flatten().collect()
     }
 
     /// Stops it all; the database last and cleanly.
     pub async fn stop(self) -> anyhow::Result<()> {
-        drop((self.stripe, self.ai, self.mailbox));
+        drop((self.stripe, self.ai, self.mailbox, self.identity));
         if let Some(postgres) = self.postgres {
             postgres.stop().await?;
         }
@@ -145,6 +153,22 @@ fn use_stripe(settings: &mut Settings, url: &str) {
     settings.billing.stripe_secret_key = Some(STRIPE_SECRET_KEY.into());
     settings.billing.stripe_webhook_secret = Some(STRIPE_WEBHOOK_SECRET.into());
     settings.billing.stripe_base_url = url.parse().ok();
+}
+
+/// The simulator is an OpenID Connect provider of its own, and GitHub too.
+fn use_identity(settings: &mut Settings, url: &str) {
+    let (id, secret) = (identity::CLIENT_ID, identity::CLIENT_SECRET);
+    let social = &mut settings.auth.social;
+    social.oidc_providers = Some(
+        format!(
+            r#"[{{"name": "simulator", "issuer": "{url}", "client_id": "{id}", "client_secret": "{secret}"}}]"#
+        )
+        .into(),
+    );
+    social.github_client_id = Some(id.to_owned());
+    social.github_client_secret = Some(secret.into());
+    social.github_url = url.parse().ok();
+    social.github_api_url = url.parse().ok();
 }
 
 /// The simulator speaks for every provider.

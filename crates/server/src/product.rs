@@ -150,6 +150,7 @@ impl Product {
                 // One layer made of all: each layer of a router copies those below it for every request.
                 let gates = ServiceBuilder::new()
                     .layer(from_fn(ai::carry_errors))
+                    .layer(from_fn_with_state(auth.clone(), auth::refuse_blocked))
                     .layer(from_fn_with_state(auth, auth::identify))
                     .layer(from_fn_with_state(traffic, rate_limit::limit))
                     .layer(from_fn_with_state(noting, passed_limits::write_down))

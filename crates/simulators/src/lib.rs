@@ -2,6 +2,7 @@
 
 pub mod ai;
 mod clock;
+pub mod identity;
 pub mod mailbox;
 mod serve;
 pub mod stripe;

@@ -9,7 +9,7 @@ use kernel::Clock;
 use rate_limit::Switch;
 use serde_json::json;
 use server::{Product, Settings};
-use simulators::{ai::Ai, mailbox::Mailbox, stripe, stripe::Stripe};
+use simulators::{ai::Ai, identity, identity::Identity, mailbox::Mailbox, stripe, stripe::Stripe};
 use sqlx::postgres::PgConnectOptions;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -57,6 +57,8 @@ pub struct Simulators {
     pub ai: Ai,
     /// Mail.
     pub mailbox: Mailbox,
+    /// Accounts elsewhere.
+    pub identity: Identity,
 }
 
 impl TestApp {
@@ -90,6 +92,7 @@ impl TestApp {
 
         if let Clock::Frozen(_) = clock {
             simulators.stripe.set_now(Some(clock.now().timestamp()));
+            simulators.identity.set_now(Some(clock.now().timestamp()));
         }
         let pool = settings.db.pool(database.options.clone());
         let product = Product::compose(&settings, pool, clock.clone());
@@ -176,10 +179,11 @@ impl TestApp {
         }
     }
 
-    /// Moves the time that the product and Stripe believe in. Postgres stays where it is.
+    /// Moves the time that the product and other people's servers believe in. Postgres stays where it is.
     pub fn advance(&self, by: TimeDelta) {
         self.clock.advance(by);
         self.simulators.stripe.set_now(Some(self.clock.now().timestamp()));
+        self.simulators.identity.set_now(Some(self.clock.now().timestamp()));
     }
 
     /// Fails the test if a rule of the books is broken.
@@ -228,6 +232,7 @@ impl Simulators {
             stripe: Stripe::start(stripe).await.expect("start the Stripe simulator"),
             ai: Ai::start(ANYWHERE).await.expect("start the AI simulator"),
             mailbox: Mailbox::start(ANYWHERE, ANYWHERE).await.expect("start the mailbox"),
+            identity: Identity::start(ANYWHERE).await.expect("start the identity provider"),
         }
     }
 
@@ -241,10 +246,27 @@ impl Simulators {
         settings.ai.openai_base_url = self.ai.url();
         settings.ai.anthropic_api_key = Some("simulator".into());
         settings.ai.anthropic_base_url = self.ai.url();
+        let social = &mut settings.auth.social;
+        social.oidc_providers = Some(oidc_provider("simulator", &self.identity).into());
+        social.github_client_id = Some(identity::CLIENT_ID.to_owned());
+        social.github_client_secret = Some(identity::CLIENT_SECRET.into());
+        social.github_url = self.identity.url().parse().ok();
+        social.github_api_url = self.identity.url().parse().ok();
         settings.billing.stripe_secret_key = Some(STRIPE_SECRET_KEY.into());
         settings.billing.stripe_webhook_secret = Some(STRIPE_WEBHOOK_SECRET.into());
         settings.billing.stripe_base_url = self.stripe.url().parse().ok();
         settings.email.smtp_url = Some(self.mailbox.smtp_url().into());
         settings
     }
+}
+
+/// An identity provider as the settings describe it, in a list of one.
+pub fn oidc_provider(name: &str, provider: &Identity) -> String {
+    let described = json!([{
+        "name": name,
+        "issuer": provider.url(),
+        "client_id": identity::CLIENT_ID,
+        "client_secret": identity::CLIENT_SECRET,
+    }]);
+    described.to_string()
 }

@@ -15,7 +15,7 @@ mod client;
 mod database;
 mod postgres;
 
-pub use app::{Simulators, TestApp};
+pub use app::{Simulators, TestApp, oidc_provider};
 pub use client::{Client, Reply};
 pub use database::Database;
 

@@ -94,22 +94,34 @@ pub struct Access {
     pub class: RateClass,
     /// Whether asking again continues where the first request stopped, whatever it had done.
     pub resumable: bool,
+    /// Whether a session alone is not enough: its person must have proved who they are just before.
+    pub recent: bool,
 }
 
 impl Access {
     /// Only callers with `permission`.
     pub const fn to(permission: Permission) -> Self {
-        Self { audience: Audience::Callers(permission), class: RateClass::Api, resumable: false }
+        Self {
+            audience: Audience::Callers(permission),
+            class: RateClass::Api,
+            resumable: false,
+            recent: false,
+        }
     }
 
     /// Anybody. The one way to open an operation; a test lists all that use it.
     pub const fn public() -> Self {
-        Self { audience: Audience::Anyone, class: RateClass::Api, resumable: false }
+        Self { audience: Audience::Anyone, class: RateClass::Api, resumable: false, recent: false }
     }
 
     /// Only the people who run the product.
     pub const fn operators() -> Self {
-        Self { audience: Audience::Operators, class: RateClass::Api, resumable: false }
+        Self {
+            audience: Audience::Operators,
+            class: RateClass::Api,
+            resumable: false,
+            recent: false,
+        }
     }
 
     /// What a caller needs, if callers it is for.
@@ -124,6 +136,14 @@ impl Access {
     #[must_use]
     pub const fn limited_as(mut self, class: RateClass) -> Self {
         self.class = class;
+        self
+    }
+
+    /// Only soon after the person has proved who they are, with every factor: for what whoever finds
+    /// an unlocked screen, or steals a token, must not be able to do.
+    #[must_use]
+    pub const fn after_recent_sign_in(mut self) -> Self {
+        self.recent = true;
         self
     }
 

@@ -32,6 +32,11 @@ pub struct Operator {
     pub session: Uuid,
 }
 
+/// Whether the person behind a session has proved who they are within the last minutes. Kept in the
+/// request's extensions; absent for everybody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecentSignIn(pub bool);
+
 /// How a caller proved who they are.
 #[derive(Clone, Debug)]
 pub enum Credential {

@@ -3,6 +3,8 @@
 mod access;
 mod caller;
 mod client_ip;
+mod cookies;
+mod csrf;
 mod etag;
 mod extract;
 mod headers;
@@ -13,8 +15,10 @@ mod request_id;
 mod routes;
 
 pub use access::{Access, Audience, Permission, RateClass};
-pub use caller::{Caller, Credential, Identity, Operator, Role, Scopes, Tier};
+pub use caller::{Caller, Credential, Identity, Operator, RecentSignIn, Role, Scopes, Tier};
 pub use client_ip::{ClientIp, TrustedProxies};
+pub use cookies::{ACCESS_COOKIE, COOKIES, REFRESH_COOKIE, SIGN_IN_COOKIE, cookie, has_cookies};
+pub use csrf::{SameSite, same_site};
 pub use etag::{Etag, IfMatch};
 pub use extract::{Html, Json, Path, Query, RawJson};
 pub use headers::{CONTENT_SECURITY_POLICY, security_headers};

@@ -64,6 +64,16 @@ impl Problem {
             .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
     }
 
+    /// 401 (RFC 9470): who calls is known, but has not proved it for a while.
+    pub fn sign_in_again() -> Self {
+        let detail = "this needs you to have proved who you are a moment ago";
+        let challenge =
+            HeaderValue::from_static("Bearer error=\"insufficient_user_authentication\"");
+        Self::new(StatusCode::UNAUTHORIZED, "reauthentication_required", detail)
+            .header(header::WWW_AUTHENTICATE, challenge)
+            .action("Prove it with POST /v1/reauthentications, then send this again.")
+    }
+
     /// 403: known, but not allowed.
     pub fn forbidden(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", detail)

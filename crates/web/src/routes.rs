@@ -121,6 +121,9 @@ fn document(access: Access, operation: &mut Documented) {
     if let Some(permission) = access.permission() {
         extensions = extensions.add("x-permission", permission.name);
     }
+    if access.recent {
+        extensions = extensions.add("x-recent-sign-in", true);
+    }
     operation.extensions.get_or_insert_default().merge(extensions.build());
     let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
     let problem = ResponseBuilder::new()

@@ -1,16 +1,16 @@
-use std::time::Duration;
-
 use axum::http::StatusCode;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use kernel::EmailAddress;
+use kernel::{EmailAddress, Id};
 use rate_limit::{ATTEMPTS_PER_ACCOUNT, Quota};
 use web::{ClientIp, Problem};
 
-use crate::{Auth, accounts::user::User, secrets::secret};
+use crate::{Auth, secrets::secret};
 
 const PER_NETWORK: Quota = Quota::per_minute(10);
-/// From everywhere together, so that guessing does not become cheap with many addresses.
-const ATTEMPTS_ON_ACCOUNT: Quota = Quota { count: 10, per: Duration::from_mins(10) };
+/// Guesses at a password by somebody who is signed in.
+const PASSWORDS_PER_USER: Quota = Quota::per_minute(5);
+/// Guesses at a code by somebody who knows the password.
+const CODES_PER_USER: Quota = Quota::per_minute(5);
 const REQUESTS_PER_ADDRESS: Quota = Quota::per_minute(3);
 const LINKS_PER_NETWORK: Quota = Quota::per_minute(5);
 const MAILS_PER_ADDRESS: Quota = Quota::per_hour(5);
@@ -22,6 +22,8 @@ pub(crate) enum MailRequest {
     Registration,
     Verification,
     PasswordReset,
+    MagicLink,
+    EmailChange,
 }
 
 /// Every attempt counts, right or wrong, and before any password is hashed: so reaching a limit
@@ -31,21 +33,24 @@ impl Auth {
         self.limits.check("auth", &network(ip), PER_NETWORK).await
     }
 
-    /// Counts an attempt at the password of `user`, or of nobody, which must look the same.
-    ///
-    /// The count over all networks belongs to the password: who chooses a new one by mail gets in,
-    /// however long a stranger goes on guessing the old one.
+    /// Counts an attempt at the account with `email`, whether there is one or not.
     pub(crate) async fn limit_account(
         &self,
         ip: ClientIp,
         email: &EmailAddress,
-        user: Option<&User>,
     ) -> web::Result<()> {
         let here = format!("{}@{}", blind(email.as_str()), network(ip));
-        self.limits.check("account", &here, ATTEMPTS_PER_ACCOUNT).await?;
-        let password = user.map_or("", |user| &user.password_hash);
-        let everywhere = blind(&format!("{email} {password}"));
-        self.limits.check("account-everywhere", &everywhere, ATTEMPTS_ON_ACCOUNT).await
+        self.limits.check("account", &here, ATTEMPTS_PER_ACCOUNT).await
+    }
+
+    /// Counts an attempt at the password of somebody who is signed in.
+    pub(crate) async fn limit_password(&self, user: Id<kernel::User>) -> web::Result<()> {
+        self.limits.check("password", &user.to_string(), PASSWORDS_PER_USER).await
+    }
+
+    /// Counts an attempt at a second factor. Right passwords in between do not start it anew.
+    pub(crate) async fn limit_codes(&self, user: Id<kernel::User>) -> web::Result<()> {
+        self.limits.check("second-factor", &user.to_string(), CODES_PER_USER).await
     }
 
     /// Counts a request that leads to a mail.
@@ -79,7 +84,8 @@ impl Auth {
     }
 }
 
-fn network(ip: ClientIp) -> String {
+/// The network that one subscriber controls.
+pub(crate) fn network(ip: ClientIp) -> String {
     ip.subscriber().to_string()
 }
 

@@ -14,21 +14,25 @@ pub(crate) struct EmailToken {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub(crate) enum Purpose {
-    VerifyEmail,
     ResetPassword,
+    /// Goes to the new address.
+    ChangeEmail,
+    /// Goes to the old address, and outlives everything that happens to the account meanwhile.
+    UndoEmailChange,
 }
 
 impl Purpose {
     fn lifetime(self) -> TimeDelta {
         match self {
-            Self::VerifyEmail => lifetimes::VERIFICATION,
-            Self::ResetPassword => lifetimes::PASSWORD_RESET,
+            Self::ResetPassword | Self::ChangeEmail => lifetimes::LINK_THAT_LETS_IN,
+            Self::UndoEmailChange => lifetimes::UNDO_EMAIL_CHANGE,
         }
     }
 }
 
 impl EmailToken {
-    /// Makes a token for `user`, whose row the caller has locked; earlier ones stop working.
+    /// Makes a token for `user`, whose row the caller has locked. Earlier ones stop working, but for
+    /// those that undo: a second change must not take the first one's owner's way back.
     pub(crate) async fn issue(
         db: &mut PgConnection,
         user: Id<User>,
@@ -38,7 +42,8 @@ impl EmailToken {
     ) -> sqlx::Result<String> {
         let token = secret::random();
         sqlx::query!(
-            "delete from email_tokens where user_id = $1 and purpose = $2",
+            "delete from email_tokens
+             where user_id = $1 and purpose = $2 and purpose <> 'undo_email_change'",
             user as _,
             purpose as _,
         )
@@ -57,24 +62,6 @@ impl EmailToken {
         .execute(db)
         .await?;
         Ok(token)
-    }
-
-    /// Whether `user` was sent a link for `purpose` after `since`.
-    pub(crate) async fn was_issued_since(
-        db: impl PgExecutor<'_>,
-        user: Id<User>,
-        purpose: Purpose,
-        since: DateTime<Utc>,
-    ) -> sqlx::Result<bool> {
-        sqlx::query_scalar!(
-            r#"select exists (select from email_tokens
-                              where user_id = $1 and purpose = $2 and created_at > $3) as "exists!""#,
-            user as _,
-            purpose as _,
-            since,
-        )
-        .fetch_one(db)
-        .await
     }
 
     /// Who `token` was sent to, if it still works.
@@ -117,9 +104,15 @@ impl EmailToken {
         .await
     }
 
-    /// Voids every link that was sent to `user`.
+    /// Voids every link that was sent to `user`, but for those that undo a change of the address:
+    /// whoever took an account over must not be able to take them away.
     pub(crate) async fn void_all(db: &mut PgConnection, user: Id<User>) -> sqlx::Result<()> {
-        sqlx::query!("delete from email_tokens where user_id = $1", user as _).execute(db).await?;
+        sqlx::query!(
+            "delete from email_tokens where user_id = $1 and purpose <> 'undo_email_change'",
+            user as _,
+        )
+        .execute(db)
+        .await?;
         Ok(())
     }
 }

@@ -1,15 +1,21 @@
-//! People's accounts: how they begin, how their address is confirmed, how they get a new password.
+//! People's accounts: how they begin, how they get another password or address, who they are.
 
-pub(crate) mod email_token;
+mod confirmation;
+mod email_change;
+mod email_token;
+pub(crate) mod ending;
+mod history;
 mod links;
 mod me;
-pub(crate) mod password_reset;
+mod password_change;
+mod password_reset;
+mod pending;
 mod recipient;
 mod registration;
 mod routes;
 pub(crate) mod user;
-pub(crate) mod verification;
 
+use jobs::Registry;
 use web::Routes;
 
 pub use recipient::Recipient;
@@ -20,4 +26,10 @@ use crate::Auth;
 
 pub(crate) fn routes() -> Routes<Auth> {
     routes::routes().merge(links::routes()).merge(me::routes())
+}
+
+pub(crate) fn jobs(auth: &Auth) -> Registry {
+    Registry::default()
+        .with::<confirmation::SendVerification>(auth.clone())
+        .with::<password_reset::SendPasswordReset>(auth.clone())
 }

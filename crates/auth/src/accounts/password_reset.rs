@@ -1,17 +1,17 @@
 use email::PasswordReset;
 use jobs::{Job, enqueue};
-use kernel::EmailAddress;
+use kernel::{EmailAddress, Id};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
 use web::ClientIp;
 
-use crate::{
-    Auth, Error, Result, Session,
-    abuse::limits::MailRequest,
-    accounts::email_token::{EmailToken, Purpose},
-    accounts::user::User,
-    lifetimes,
+use super::{
+    email_token::{EmailToken, Purpose},
+    ending::{Ended, Ending},
+    user::User,
 };
+use crate::{Auth, Error, Result, abuse::limits::MailRequest, lifetimes};
 
 /// Sends a link for a new password to an address, if it belongs to an account.
 ///
@@ -33,13 +33,7 @@ impl Job for SendPasswordReset {
         }
         let mut tx = auth.db.begin().await?;
         if let Some(user) = User::lock(&mut tx, found.id).await? {
-            let now = auth.clock.now();
-            let (email, purpose) = (&user.email, Purpose::ResetPassword);
-            let token = EmailToken::issue(&mut tx, user.id, email, purpose, now).await?;
-            let link = auth.link("password-resets", &token);
-            let minutes = lifetimes::PASSWORD_RESET.num_minutes();
-            let mail = PasswordReset { name: &user.name, link: &link, minutes };
-            auth.mailer.queue(&mut tx, email, Some(user.id), &mail).await?;
+            auth.mail_password_reset(&mut tx, user.id, &user.email, &user.name).await?;
         }
         Ok(tx.commit().await?)
     }
@@ -53,12 +47,31 @@ impl Auth {
         Ok(enqueue(&mut db, &SendPasswordReset { email }).await?)
     }
 
+    /// The caller holds the lock of `user`.
+    pub(crate) async fn mail_password_reset(
+        &self,
+        db: &mut PgConnection,
+        user: Id<kernel::User>,
+        email: &EmailAddress,
+        name: &str,
+    ) -> sqlx::Result<()> {
+        let (purpose, now) = (Purpose::ResetPassword, self.clock.now());
+        let token = EmailToken::issue(db, user, email, purpose, now).await?;
+        let link = self.link("password-resets", &token);
+        let minutes = lifetimes::LINK_THAT_LETS_IN.num_minutes();
+        let mail = PasswordReset { name, link: &link, minutes };
+        self.mailer.queue(db, email, Some(user), &mail).await?;
+        Ok(())
+    }
+
     /// Sets a new password for whoever the link with `token` was sent to, and ends all that the old
-    /// one opened: every session and every other link. API keys stay: they have secrets of their own.
+    /// one opened: every session and every other link, and their API keys if they say so. A second
+    /// factor stays, and is asked for at the next sign-in.
     pub async fn reset_password(
         &self,
         token: &str,
         password: &SecretString,
+        revoke_api_keys: bool,
         ip: ClientIp,
     ) -> Result<()> {
         self.limit_links(ip).await?;
@@ -76,8 +89,9 @@ impl Auth {
         User::set_password(&mut tx, user.id, &hash).await?;
         // They have read a mail to that address.
         User::verify_email(&mut tx, user.id, now).await?;
-        EmailToken::void_all(&mut tx, user.id).await?;
-        let ended = Session::revoke_all(&mut tx, user.id, now).await?;
+        let ending = Ending { but_session: None, api_keys: revoke_api_keys };
+        let ended = Ended::all_of(&mut tx, user.id, ending, now).await?;
+        self.note(&mut tx, user.id, ip, "password.reset").await?;
         tx.commit().await?;
         self.forget(ended);
         tracing::info!(user = %user.id, %ip, "chose a new password");

@@ -1,18 +1,12 @@
 use chrono::{DateTime, Utc};
-use email::AlreadyRegistered;
+use email::{AlreadyRegistered, VerifyEmail};
 use kernel::{EmailAddress, Id, Org};
 use secrecy::SecretString;
 use sqlx::PgConnection;
 use web::ClientIp;
 
-use crate::{
-    Auth, Result,
-    abuse::limits::MailRequest,
-    accounts::email_token::{EmailToken, Purpose},
-    accounts::user::{Name, User},
-    lifetimes,
-    orgs::org::Membership,
-};
+use super::{pending::Pending, user::User};
+use crate::{Auth, Name, Result, abuse::limits::MailRequest, lifetimes, orgs::org::Membership};
 
 /// What somebody registers with.
 #[derive(Clone, Debug)]
@@ -35,81 +29,88 @@ pub struct Registered {
 }
 
 impl Auth {
-    /// Makes an account and mails its address a link to confirm it. If the address has an account,
-    /// its owner gets a mail instead, and the caller the same answer.
-    pub async fn register(&self, new: &Registration, ip: ClientIp) -> Result<()> {
+    /// Keeps what somebody registers with, and mails the address a link that makes an account of it.
+    /// If the address has an account, its owner gets a mail instead, and the caller the same answer.
+    pub async fn register(
+        &self,
+        new: &Registration,
+        invite_code: Option<&str>,
+        ip: ClientIp,
+    ) -> Result<()> {
         self.check_password(&new.password, &new.email, new.name.as_str())?;
         self.limit_mail_request(ip, &new.email, MailRequest::Registration).await?;
+        let invite_code = self.may_register(&new.email, invite_code).await?;
         let may_mail = self.may_mail(&new.email, MailRequest::Registration).await?;
         let hash = self.passwords.hash(&new.password).await?;
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
-        if let Some(made) = self.create_account(&mut tx, new, &hash, now).await? {
-            if may_mail {
-                self.mail_verification(&mut tx, made.user, &new.email, now).await?;
+        let owner = User::by_email(&mut *tx, &new.email).await?;
+        if !may_mail {
+            return Ok(());
+        }
+        if let Some(owner) = owner {
+            let mail = AlreadyRegistered { name: &owner.name };
+            self.mailer.queue(&mut tx, &new.email, Some(owner.id), &mail).await?;
+        } else {
+            let pending = Pending {
+                email: new.email.clone(),
+                name: new.name.as_str().to_owned(),
+                password_hash: hash,
+                invite_code,
+            };
+            if let Some(token) = pending.insert(&mut tx, now).await? {
+                self.mail_registration(&mut tx, &new.email, &token).await?;
             }
-        } else if may_mail {
-            self.register_again(&mut tx, new, &hash, now).await?;
         }
         tx.commit().await?;
         Ok(())
     }
 
-    /// Makes an account that needs no confirmation: for seeds and tests. An account that is there
-    /// already counts as confirmed from now on, and otherwise stays as it is.
+    /// Makes an account that needs no confirmation: for seeds and tests. One that is there already
+    /// stays as it is.
     pub async fn register_verified(&self, new: &Registration) -> Result<Registered> {
         self.check_password(&new.password, &new.email, new.name.as_str())?;
         let hash = self.passwords.hash(&new.password).await?;
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
-        let registered = match self.create_account(&mut tx, new, &hash, now).await? {
+        let name = new.name.as_str();
+        let made = self.create_account(&mut tx, &new.email, name, Some(&hash), now).await?;
+        let registered = match made {
             Some(made) => made,
             None => existing(&mut tx, &new.email).await?,
         };
-        User::verify_email(&mut tx, registered.user, now).await?;
         tx.commit().await?;
         Ok(registered)
     }
 
-    /// `None` if the address has an account.
-    async fn create_account(
+    /// Makes the account of somebody who has shown that `email` is theirs; `None` if it has one.
+    /// What others registered for the address is void from now on.
+    pub(crate) async fn create_account(
         &self,
         db: &mut PgConnection,
-        new: &Registration,
-        password_hash: &str,
+        email: &EmailAddress,
+        name: &str,
+        password_hash: Option<&str>,
         now: DateTime<Utc>,
     ) -> sqlx::Result<Option<Registered>> {
-        let user = User::insert(db, &new.email, &new.name, password_hash, now).await?;
+        let user = User::insert(db, email, name, password_hash, now).await?;
         let Some(user) = user else { return Ok(None) };
-        let org = Membership::create_personal_org(db, user, &new.name, now).await?;
+        let org = Membership::create_personal_org(db, user, name, now).await?;
         quotas::entitle_new(db, org, &self.free, now).await?;
+        Pending::void_all(db, email).await?;
         Ok(Some(Registered { user, org }))
     }
 
-    /// An account whose address was never confirmed is nobody's yet. Whoever registers the address
-    /// last decides name and password, and earlier links die: otherwise a stranger could lay a
-    /// password in wait for the owner's confirmation.
-    async fn register_again(
+    pub(crate) async fn mail_registration(
         &self,
         db: &mut PgConnection,
-        new: &Registration,
-        password_hash: &str,
-        now: DateTime<Utc>,
+        email: &EmailAddress,
+        token: &str,
     ) -> sqlx::Result<()> {
-        let Some(found) = User::by_email(&mut *db, &new.email).await? else { return Ok(()) };
-        let Some(user) = User::lock(db, found.id).await? else { return Ok(()) };
-        if user.email_verified_at.is_some() {
-            let mail = AlreadyRegistered { name: &user.name };
-            self.mailer.queue(db, &user.email, Some(user.id), &mail).await?;
-            return Ok(());
-        }
-        let pause = now - lifetimes::VERIFICATION_PAUSE;
-        if EmailToken::was_issued_since(&mut *db, user.id, Purpose::VerifyEmail, pause).await? {
-            return Ok(());
-        }
-        User::set_name(db, user.id, &new.name).await?;
-        User::set_password(db, user.id, password_hash).await?;
-        self.mail_verification(db, user.id, &user.email, now).await
+        let link = self.link("email-verifications", token);
+        let mail = VerifyEmail { link: &link, hours: lifetimes::REGISTRATION.num_hours() };
+        self.mailer.queue(db, email, None, &mail).await?;
+        Ok(())
     }
 }
 

@@ -26,6 +26,8 @@ struct NewUser {
     password: SecretString,
     #[schema(min_length = 1, max_length = 100, example = "Ada Lovelace")]
     name: String,
+    /// Where registering takes one.
+    invite_code: Option<String>,
 }
 
 /// Whose mailbox a link is to be sent to.
@@ -45,9 +47,9 @@ async fn register(
     ip: ClientIp,
     Json(new): Json<NewUser>,
 ) -> web::Result<StatusCode> {
-    let name = Name::new(&new.name)?;
+    let (name, invite_code) = (Name::new(&new.name)?, new.invite_code);
     let new = Registration { email: new.email, name, password: new.password };
-    auth.register(&new, ip).await?;
+    auth.register(&new, invite_code.as_deref(), ip).await?;
     Ok(StatusCode::ACCEPTED)
 }
 

@@ -8,7 +8,8 @@ pub(crate) struct User {
     pub(crate) id: Id<kernel::User>,
     pub(crate) email: EmailAddress,
     pub(crate) name: String,
-    pub(crate) password_hash: String,
+    /// `None` for those who sign in with links or through somebody else only.
+    pub(crate) password_hash: Option<String>,
     pub(crate) email_verified_at: Option<DateTime<Utc>>,
     pub(crate) disabled_at: Option<DateTime<Utc>>,
 }
@@ -35,22 +36,22 @@ impl Name {
 }
 
 impl User {
-    /// Makes an account nobody has confirmed yet; `None` if the address has one.
+    /// Makes the account of somebody who has shown that the address is theirs; `None` if it has one.
     pub(crate) async fn insert(
         db: &mut PgConnection,
         email: &EmailAddress,
-        name: &Name,
-        password_hash: &str,
+        name: &str,
+        password_hash: Option<&str>,
         now: DateTime<Utc>,
     ) -> sqlx::Result<Option<Id<kernel::User>>> {
         sqlx::query_scalar!(
-            r#"insert into users (id, email, name, password_hash, created_at)
-               values ($1, $2, $3, $4, $5)
+            r#"insert into users (id, email, name, password_hash, created_at, email_verified_at)
+               values ($1, $2, $3, $4, $5, $5)
                on conflict (lower(email)) do nothing
                returning id as "id: _""#,
             Id::<kernel::User>::new() as _,
             email as _,
-            name.as_str(),
+            name,
             password_hash,
             now,
         )
@@ -130,19 +131,50 @@ impl User {
         Ok(())
     }
 
-    /// Notes that the address is theirs; whether that is news.
+    /// From now on nobody signs in with a password, until one is chosen.
+    pub(crate) async fn forget_password(
+        db: &mut PgConnection,
+        id: Id<kernel::User>,
+    ) -> sqlx::Result<()> {
+        sqlx::query!("update users set password_hash = null where id = $1", id as _)
+            .execute(db)
+            .await?;
+        Ok(())
+    }
+
+    /// Exchanges the address; `false` if another account has it.
+    pub(crate) async fn set_email(
+        db: &mut PgConnection,
+        id: Id<kernel::User>,
+        email: &EmailAddress,
+        now: DateTime<Utc>,
+    ) -> sqlx::Result<bool> {
+        let changed = sqlx::query!(
+            "update users set email = $2, email_verified_at = $3
+             where id = $1 and not exists (
+                 select from users other where lower(other.email) = lower($2) and other.id <> $1)",
+            id as _,
+            email as _,
+            now,
+        )
+        .execute(db)
+        .await?;
+        Ok(changed.rows_affected() == 1)
+    }
+
+    /// Notes that the address is theirs.
     pub(crate) async fn verify_email(
         db: &mut PgConnection,
         id: Id<kernel::User>,
         now: DateTime<Utc>,
-    ) -> sqlx::Result<bool> {
-        let verified = sqlx::query!(
+    ) -> sqlx::Result<()> {
+        sqlx::query!(
             "update users set email_verified_at = $2 where id = $1 and email_verified_at is null",
             id as _,
             now,
         )
         .execute(db)
         .await?;
-        Ok(verified.rows_affected() == 1)
+        Ok(())
     }
 }

@@ -7,53 +7,84 @@ use axum::{
     response::Response,
 };
 use tracing::{Span, field::display};
-use web::{ClientIp, Identity, Problem};
+use web::{ACCESS_COOKIE, ClientIp, Identity, Problem, RecentSignIn, cookie};
 
 use crate::{
-    Auth, Session, api_keys::api_key, callers::standing::Proof, operators, secrets::secret,
+    Auth, api_keys::api_key, callers::standing::Proof, operators, secrets::secret,
+    sessions::transport::mixed_credentials,
 };
 
 /// Middleware, in front of limits and permissions: finds out who calls, and leaves it as an
 /// [`Identity`] in the request's extensions.
 pub async fn identify(State(auth): State<Arc<Auth>>, mut request: Request, next: Next) -> Response {
-    let identity = auth.identity(request.headers(), request.extensions().get().copied()).await;
+    let ip = request.extensions().get().copied();
+    let Found { identity, recent } = auth.found(request.headers(), ip).await;
     if let Identity::Known(caller) = &identity {
         Span::current().record("org", display(caller.org)).record("user", display(caller.user));
     }
     request.extensions_mut().insert(identity);
+    if let Some(recent) = recent {
+        request.extensions_mut().insert(recent);
+    }
     next.run(request).await
 }
 
+/// Who calls, and whether they have proved it just now.
+struct Found {
+    identity: Identity,
+    recent: Option<RecentSignIn>,
+}
+
+impl From<Identity> for Found {
+    fn from(identity: Identity) -> Self {
+        Self { identity, recent: None }
+    }
+}
+
 impl Auth {
-    async fn identity(&self, headers: &HeaderMap, ip: Option<ClientIp>) -> Identity {
+    async fn found(&self, headers: &HeaderMap, ip: Option<ClientIp>) -> Found {
         let bearers = headers.get_all(header::AUTHORIZATION).iter().map(bearer);
         // As Anthropic's clients send it.
         let keys = headers.get_all("x-api-key").iter().map(|key| key.to_str().ok());
         let mut tokens = bearers.chain(keys);
-        let Some(token) = tokens.next() else { return Identity::Anonymous };
-        let (Some(token), None) = (token, tokens.next()) else {
-            return Identity::Refused(invalid_token());
-        };
-        if operators::is_well_formed(token) {
-            return self.operator(token, ip).await;
+        match (tokens.next(), cookie(headers, ACCESS_COOKIE)) {
+            (None, None) => Identity::Anonymous.into(),
+            (None, Some(token)) => self.holder(token, ip, Scope::Browser).await,
+            (Some(_), Some(_)) => Identity::Refused(mixed_credentials()).into(),
+            (Some(token), None) => match (token, tokens.next()) {
+                (Some(token), None) => self.holder(token, ip, Scope::Program).await,
+                _ => Identity::Refused(invalid_token()).into(),
+            },
         }
-        let Some(proof) = self.proof(token) else { return Identity::Refused(invalid_token()) };
+    }
+
+    async fn holder(&self, token: &str, ip: Option<ClientIp>, scope: Scope) -> Found {
+        if scope == Scope::Program && operators::is_well_formed(token) {
+            return self.operator(token, ip).await.into();
+        }
+        let proof = self.proof(token);
+        let sessions_only = scope == Scope::Browser;
+        let proof = proof.filter(|it| !sessions_only || matches!(it, Proof::Session(_)));
+        let Some(proof) = proof else { return Identity::Refused(invalid_token()).into() };
         // Of sessions only those get here whose token we signed.
         if let Proof::Key(hash) = &proof
             && let Err(problem) = self.held_tokens.may_be_looked_for(hash, ip).await
         {
-            return Identity::Refused(problem);
+            return Identity::Refused(problem).into();
         }
         match self.standings.of(proof).await {
             Ok(Some(standing)) => {
                 if let Proof::Key(hash) = proof {
                     self.held_tokens.note(hash).await;
                 }
-                Identity::Known(standing.caller)
+                let proved = standing.authenticated_at;
+                let since = self.clock.now() - self.config.sessions.recent();
+                let recent = proved.map(|proved| RecentSignIn(proved > since));
+                Found { identity: Identity::Known(standing.caller), recent }
             }
-            Ok(None) => Identity::Refused(invalid_token()),
+            Ok(None) => Identity::Refused(invalid_token()).into(),
             // Not knowing is no reason to send somebody to sign in again.
-            Err(error) => Identity::Refused(Problem::unavailable(error)),
+            Err(error) => Identity::Refused(Problem::unavailable(error)).into(),
         }
     }
 
@@ -80,13 +111,13 @@ impl Auth {
         }
         api_key::is_well_formed(token).then(|| Proof::Key(secret::hash(token)))
     }
+}
 
-    /// Makes the end of sessions known at once, on this instance.
-    pub(crate) fn forget(&self, sessions: impl IntoIterator<Item = kernel::Id<Session>>) {
-        for session in sessions {
-            self.db.changes().note(session);
-        }
-    }
+/// Where a token was sent: cookies are sessions of people, and nothing else.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    Browser,
+    Program,
 }
 
 fn bearer(value: &HeaderValue) -> Option<&str> {

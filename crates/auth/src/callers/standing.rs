@@ -26,6 +26,8 @@ pub(crate) enum Proof {
 pub(crate) struct Standing {
     pub(crate) caller: Caller,
     pub(crate) expires_at: Option<DateTime<Utc>>,
+    /// When the person behind a session last proved who they are.
+    pub(crate) authenticated_at: Option<DateTime<Utc>>,
 }
 
 impl Standing {
@@ -101,7 +103,7 @@ impl Standings {
     async fn of_session(&self, id: Id<Session>) -> sqlx::Result<Option<Standing>> {
         let row = sqlx::query!(
             r#"select s.user_id as "user: Id<User>", s.org_id as "org: Id<Org>", s.expires_at,
-                      m.role as "role: Role"
+                      s.authenticated_at, m.role as "role: Role"
                from sessions s
                join users u on u.id = s.user_id and u.disabled_at is null
                join memberships m on m.org_id = s.org_id and m.user_id = s.user_id
@@ -118,7 +120,11 @@ impl Standings {
             tier: self.tier(row.org).await?,
             credential: Credential::Session(id.uuid()),
         };
-        Ok(Some(Standing { caller, expires_at: Some(row.expires_at) }))
+        Ok(Some(Standing {
+            caller,
+            expires_at: Some(row.expires_at),
+            authenticated_at: Some(row.authenticated_at),
+        }))
     }
 
     async fn of_key(&self, hash: [u8; 32]) -> sqlx::Result<Option<Standing>> {
@@ -149,7 +155,7 @@ impl Standings {
             tier: self.tier(row.org).await?,
             credential,
         };
-        Ok(Some(Standing { caller, expires_at: row.expires_at }))
+        Ok(Some(Standing { caller, expires_at: row.expires_at, authenticated_at: None }))
     }
 
     async fn tier(&self, org: Id<Org>) -> sqlx::Result<Tier> {

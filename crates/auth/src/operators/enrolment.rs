@@ -7,8 +7,12 @@ use sqlx::{PgConnection, PgExecutor};
 use utoipa::ToSchema;
 use web::Operator;
 
-use super::{OperatorToken, account::Account, recovery_code, second_factor, session};
-use crate::{Auth, Device, Error, Result, lifetimes, secrets::sealed, secrets::secret};
+use super::{OperatorToken, account::Account, recovery_code, session};
+use crate::{
+    Auth, Device, Error, Result, lifetimes,
+    mfa::totp,
+    secrets::{sealed, secret},
+};
 
 /// A second factor to be put into an authenticator.
 #[derive(Serialize, ToSchema)]
@@ -89,7 +93,7 @@ impl Auth {
         let invited = find(self.db.pool(), token, now).await?.ok_or(Error::InvalidLink)?;
         self.check_password(password, &invited.email, "")?;
         let password_hash = self.passwords.hash(password).await?;
-        let secret = second_factor::generate();
+        let secret = totp::generate();
         let keys = self.access_tokens.keys();
         let sealed = sealed::seal(keys, invited.operator.uuid().as_bytes(), &secret)?;
         sqlx::query!(
@@ -100,9 +104,9 @@ impl Auth {
         )
         .execute(self.db.pool())
         .await?;
-        let totp = second_factor::totp(&secret, self.mailer.product(), &invited.email)?;
-        let totp_url = totp.to_url().map_err(anyhow::Error::from)?;
-        Ok(Enrolment { totp_secret: totp.secret().to_base32(), totp_url })
+        let product = self.mailer.product();
+        let authenticator = totp::Authenticator::new(&secret, product, &invited.email)?;
+        Ok(Enrolment { totp_secret: authenticator.secret(), totp_url: authenticator.url()? })
     }
 
     /// Believes an operator's second factor once it has given a right code. Whoever was signed in

@@ -5,7 +5,6 @@ mod account;
 mod enrolment;
 mod recovery_code;
 pub(crate) mod routes;
-mod second_factor;
 mod session;
 mod sign_in;
 

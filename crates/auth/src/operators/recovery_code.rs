@@ -1,24 +1,16 @@
 use chrono::{DateTime, Utc};
 use kernel::Id;
-use rand::distr::{Alphanumeric, SampleString};
 use sqlx::PgConnection;
 use web::Operator;
 
-use crate::secrets::secret;
-
-/// How many there are.
-const CODES: usize = 10;
-/// Characters of base 62, worth 119 bits: nothing to be guessed.
-const LENGTH: usize = 20;
+use crate::{mfa::recovery_code, secrets::secret};
 
 /// Gives an operator new recovery codes; the earlier ones stop working.
 pub(crate) async fn issue(
     db: &mut PgConnection,
     operator: Id<Operator>,
 ) -> sqlx::Result<Vec<String>> {
-    let codes: Vec<String> =
-        (0..CODES).map(|_| Alphanumeric.sample_string(&mut rand::rng(), LENGTH)).collect();
-    let hashes: Vec<Vec<u8>> = codes.iter().map(|code| secret::hash(code).to_vec()).collect();
+    let (codes, hashes) = recovery_code::generate();
     sqlx::query!("delete from operator_recovery_codes where operator_id = $1", operator as _)
         .execute(&mut *db)
         .await?;

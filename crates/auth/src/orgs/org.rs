@@ -5,8 +5,6 @@ use sqlx::{PgConnection, PgExecutor};
 use utoipa::ToSchema;
 use web::Role;
 
-use crate::accounts::user::Name;
-
 /// Somebody's place in an org.
 #[derive(Debug)]
 pub(crate) struct Membership {
@@ -27,7 +25,7 @@ impl Membership {
     pub(crate) async fn create_personal_org(
         db: &mut PgConnection,
         user: Id<User>,
-        name: &Name,
+        name: &str,
         now: DateTime<Utc>,
     ) -> sqlx::Result<Id<Org>> {
         let org = Id::<Org>::new();
@@ -35,7 +33,7 @@ impl Membership {
             "with org as (insert into orgs (id, name, created_at) values ($1, $2, $3))
              insert into memberships (org_id, user_id, role, created_at) values ($1, $4, 'owner', $3)",
             org as _,
-            format!("{}'s organization", name.as_str()),
+            format!("{}'s organization", name),
             now,
             user as _,
         )

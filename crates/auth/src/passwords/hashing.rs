@@ -8,12 +8,10 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::{sync::Semaphore, task::spawn_blocking};
 use unicode_normalization::UnicodeNormalization;
 
-use crate::passwords::policy::LONGEST;
+use super::Config;
 
-/// OWASP's second choice (ASVS 5.0, appendix C): the least memory that needs only two passes.
-const MEMORY_KIB: u32 = 19 * 1024;
-const PASSES: u32 = 2;
-const LANES: u32 = 1;
+/// What no password is longer than. More of a text is not even looked at.
+pub(crate) const LONGEST: usize = 256;
 
 /// Hashes and checks passwords: off the threads that serve requests, and no more at once than there
 /// are cores, as more would take memory but not finish earlier.
@@ -21,6 +19,8 @@ const LANES: u32 = 1;
 pub(crate) struct Passwords {
     slots: Arc<Semaphore>,
     argon2: Argon2<'static>,
+    /// How a hash made today begins.
+    prefix: Arc<str>,
 }
 
 /// What a password was found to be.
@@ -33,11 +33,17 @@ pub(crate) enum Verdict {
 }
 
 impl Passwords {
-    pub(crate) fn new() -> anyhow::Result<Self> {
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        let params = Params::new(MEMORY_KIB, PASSES, LANES, None)?;
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        Ok(Self { slots: Arc::new(Semaphore::new(cores)), argon2 })
+    pub(crate) fn new(config: &Config) -> anyhow::Result<Self> {
+        let cores = || thread::available_parallelism().map_or(1, usize::from);
+        let at_once = config.password_hashes_at_once.map_or_else(cores, usize::from);
+        let (memory, passes, lanes) =
+            (config.argon2_memory_kib, config.argon2_passes, config.argon2_lanes);
+        let params = Params::new(memory, passes, lanes, None)?;
+        Ok(Self {
+            slots: Arc::new(Semaphore::new(at_once)),
+            argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
+            prefix: format!("$argon2id$v=19$m={memory},t={passes},p={lanes}$").into(),
+        })
     }
 
     pub(crate) async fn hash(&self, password: &SecretString) -> anyhow::Result<String> {
@@ -55,14 +61,15 @@ impl Passwords {
         password: &SecretString,
         hash: Option<&str>,
     ) -> anyhow::Result<Verdict> {
-        let hash = hash.map_or_else(hash_of_nothing, ToOwned::to_owned);
+        let hash = hash.map_or_else(|| self.hash_of_nothing(), ToOwned::to_owned);
         let password = normalized(password);
+        let usual = self.prefix.clone();
         self.run(move |argon2| {
             let stored = PasswordHash::new(&hash)?;
             match argon2.verify_password(password.expose_secret().as_bytes(), &stored) {
                 Err(argon2::password_hash::Error::PasswordInvalid) => Ok(Verdict::Wrong),
                 Err(error) => Err(error.into()),
-                Ok(()) if hash.starts_with(&usual_prefix()) => Ok(Verdict::Right),
+                Ok(()) if hash.starts_with(&*usual) => Ok(Verdict::Right),
                 Ok(()) => Ok(Verdict::Outdated),
             }
         })
@@ -83,6 +90,12 @@ impl Passwords {
         };
         Ok(spawn_blocking(work).await?)
     }
+
+    /// A hash that costs as much to compare with as any other, and that no password has.
+    fn hash_of_nothing(&self) -> String {
+        let (salt, output) = ("A".repeat(22), "A".repeat(43));
+        format!("{}{salt}${output}", self.prefix)
+    }
 }
 
 /// One form for what looks the same on every keyboard (NIST SP 800-63B). What is too long to be a
@@ -91,28 +104,22 @@ pub(crate) fn normalized(password: &SecretString) -> SecretString {
     password.expose_secret().nfkc().take(LONGEST + 1).collect::<String>().into()
 }
 
-/// How a hash made today begins.
-fn usual_prefix() -> String {
-    format!("$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}$")
-}
-
-/// A hash that costs as much to compare with as any other, and that no password has.
-fn hash_of_nothing() -> String {
-    let (salt, output) = ("A".repeat(22), "A".repeat(43));
-    format!("{}{salt}${output}", usual_prefix())
-}
-
 #[cfg(test)]
 mod tests {
     use argon2::{Argon2, Params, PasswordHasher};
 
-    use super::{Passwords, Verdict, hash_of_nothing, usual_prefix};
+    use super::{Passwords, Verdict};
+    use crate::passwords::Config;
+
+    fn passwords() -> Passwords {
+        Passwords::new(&Config::default()).unwrap()
+    }
 
     #[tokio::test]
     async fn a_password_is_right_only_to_the_last_character() {
-        let passwords = Passwords::new().unwrap();
+        let passwords = passwords();
         let hash = passwords.hash(&"a".repeat(128).into()).await.unwrap();
-        assert!(hash.starts_with(&usual_prefix()), "{hash}");
+        assert!(hash.starts_with(&*passwords.prefix), "{hash}");
         let verdict = |text: String| {
             let passwords = passwords.clone();
             let hash = hash.clone();
@@ -126,7 +133,7 @@ mod tests {
 
     #[tokio::test]
     async fn composed_and_decomposed_letters_are_the_same_password() {
-        let passwords = Passwords::new().unwrap();
+        let passwords = passwords();
         let hash = passwords.hash(&" caf\u{e9} au lait \u{1F980}".into()).await.unwrap();
         let verify = |text: &str| {
             let (passwords, hash, text) = (passwords.clone(), hash.clone(), text.into());
@@ -140,18 +147,18 @@ mod tests {
     async fn a_hash_with_former_parameters_still_counts_and_is_told_apart() {
         let former = Argon2::from(Params::new(8, 1, 1, None).unwrap());
         let hash = former.hash_password(b"correct horse battery").unwrap().to_string();
-        let passwords = Passwords::new().unwrap();
+        let passwords = passwords();
         let verdict = passwords.verify(&"correct horse battery".into(), Some(&hash)).await.unwrap();
         assert_eq!(verdict, Verdict::Outdated);
     }
 
     #[tokio::test]
     async fn without_an_account_every_password_is_wrong_at_the_same_cost() {
-        let passwords = Passwords::new().unwrap();
+        let passwords = passwords();
         assert_eq!(
             passwords.verify(&"anything at all".into(), None).await.unwrap(),
             Verdict::Wrong
         );
-        assert!(hash_of_nothing().starts_with(&usual_prefix()));
+        assert!(passwords.hash_of_nothing().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
     }
 }

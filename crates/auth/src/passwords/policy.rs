@@ -4,10 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use web::{FieldError, Problem};
 
-use crate::passwords::hashing::normalized;
-
-/// Characters that a password has at most.
-pub(crate) const LONGEST: usize = 128;
+use super::{Config, hashing::normalized};
 
 /// Next to words that anybody would try, so many characters must be unguessable.
 const BESIDES_WORDS: usize = 6;
@@ -24,8 +21,8 @@ pub enum PasswordRefused {
     #[error("must have at least {0} characters")]
     TooShort(usize),
     /// It has more characters than we take.
-    #[error("must have at most {LONGEST} characters")]
-    TooLong,
+    #[error("must have at most {0} characters")]
+    TooLong(usize),
     /// It is in the list of common passwords, or made of words that are known of its owner.
     #[error("is one that many people use, or is made of your name, your address or our name")]
     Blocklist,
@@ -35,16 +32,18 @@ pub enum PasswordRefused {
 /// make passwords harder to remember. `words` are what anybody would try first on this account.
 pub(crate) fn check(
     password: &SecretString,
-    min_length: usize,
+    config: &Config,
     words: &[&str],
 ) -> Result<(), PasswordRefused> {
+    let (shortest, longest) =
+        (config.password_min_length.into(), config.password_max_length.into());
     let password = normalized(password);
     let length = password.expose_secret().chars().count();
-    if length < min_length {
-        return Err(PasswordRefused::TooShort(min_length));
+    if length < shortest {
+        return Err(PasswordRefused::TooShort(shortest));
     }
-    if length > LONGEST {
-        return Err(PasswordRefused::TooLong);
+    if length > longest {
+        return Err(PasswordRefused::TooLong(longest));
     }
     let password = password.expose_secret().to_lowercase();
     if COMMON.contains(password.as_str()) || is_made_of(&password, words) {
@@ -68,7 +67,7 @@ impl From<PasswordRefused> for Problem {
     fn from(refused: PasswordRefused) -> Self {
         let reason = match refused {
             PasswordRefused::TooShort(_) => "too_short",
-            PasswordRefused::TooLong => "too_long",
+            PasswordRefused::TooLong(_) => "too_long",
             PasswordRefused::Blocklist => "blocklist",
         };
         let error = FieldError { pointer: "/password".to_owned(), detail: refused.to_string() };
@@ -82,9 +81,11 @@ impl From<PasswordRefused> for Problem {
 #[cfg(test)]
 mod tests {
     use super::{COMMON, PasswordRefused, check};
+    use crate::passwords::Config;
 
     fn refusal(password: &str) -> Option<PasswordRefused> {
-        check(&password.into(), 12, &["ada.lovelace", "Ada Lovelace", "Slipway"]).err()
+        check(&password.into(), &Config::default(), &["ada.lovelace", "Ada Lovelace", "Slipway"])
+            .err()
     }
 
     #[test]
@@ -93,8 +94,11 @@ mod tests {
         assert_eq!(refusal("\u{1F980}gecko-äöü-1"), None);
         assert_eq!(refusal(&"correct horse".repeat(9)), None);
         assert_eq!(refusal(&"0123456789abcdef".repeat(8)), None);
-        assert_eq!(refusal(&("0123456789abcdef".repeat(8) + "x")), Some(PasswordRefused::TooLong));
-        assert_eq!(refusal(&"x".repeat(1_000_000)), Some(PasswordRefused::TooLong));
+        assert_eq!(
+            refusal(&("0123456789abcdef".repeat(8) + "x")),
+            Some(PasswordRefused::TooLong(128))
+        );
+        assert_eq!(refusal(&"x".repeat(1_000_000)), Some(PasswordRefused::TooLong(128)));
     }
 
     #[test]
@@ -126,8 +130,19 @@ mod tests {
     }
 
     #[test]
+    fn the_range_of_lengths_is_a_setting() {
+        let config =
+            Config { password_min_length: 15, password_max_length: 64, ..Config::default() };
+        let refusal = |length| check(&"hK2%vq9_Lw0zP".repeat(9)[..length].into(), &config, &[]);
+        assert_eq!(refusal(14), Err(PasswordRefused::TooShort(15)));
+        assert_eq!((refusal(15), refusal(64)), (Ok(()), Ok(())));
+        assert_eq!(refusal(65), Err(PasswordRefused::TooLong(64)));
+    }
+
+    #[test]
     fn the_list_is_in_the_form_that_passwords_are_compared_in() {
-        assert!(COMMON.len() > 200);
+        assert!(COMMON.len() >= 3000);
+        assert!(COMMON.iter().filter(|password| password.len() >= 15).count() >= 3000);
         for password in COMMON.iter() {
             assert!(password.len() >= 12 && password.to_lowercase() == *password, "{password}");
         }

@@ -23,7 +23,11 @@ pub(crate) struct Key {
     pub(crate) public: Jwk,
     /// Derives refresh tokens from their predecessors.
     pub(crate) rotation: [u8; 32],
-    /// Encrypts operators' second factors.
+    /// Hashes short codes that go out by mail.
+    pub(crate) codes: [u8; 32],
+    /// Derives what a sign-in at somebody else's site is recognised by when it comes back.
+    pub(crate) social: [u8; 32],
+    /// Encrypts second factors.
     pub(crate) sealing: [u8; 32],
 }
 
@@ -77,6 +81,8 @@ impl Key {
             header,
             public: jwk,
             rotation: secret::derive(from, "slipway refresh tokens"),
+            codes: secret::derive(from, "slipway codes"),
+            social: secret::derive(from, "slipway social logins"),
             sealing: secret::derive(from, "slipway second factors"),
         })
     }

@@ -35,7 +35,7 @@ mod tests {
         let config = Config {
             auth_secret: Some(secret.into()),
             auth_secret_previous: previous.map(Into::into),
-            password_min_length: 12,
+            ..Config::default()
         };
         Keys::new(&config).unwrap()
     }

@@ -93,7 +93,7 @@ mod tests {
     use web::Role;
 
     use super::AccessTokens;
-    use crate::{Config, Keys, Session, lifetimes};
+    use crate::{Config, Keys, Session};
 
     const ISSUER: &str = "https://app.example.com";
     const NOW: DateTime<Utc> = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
@@ -102,7 +102,7 @@ mod tests {
         let config = Config {
             auth_secret: Some(secret.into()),
             auth_secret_previous: previous.map(Into::into),
-            password_min_length: 12,
+            ..Config::default()
         };
         AccessTokens::new(Keys::new(&config).unwrap(), ISSUER)
     }
@@ -113,7 +113,7 @@ mod tests {
             user: Id::new(),
             org: Id::new(),
             created_at: NOW,
-            expires_at: NOW + lifetimes::SESSION_IDLE,
+            expires_at: NOW + chrono::TimeDelta::days(30),
             revoked_at: None,
         }
     }

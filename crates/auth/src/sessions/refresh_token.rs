@@ -7,20 +7,24 @@ use crate::{Keys, Session, lifetimes, secrets::secret};
 
 /// A token that is exchanged once, for an access token and its successor.
 ///
-/// The successor is derived from it. So a client whose answer was lost, or that has several tabs
-/// open, gets the same successor again, without us storing anything that could be stolen.
+/// The successor is derived from it. So a client that has several tabs open gets the same successor
+/// in all of them, without us storing anything that could be stolen.
 pub(crate) struct RefreshToken(String);
 
 /// What presenting a token came to.
 pub(crate) enum Rotation {
     /// The successor, whether it was just made or is given again.
     Successor(RefreshToken),
-    /// The successor has been replaced itself, so two parties hold this token: one is a thief.
+    /// Two parties hold this token, or held the one before it: one is a thief.
     Reused,
 }
 
 struct Row {
     replaced_at: Option<DateTime<Utc>>,
+    /// How many successors it has had.
+    successors: i32,
+    /// Whether its predecessor was given another successor in its place.
+    superseded: bool,
 }
 
 impl RefreshToken {
@@ -41,8 +45,10 @@ impl RefreshToken {
         Self(format!("slr_{}", secret::random()))
     }
 
-    fn successor(&self, key: &[u8]) -> Self {
-        Self(format!("slr_{}", BASE64_URL_SAFE_NO_PAD.encode(secret::derive(key, &self.0))))
+    /// The `nth` successor, counted from 1.
+    fn successor(&self, key: &[u8], nth: i32) -> Self {
+        let from = if nth == 1 { self.0.clone() } else { format!("{} {nth}", self.0) };
+        Self(format!("slr_{}", BASE64_URL_SAFE_NO_PAD.encode(secret::derive(key, &from))))
     }
 
     /// The first token of a session.
@@ -58,8 +64,9 @@ impl RefreshToken {
 
     /// Replaces the token; the caller holds the lock of its session.
     ///
-    /// A replaced token gives its successor again for a few seconds, and beyond that until the
-    /// successor was used: then the client has certainly received it.
+    /// For a few seconds a replaced token gives the same successor again: to other tabs. After that
+    /// the answer may have got lost, so once more it gives a successor, another one, if the first was
+    /// never used. Should that first one turn up after all, then two parties went on from here.
     pub(crate) async fn rotate(
         &self,
         db: &mut PgConnection,
@@ -67,32 +74,78 @@ impl RefreshToken {
         session: Id<Session>,
         now: DateTime<Utc>,
     ) -> sqlx::Result<Rotation> {
-        let Some(Row { replaced_at }) = self.find(db).await? else { return Ok(Rotation::Reused) };
-        let Some(replaced_at) = replaced_at else {
-            let successor = self.successor(&keys.current().rotation);
-            successor.insert(db, session, now).await?;
-            self.mark_replaced(db, now).await?;
-            return Ok(Rotation::Successor(successor));
+        let Some(row) = self.find(db).await?.filter(|row| !row.superseded) else {
+            return Ok(Rotation::Reused);
         };
-        let repeats = now - replaced_at <= lifetimes::REFRESH_REPEAT;
-        // The secret may have been exchanged since.
+        let Some(replaced_at) = row.replaced_at else {
+            return self.succeed(db, keys, session, 1, now).await;
+        };
+        let Some((given, used)) = self.given(db, keys, row.successors).await? else {
+            return Ok(Rotation::Reused);
+        };
+        if now - replaced_at <= lifetimes::REFRESH_REPEAT {
+            return Ok(Rotation::Successor(given));
+        }
+        if used || row.successors > 1 {
+            return Ok(Rotation::Reused);
+        }
+        given.supersede(db).await?;
+        self.succeed(db, keys, session, 2, now).await
+    }
+
+    async fn succeed(
+        &self,
+        db: &mut PgConnection,
+        keys: &Keys,
+        session: Id<Session>,
+        nth: i32,
+        now: DateTime<Utc>,
+    ) -> sqlx::Result<Rotation> {
+        let successor = self.successor(&keys.current().rotation, nth);
+        successor.insert(db, session, now).await?;
+        sqlx::query!(
+            "update refresh_tokens set replaced_at = $2, successors = $3 where hash = $1",
+            &self.hash(),
+            now,
+            nth,
+        )
+        .execute(db)
+        .await?;
+        Ok(Rotation::Successor(successor))
+    }
+
+    /// The successor given last, and whether it was used. The secret may have been exchanged since.
+    async fn given(
+        &self,
+        db: &mut PgConnection,
+        keys: &Keys,
+        nth: i32,
+    ) -> sqlx::Result<Option<(Self, bool)>> {
         for key in keys.all() {
-            let successor = self.successor(&key.rotation);
-            match successor.find(db).await? {
-                Some(row) if repeats || row.replaced_at.is_none() => {
-                    return Ok(Rotation::Successor(successor));
-                }
-                _ => {}
+            let successor = self.successor(&key.rotation, nth);
+            if let Some(row) = successor.find(db).await? {
+                return Ok(Some((successor, row.replaced_at.is_some())));
             }
         }
-        Ok(Rotation::Reused)
+        Ok(None)
     }
 
     async fn find(&self, db: &mut PgConnection) -> sqlx::Result<Option<Row>> {
+        sqlx::query_as!(
+            Row,
+            "select replaced_at, successors, superseded from refresh_tokens where hash = $1",
+            &self.hash(),
+        )
+        .fetch_optional(db)
+        .await
+    }
+
+    async fn supersede(&self, db: &mut PgConnection) -> sqlx::Result<()> {
         let hash = self.hash();
-        sqlx::query_as!(Row, "select replaced_at from refresh_tokens where hash = $1", &hash)
-            .fetch_optional(db)
-            .await
+        sqlx::query!("update refresh_tokens set superseded = true where hash = $1", &hash)
+            .execute(db)
+            .await?;
+        Ok(())
     }
 
     async fn insert(
@@ -105,17 +158,6 @@ impl RefreshToken {
             "insert into refresh_tokens (hash, session_id, created_at) values ($1, $2, $3)",
             &self.hash(),
             session as _,
-            now,
-        )
-        .execute(db)
-        .await?;
-        Ok(())
-    }
-
-    async fn mark_replaced(&self, db: &mut PgConnection, now: DateTime<Utc>) -> sqlx::Result<()> {
-        sqlx::query!(
-            "update refresh_tokens set replaced_at = $2 where hash = $1",
-            &self.hash(),
             now,
         )
         .execute(db)

@@ -1,16 +1,19 @@
 use axum::{
-    extract::{FromRequestParts, State},
-    http::{StatusCode, header, request::Parts},
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
 };
 use kernel::EmailAddress;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
-use web::{
-    Access, Caller, ClientIp, Credential, Json, Permission, Problem, RateClass, Role, Routes,
-};
+use web::{ACCESS_COOKIE, Access, Caller, Json, Permission, RateClass, Role, Routes, cookie};
 
+use super::{
+    session_of,
+    transport::{Transport, clear_cookies, refresh_token},
+};
 use crate::{Auth, Device, Tokens};
 
 const SIGN_OUT: Permission = Permission { name: "sessions:end", roles: &Role::ALL, keys: false };
@@ -29,58 +32,75 @@ struct NewSession {
     email: EmailAddress,
     #[schema(value_type = String, format = Password)]
     password: SecretString,
+    /// Where the tokens go: into the answer, or into cookies that no script can read.
+    #[serde(default)]
+    transport: Transport,
 }
 
 /// What to go on with.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct TokenRequest {
-    #[schema(value_type = String)]
-    refresh_token: SecretString,
-}
-
-impl<S: Sync> FromRequestParts<S> for Device {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> web::Result<Self> {
-        let ip = ClientIp::from_request_parts(parts, state).await?;
-        let user_agent = parts.headers.get(header::USER_AGENT).and_then(|it| it.to_str().ok());
-        Ok(Self { ip, user_agent: user_agent.map(|it| it.chars().take(256).collect()) })
-    }
+    /// Absent where it is in a cookie.
+    #[schema(value_type = Option<String>)]
+    refresh_token: Option<SecretString>,
 }
 
 /// Sign in.
+///
+/// Where a second factor is on, the answer is a problem `second_factor_required` with a `challenge`
+/// for `POST /v1/sessions/second-factor`.
 #[utoipa::path(post, path = "/v1/sessions", tag = "identity", request_body = NewSession,
     responses((status = 201, body = Tokens)))]
 async fn sign_in(
     State(auth): State<Auth>,
     device: Device,
+    headers: HeaderMap,
     Json(new): Json<NewSession>,
-) -> web::Result<(StatusCode, Json<Tokens>)> {
+) -> web::Result<Response> {
     let tokens = auth.sign_in(&new.email, &new.password, &device).await?;
-    Ok((StatusCode::CREATED, Json(tokens)))
+    if new.transport == Transport::Cookie {
+        auth.end_session_before(&headers).await?;
+    }
+    Ok(new.transport.deliver(tokens))
 }
 
 /// Exchange a refresh token for the next pair of tokens.
 ///
-/// A refresh token is used once; if the answer was lost, sending the same token again gives the same
-/// successor. Using one whose successor was used too ends the session.
+/// A refresh token is used once. For ten seconds it gives the same successor again, to other tabs;
+/// later once more another one, if the answer was lost. Anything beyond ends the session.
 #[utoipa::path(post, path = "/v1/tokens", tag = "identity", request_body = TokenRequest,
     responses((status = 201, body = Tokens)))]
 async fn refresh_tokens(
     State(auth): State<Auth>,
+    device: Device,
+    headers: HeaderMap,
     Json(request): Json<TokenRequest>,
-) -> web::Result<(StatusCode, Json<Tokens>)> {
-    let tokens = auth.refresh(request.refresh_token.expose_secret()).await?;
-    Ok((StatusCode::CREATED, Json(tokens)))
+) -> web::Result<Response> {
+    let given = request.refresh_token.as_ref().map(ExposeSecret::expose_secret);
+    let (token, transport) = refresh_token(&headers, given)?;
+    Ok(transport.deliver(auth.refresh(&token, &device).await?))
 }
 
 /// Sign out: the session's tokens stop working at once.
 #[utoipa::path(delete, path = "/v1/sessions/current", tag = "identity",
     responses((status = 204, description = "The session has ended")))]
-async fn sign_out(State(auth): State<Auth>, caller: Caller) -> web::Result<StatusCode> {
-    if let Credential::Session(session) = caller.credential {
-        auth.sign_out(session.into()).await?;
+async fn sign_out(State(auth): State<Auth>, caller: Caller) -> web::Result<Response> {
+    if let Some(session) = session_of(&caller) {
+        auth.sign_out(session).await?;
     }
-    Ok(StatusCode::NO_CONTENT)
+    Ok((StatusCode::NO_CONTENT, clear_cookies()).into_response())
+}
+
+impl Auth {
+    /// Ends the session that the browser had before it signed in: its cookies are about to be
+    /// overwritten, and nobody could end it any more.
+    pub(crate) async fn end_session_before(&self, headers: &HeaderMap) -> crate::Result<()> {
+        let before = cookie(headers, ACCESS_COOKIE);
+        let before = before.and_then(|token| self.access_tokens.verify(token, self.clock.now()));
+        match before {
+            Some(claims) => self.sign_out(claims.sid).await,
+            None => Ok(()),
+        }
+    }
 }

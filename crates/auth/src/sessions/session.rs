@@ -1,9 +1,10 @@
+use axum::{extract::FromRequestParts, http::header, http::request::Parts};
 use chrono::{DateTime, Utc};
 use kernel::{Id, Org, User};
 use sqlx::{PgConnection, PgExecutor};
-use web::ClientIp;
+use web::{ClientIp, Problem};
 
-use crate::lifetimes;
+use super::Config;
 
 /// A person signed in on one device, acting in one org.
 #[derive(Clone, Debug)]
@@ -31,21 +32,33 @@ pub struct Device {
     pub user_agent: Option<String>,
 }
 
+impl<S: Sync> FromRequestParts<S> for Device {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> web::Result<Self> {
+        let ip = ClientIp::from_request_parts(parts, state).await?;
+        let user_agent = parts.headers.get(header::USER_AGENT).and_then(|it| it.to_str().ok());
+        Ok(Self { ip, user_agent: user_agent.map(|it| it.chars().take(256).collect()) })
+    }
+}
+
 impl Session {
     pub(crate) async fn start(
         db: &mut PgConnection,
         user: Id<User>,
         org: Id<Org>,
         device: &Device,
+        config: &Config,
         now: DateTime<Utc>,
     ) -> sqlx::Result<Self> {
-        let expires_at = now + lifetimes::SESSION_IDLE;
+        let expires_at = now + config.idle();
         let session =
             Self { id: Id::new(), user, org, created_at: now, expires_at, revoked_at: None };
         sqlx::query!(
             "insert into sessions
-                 (id, user_id, org_id, ip, user_agent, created_at, last_seen_at, expires_at)
-             values ($1, $2, $3, $4, $5, $6, $6, $7)",
+                 (id, user_id, org_id, ip, user_agent, created_at, last_seen_at, authenticated_at,
+                  expires_at)
+             values ($1, $2, $3, $4, $5, $6, $6, $6, $7)",
             session.id as _,
             user as _,
             org as _,
@@ -81,21 +94,36 @@ impl Session {
         self.revoked_at.is_some() || self.expires_at <= now
     }
 
-    /// Counts as used: the idle time starts anew, within the life of the whole session.
+    /// Counts as used from `device`: the idle time starts anew, within the life of the session.
     pub(crate) async fn touch(
         &mut self,
         db: &mut PgConnection,
+        device: &Device,
+        config: &Config,
         now: DateTime<Utc>,
     ) -> sqlx::Result<()> {
-        self.expires_at = (now + lifetimes::SESSION_IDLE).min(self.created_at + lifetimes::SESSION);
+        self.expires_at = (now + config.idle()).min(self.created_at + config.longest());
         sqlx::query!(
-            "update sessions set last_seen_at = $2, expires_at = $3 where id = $1",
+            "update sessions set last_seen_at = $2, expires_at = $3, ip = $4 where id = $1",
             self.id as _,
             now,
             self.expires_at,
+            device.ip.to_string(),
         )
         .execute(db)
         .await?;
+        Ok(())
+    }
+
+    /// Notes that its person has proved who they are again.
+    pub(crate) async fn prove(
+        db: &mut PgConnection,
+        id: Id<Self>,
+        now: DateTime<Utc>,
+    ) -> sqlx::Result<()> {
+        sqlx::query!("update sessions set authenticated_at = $2 where id = $1", id as _, now)
+            .execute(db)
+            .await?;
         Ok(())
     }
 
@@ -115,18 +143,37 @@ impl Session {
         Ok(())
     }
 
-    /// Ends every session of `user`; returns which.
+    /// Ends a session if it is one of `user`'s.
+    pub(crate) async fn revoke_of(
+        db: impl PgExecutor<'_>,
+        user: Id<User>,
+        id: Id<Self>,
+        now: DateTime<Utc>,
+    ) -> sqlx::Result<bool> {
+        let revoked = sqlx::query!(
+            "update sessions set revoked_at = $3
+             where id = $1 and user_id = $2 and revoked_at is null and expires_at > $3",
+            id as _,
+            user as _,
+            now,
+        );
+        Ok(revoked.execute(db).await?.rows_affected() == 1)
+    }
+
+    /// Ends every session of `user` but one, if there is one to keep; returns which.
     pub(crate) async fn revoke_all(
         db: &mut PgConnection,
         user: Id<User>,
+        but: Option<Id<Self>>,
         now: DateTime<Utc>,
     ) -> sqlx::Result<Vec<Id<Self>>> {
         sqlx::query_scalar!(
             r#"update sessions set revoked_at = $2
-               where user_id = $1 and revoked_at is null
+               where user_id = $1 and revoked_at is null and id is distinct from $3
                returning id as "id: _""#,
             user as _,
             now,
+            but as _,
         )
         .fetch_all(db)
         .await

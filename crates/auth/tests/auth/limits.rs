@@ -99,6 +99,114 @@ async fn guessing_one_account_from_many_networks_stops_and_a_new_password_lets_i
     assert_eq!(attempt(&owner, ADA, new).await.status, 201);
 }
 
+/// Ten guesses from as many networks.
+async fn guess_from_everywhere(app: &TestApp, email: &str) {
+    for n in 0..10 {
+        let client = from(app, &format!("192.0.2.{n}"));
+        assert_eq!(attempt(&client, email, "not the right one").await.status, 401);
+    }
+}
+
+#[tokio::test]
+async fn strangers_who_guess_keep_nobody_from_where_they_always_sign_in() {
+    let app = limited().await;
+    seed(&app).await;
+    let home = from(&app, "198.51.100.7");
+    let session = attempt(&home, ADA, PASSWORD).await.ok();
+    let signed_in = home.with_key(session["access_token"].as_str().unwrap());
+    app.advance(TimeDelta::minutes(5));
+
+    guess_from_everywhere(&app, ADA).await;
+
+    let elsewhere = from(&app, "203.0.113.1");
+    assert_eq!(attempt(&elsewhere, ADA, PASSWORD).await.problem(), (429, "rate_limited".into()));
+    signed_in.get("/v1/me").await.ok();
+    assert_eq!(attempt(&home, ADA, PASSWORD).await.status, 201);
+    // And a code by mail works from anywhere.
+    let asked = elsewhere.post("/v1/magic-links", json!({ "email": ADA })).await;
+    app.run_jobs().await;
+    let code = crate::link_in(&app, ADA, "sign-in code");
+    let code = code.rsplit('/').next().unwrap();
+    let proof = json!({ "challenge": asked.body["challenge"], "code": code });
+    assert_eq!(elsewhere.post("/v1/sessions/magic-link", proof).await.status, 201);
+}
+
+#[tokio::test]
+async fn whoever_waits_waits_alike_with_a_right_and_a_wrong_password_and_without_an_account() {
+    let app = limited().await;
+    seed(&app).await;
+    guess_from_everywhere(&app, ADA).await;
+    guess_from_everywhere(&app, "nobody@example.com").await;
+
+    let ask = |email: &'static str, password: &'static str, ip: &'static str| {
+        let client = from(&app, ip);
+        async move {
+            let reply = attempt(&client, email, password).await;
+            (reply.status.as_u16(), reply.header("retry-after").map(str::to_owned))
+        }
+    };
+    let wrong = ask(ADA, "not the right one", "203.0.113.1").await;
+    assert_eq!(wrong, (429, Some("30".to_owned())));
+    assert_eq!(ask(ADA, PASSWORD, "203.0.113.2").await, wrong);
+    assert_eq!(ask("nobody@example.com", PASSWORD, "203.0.113.3").await, wrong);
+}
+
+#[tokio::test]
+async fn each_further_guess_waits_longer_up_to_an_hour_and_a_right_one_ends_it() {
+    let app = limited().await;
+    seed(&app).await;
+    guess_from_everywhere(&app, ADA).await;
+
+    let mut waits = Vec::new();
+    for n in 0..9 {
+        let client = from(&app, &format!("203.0.113.{n}"));
+        let refused = attempt(&client, ADA, PASSWORD).await;
+        let wait: i64 = refused.header("retry-after").unwrap().parse().unwrap();
+        waits.push(wait);
+        app.advance(TimeDelta::seconds(wait));
+        assert_eq!(attempt(&client, ADA, "not the right one").await.status, 401);
+    }
+    assert_eq!(waits, [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]);
+
+    app.advance(TimeDelta::hours(1));
+    let stranger = from(&app, "203.0.113.99");
+    assert_eq!(attempt(&stranger, ADA, PASSWORD).await.status, 201);
+    guess_from_everywhere(&app, ADA).await;
+}
+
+#[tokio::test]
+async fn the_owner_is_told_once_that_somebody_guesses_and_a_stranger_is_not_told_who_has_an_account()
+ {
+    let app = limited().await;
+    seed(&app).await;
+    for email in [ADA, "nobody@example.com"] {
+        guess_from_everywhere(&app, email).await;
+    }
+    app.run_jobs().await;
+    assert_eq!(mails(&app, "notice").await, 1);
+
+    app.advance(TimeDelta::hours(2));
+    from(&app, "203.0.113.1")
+        .post("/v1/sessions", json!({ "email": ADA, "password": PASSWORD }))
+        .await
+        .ok();
+    guess_from_everywhere(&app, ADA).await;
+    app.run_jobs().await;
+    assert_eq!(mails(&app, "notice").await, 1);
+}
+
+#[tokio::test]
+async fn forty_guesses_at_once_are_no_more_than_ten() {
+    let app = limited().await;
+    seed(&app).await;
+    let guesses = (0..40).map(|n| {
+        let client = from(&app, &format!("192.0.{n}.1"));
+        async move { attempt(&client, ADA, "not the right one").await.status.as_u16() }
+    });
+    let answers = futures::future::join_all(guesses).await;
+    assert_eq!(answers.iter().filter(|status| **status == 401).count(), 10, "{answers:?}");
+}
+
 #[tokio::test]
 async fn guessing_links_stops_at_the_sixth() {
     let app = limited().await;

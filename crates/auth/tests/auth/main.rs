@@ -2,11 +2,21 @@
 
 mod access;
 mod api_keys;
+mod cookies;
+mod docs;
+mod email_change;
+mod ip_blocks;
 mod limits;
+mod magic_links;
 mod operators;
+mod password_change;
 mod passwords;
+mod reauthentication;
 mod registration;
+mod second_factor;
 mod sessions;
+mod sign_up;
+mod social;
 
 use serde_json::{Value, json};
 use testing::{Client, PASSWORD, Reply, TestApp};
@@ -25,11 +35,27 @@ async fn register(app: &TestApp, email: &str) -> String {
     last_link(app, email)
 }
 
+/// What confirms a registration: the password that it was made with.
+fn proof() -> Value {
+    json!({ "password": PASSWORD })
+}
+
 /// A person who has confirmed their address, but has not signed in.
 async fn verified(app: &TestApp, email: &str) -> Client {
     let link = register(app, email).await;
-    app.anonymous().post(&link, json!({})).await.ok();
+    app.anonymous().post(&link, proof()).await.ok();
     app.anonymous()
+}
+
+/// An authenticator, turned on by `client`, whose first code is used up: its address, and the
+/// recovery codes.
+async fn turn_on_second_factor(app: &TestApp, client: &Client) -> (String, Vec<String>) {
+    let new = client.post("/v1/me/second-factor", json!({})).await.ok();
+    let totp = new["totp_url"].as_str().expect("an authenticator").to_owned();
+    let code = json!({ "code": app.totp_code(&totp) });
+    let codes = client.post("/v1/me/second-factor/proof", code).await.ok();
+    app.advance(chrono::TimeDelta::seconds(30));
+    (totp, serde_json::from_value(codes["recovery_codes"].clone()).expect("codes"))
 }
 
 /// Asks for a new password, and reads the link from the mail.
@@ -38,6 +64,13 @@ async fn ask_for_reset(app: &TestApp, email: &str) -> String {
     assert_eq!(reply.status, 202, "{reply:?}");
     app.run_jobs().await;
     last_link(app, email)
+}
+
+/// Where the newest mail with `subject` leads to.
+fn link_in(app: &TestApp, email: &str, subject: &str) -> String {
+    let mails = app.simulators.mailbox.messages_to(email);
+    let mail = mails.iter().rev().find(|mail| mail.subject.contains(subject)).expect("a mail");
+    mail.links[0].strip_prefix(&app.url).expect("a link to us").to_owned()
 }
 
 /// The path of the first link in the newest mail.

@@ -4,7 +4,8 @@ use serde_json::json;
 use testing::{PASSWORD, TestApp};
 
 use crate::{
-    ADA, ask_for_reset, count, execute, last_link, mails, refresh, register, sign_in, verified,
+    ADA, ask_for_reset, count, execute, last_link, mails, proof, refresh, register, sign_in,
+    verified,
 };
 
 const NEW: &str = "an entirely different phrase";
@@ -189,19 +190,80 @@ async fn asking_to_reset_an_unknown_address_is_answered_like_a_known_one() {
 }
 
 #[tokio::test]
-async fn a_reset_by_mail_confirms_the_address_and_voids_what_a_stranger_laid_there() {
+async fn what_a_stranger_registered_is_no_account_to_reset() {
     let app = TestApp::start().await;
-    let laid = register(&app, ADA).await;
+    register(&app, ADA).await;
 
-    let link = ask_for_reset(&app, ADA).await;
-    assert_eq!(app.anonymous().post(&link, json!({ "password": NEW })).await.status, 204);
+    let asked = app.anonymous().post("/v1/password-resets", json!({ "email": ADA })).await;
+    app.run_jobs().await;
 
-    assert_eq!(sign_in(&app, ADA, PASSWORD).await.status, 401);
-    assert_eq!(sign_in(&app, ADA, NEW).await.status, 201);
-    assert_eq!(
-        app.anonymous().post(&laid, json!({})).await.problem(),
-        (400, "invalid_link".into())
-    );
+    assert_eq!(asked.status, 202);
+    assert_eq!(mails(&app, "password_reset").await, 0);
+}
+
+#[tokio::test]
+async fn a_reset_ends_api_keys_only_if_their_maker_says_so() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let key = owner.post("/v1/api-keys", json!({ "name": "server" })).await.ok();
+    let program = owner.with_key(key["secret"].as_str().unwrap());
+
+    let link = ask_for_reset(&app, &owner.email).await;
+    app.anonymous().post(&link, json!({ "password": NEW })).await.ok();
+    program.get("/v1/me").await.ok();
+
+    let link = ask_for_reset(&app, &owner.email).await;
+    assert!(app.anonymous().get(&link).await.ok_text().contains("name=\"revoke_api_keys\""));
+    let all = json!({ "password": "yet another long phrase", "revoke_api_keys": true });
+    app.anonymous().post(&link, all).await.ok();
+    assert_eq!(program.get("/v1/me").await.problem(), (401, "invalid_token".into()));
+}
+
+#[tokio::test]
+async fn the_costs_of_hashing_are_settings_and_hashes_follow_them() {
+    let app = TestApp::start_with(|settings| {
+        settings.auth.passwords.argon2_memory_kib = 12 * 1024;
+        settings.auth.passwords.argon2_passes = 3;
+    })
+    .await;
+    verified(&app, ADA).await;
+    let made = "select count(*) from users where password_hash like '%$m=12288,t=3,p=1$%'";
+    assert_eq!(count(&app, made).await, 1);
+}
+
+/// Health is asked on a runtime of its own, as a load balancer would.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_sign_ins_at_once_leave_liveness_quick() {
+    // Cheap hashes, so that two hundred are done within the time limit of a request on any machine.
+    let app = TestApp::start_with(|settings| {
+        settings.auth.passwords.argon2_memory_kib = 4 * 1024;
+        settings.auth.passwords.argon2_passes = 1;
+    })
+    .await;
+    verified(&app, ADA).await;
+    let client = app.anonymous();
+    let wrong = json!({ "email": ADA, "password": "not the right one" });
+    let attempts: Vec<_> = (0..200)
+        .map(|_| {
+            let (client, wrong) = (client.clone(), wrong.clone());
+            tokio::spawn(async move { client.post("/v1/sessions", wrong).await.status })
+        })
+        .collect();
+
+    let (mut asked, mut slow) = (0, 0);
+    while attempts.iter().any(|attempt| !attempt.is_finished()) {
+        let began = std::time::Instant::now();
+        client.get("/health/live").await.ok();
+        slow += u32::from(began.elapsed() > std::time::Duration::from_millis(100));
+        asked += 1;
+    }
+
+    for attempt in attempts {
+        assert_eq!(attempt.await.unwrap(), 401);
+    }
+    assert!(asked > 5, "the sign-ins were over before anybody could ask");
+    // The machine may be busy with other tests; were the server's threads, all would be slow.
+    assert!(slow * 2 <= asked, "{slow} of {asked} took longer than 100 ms");
 }
 
 #[tokio::test]
@@ -231,11 +293,10 @@ async fn a_link_for_one_thing_does_nothing_else() {
     let as_token = app.anonymous().with_key(token).get("/v1/me").await;
     assert_eq!(as_token.problem(), (401, "invalid_token".into()));
 
-    app.anonymous().post(&verification, json!({})).await.ok();
+    app.anonymous().post(&verification, proof()).await.ok();
     let reset = ask_for_reset(&app, ADA).await;
     let token = reset.rsplit('/').next().unwrap();
-    let crossed =
-        app.anonymous().post(&format!("/v1/email-verifications/{token}"), json!({})).await;
+    let crossed = app.anonymous().post(&format!("/v1/email-verifications/{token}"), proof()).await;
     assert_eq!(crossed.problem(), (400, "invalid_link".into()));
 }
 

@@ -2,7 +2,7 @@ use futures::future::join_all;
 use serde_json::json;
 use testing::{PASSWORD, TestApp};
 
-use crate::{ADA, count, last_link, mails, register, registration, sign_in, verified};
+use crate::{ADA, count, last_link, mails, proof, register, registration, sign_in, verified};
 
 #[tokio::test]
 async fn registering_leads_to_a_mail_whose_link_leads_in() {
@@ -10,7 +10,7 @@ async fn registering_leads_to_a_mail_whose_link_leads_in() {
 
     let link = register(&app, ADA).await;
     assert_eq!(sign_in(&app, ADA, PASSWORD).await.problem(), (401, "invalid_credentials".into()));
-    let verified = app.anonymous().post(&link, json!({})).await.ok();
+    let verified = app.anonymous().post(&link, proof()).await.ok();
     assert_eq!(verified, json!({ "email": ADA }));
     app.run_jobs().await;
 
@@ -36,13 +36,10 @@ async fn a_mail_scanner_that_opens_the_link_does_not_use_it_up() {
         assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
         assert!(page.ok_text().contains("<form method=\"post\">"));
     }
-    assert_eq!(
-        count(&app, "select count(*) from users where email_verified_at is not null").await,
-        0
-    );
+    assert_eq!(count(&app, "select count(*) from users").await, 0);
 
-    app.anonymous().post(&link, json!({})).await.ok();
-    let again = app.anonymous().post(&link, json!({})).await;
+    app.anonymous().post(&link, proof()).await.ok();
+    let again = app.anonymous().post(&link, proof()).await;
     assert_eq!(again.problem(), (400, "invalid_link".into()));
 }
 
@@ -52,11 +49,11 @@ async fn browsers_are_answered_with_pages() {
     let link = register(&app, ADA).await;
     let browser = app.anonymous().header("accept", "text/html,application/xhtml+xml");
 
-    let confirmed = browser.post(&link, json!({})).await;
+    let confirmed = browser.post(&link, proof()).await;
     assert!(confirmed.ok_text().contains("Address confirmed"));
-    let again = browser.post(&link, json!({})).await;
+    let again = browser.post(&link, proof()).await;
     assert_eq!(again.status, 400);
-    assert!(again.text.contains("This link does not work"));
+    assert!(again.text.contains("This does not work"));
 }
 
 #[tokio::test]
@@ -66,7 +63,7 @@ async fn a_verification_link_dies_after_a_day() {
 
     app.advance(chrono::TimeDelta::hours(24));
 
-    let late = app.anonymous().post(&link, json!({})).await;
+    let late = app.anonymous().post(&link, proof()).await;
     assert_eq!(late.problem(), (400, "invalid_link".into()));
 }
 
@@ -80,9 +77,9 @@ async fn asking_for_another_link_kills_the_first() {
     app.run_jobs().await;
     let second = last_link(&app, ADA);
 
-    let dead = app.anonymous().post(&first, json!({})).await;
+    let dead = app.anonymous().post(&first, proof()).await;
     assert_eq!(dead.problem(), (400, "invalid_link".into()));
-    app.anonymous().post(&second, json!({})).await.ok();
+    app.anonymous().post(&second, proof()).await.ok();
 }
 
 #[tokio::test]
@@ -98,7 +95,7 @@ async fn a_taken_address_answers_like_a_new_one_and_its_owner_is_told() {
         |reply: &testing::Reply| reply.headers.keys().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(names(&taken), names(&new));
     assert_eq!(mails(&app, "already_registered").await, 1);
-    assert_eq!(count(&app, "select count(*) from users").await, 2);
+    assert_eq!(count(&app, "select count(*) from users").await, 1);
     assert_eq!(sign_in(&app, ADA, PASSWORD).await.status, 201);
 }
 
@@ -131,36 +128,74 @@ async fn fifty_registrations_at_once_make_one_account_and_one_mail() {
     let replies = join_all((0..50).map(|_| client.post("/v1/users", registration(ADA)))).await;
 
     assert!(replies.iter().all(|reply| reply.status == 202), "{replies:?}");
+    for rows in ["select count(*) from registrations", "select count(*) from emails"] {
+        assert_eq!(count(&app, rows).await, 1, "{rows}");
+    }
+    app.run_jobs().await;
+    let link = last_link(&app, ADA);
+    let presses = join_all((0..4).map(|_| client.post(&link, proof()))).await;
+    assert_eq!(presses.iter().filter(|press| press.status == 200).count(), 1, "{presses:?}");
     for rows in [
         "select count(*) from users",
         "select count(*) from orgs",
         "select count(*) from memberships",
         "select count(*) from entitlements",
-        "select count(*) from emails",
-        "select count(*) from email_tokens",
     ] {
         assert_eq!(count(&app, rows).await, 1, "{rows}");
     }
+    assert_eq!(count(&app, "select count(*) from registrations").await, 0);
     app.assert_books_balance().await;
 }
 
 #[tokio::test]
-async fn the_last_registration_of_an_unconfirmed_address_counts() {
+async fn nobody_confirms_a_password_that_somebody_else_chose_for_them() {
     let app = TestApp::start().await;
-    let attacker = json!({ "email": ADA, "password": "waiting for a victim", "name": "Mallory" });
-    app.anonymous().post("/v1/users", attacker).await.ok();
+    let laid = json!({ "email": ADA, "password": "waiting for a victim", "name": "Mallory" });
+    app.anonymous().post("/v1/users", laid).await.ok();
     app.run_jobs().await;
-    let laid = last_link(&app, ADA);
+    let link = last_link(&app, ADA);
 
-    app.advance(chrono::TimeDelta::minutes(2));
+    // Ada has the mail, and any password but the one that Mallory chose.
+    let confirmed = app.anonymous().post(&link, proof()).await;
+    assert_eq!(confirmed.problem(), (401, "invalid_credentials".into()));
+    let browser = app.anonymous().header("accept", "text/html");
+    let page = browser.post(&link, proof()).await;
+    assert!(page.text.contains("not the password of this registration"), "{page:?}");
+
+    assert_eq!(count(&app, "select count(*) from users").await, 0);
+    assert_eq!(sign_in(&app, ADA, "waiting for a victim").await.status, 401);
+}
+
+#[tokio::test]
+async fn a_registration_takes_five_wrong_passwords() {
+    let app = TestApp::start().await;
     let link = register(&app, ADA).await;
+    for _ in 0..5 {
+        let wrong = json!({ "password": "not the one I chose" });
+        assert_eq!(app.anonymous().post(&link, wrong).await.status, 401);
+    }
+    let late = app.anonymous().post(&link, proof()).await;
+    assert_eq!(late.problem(), (400, "invalid_link".into()));
+}
 
-    let dead = app.anonymous().post(&laid, json!({})).await;
+#[tokio::test]
+async fn each_registration_of_an_address_is_confirmed_with_its_own_password_and_voids_the_others() {
+    let app = TestApp::start().await;
+    let laid = json!({ "email": ADA, "password": "waiting for a victim", "name": "Mallory" });
+    app.anonymous().post("/v1/users", laid).await.ok();
+    app.run_jobs().await;
+    let theirs = last_link(&app, ADA);
+    app.advance(chrono::TimeDelta::minutes(2));
+    let ours = register(&app, ADA).await;
+
+    app.anonymous().post(&ours, proof()).await.ok();
+
+    let dead = app.anonymous().post(&theirs, json!({ "password": "waiting for a victim" })).await;
     assert_eq!(dead.problem(), (400, "invalid_link".into()));
-    app.anonymous().post(&link, json!({})).await.ok();
-    let laid = sign_in(&app, ADA, "waiting for a victim").await;
-    assert_eq!(laid.problem(), (401, "invalid_credentials".into()));
-    assert_eq!(sign_in(&app, ADA, PASSWORD).await.status, 201);
+    assert_eq!(sign_in(&app, ADA, "waiting for a victim").await.status, 401);
+    let session = sign_in(&app, ADA, PASSWORD).await.ok();
+    let me = app.anonymous().with_key(session["access_token"].as_str().unwrap());
+    assert_eq!(me.get("/v1/me").await.ok()["user"]["name"], "Ada Lovelace");
 }
 
 #[tokio::test]
@@ -191,6 +226,25 @@ async fn links_lead_to_our_own_address_whatever_the_request_claims() {
     app.run_jobs().await;
 
     assert!(last_link(&app, ADA).starts_with("/v1/email-verifications/"));
+}
+
+#[tokio::test]
+async fn our_pages_lead_nowhere_that_a_request_names() {
+    let app = TestApp::start().await;
+    let link = register(&app, ADA).await;
+    let browser = app.anonymous().header("accept", "text/html");
+    for next in ["//evil.example", "\\\\evil.example", "https:evil.example", "javascript:alert(1)"]
+    {
+        for name in ["next", "redirect_to", "return_to", "url"] {
+            let path = format!("{link}?{name}={next}");
+            for reply in
+                [browser.get(&path).await, browser.post(&path, json!({ "password": "x" })).await]
+            {
+                assert!(reply.header("location").is_none(), "{path}");
+                assert!(!reply.text.contains("evil") && !reply.text.contains("alert(1)"), "{path}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

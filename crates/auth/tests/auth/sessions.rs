@@ -1,7 +1,7 @@
 use chrono::TimeDelta;
 use futures::future::join_all;
-use serde_json::Value;
-use testing::TestApp;
+use serde_json::{Value, json};
+use testing::{PASSWORD, TestApp};
 
 use crate::{count, execute, refresh};
 
@@ -38,16 +38,125 @@ async fn eight_tabs_that_refresh_at_once_get_the_same_successor() {
 }
 
 #[tokio::test]
-async fn an_answer_that_got_lost_can_be_had_again_as_long_as_it_was_not_used() {
+async fn an_answer_that_got_lost_is_replaced_once() {
     let app = TestApp::start().await;
     let owner = app.owner().await;
     let token = owner.refresh_token.as_ref().unwrap();
 
-    let lost = refresh(&app, token).await.ok();
-    app.advance(TimeDelta::days(1));
-    let repeated = refresh(&app, token).await.ok();
+    refresh(&app, token).await.ok();
+    app.advance(TimeDelta::minutes(5));
+    let second = refresh(&app, token).await.ok();
+    app.advance(TimeDelta::seconds(5));
+    // Eight tabs may have waited for the answer that got lost.
+    let again = refresh(&app, token).await.ok();
+    assert_eq!(second["refresh_token"], again["refresh_token"]);
 
-    assert_eq!(lost["refresh_token"], repeated["refresh_token"]);
+    refresh(&app, text(&second, "refresh_token")).await.ok();
+    app.advance(TimeDelta::minutes(5));
+    assert_eq!(refresh(&app, token).await.problem(), (401, "refresh_token_reused".into()));
+}
+
+#[tokio::test]
+async fn an_answer_that_gets_lost_twice_ends_the_session() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let token = owner.refresh_token.as_ref().unwrap();
+    for _ in 0..2 {
+        refresh(&app, token).await.ok();
+        app.advance(TimeDelta::minutes(5));
+    }
+    assert_eq!(refresh(&app, token).await.problem(), (401, "refresh_token_reused".into()));
+}
+
+#[tokio::test]
+async fn two_holders_who_refresh_in_turn_are_found_out() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let stolen = owner.refresh_token.as_ref().unwrap();
+
+    // Neither uses the successor before the other asks for it.
+    let ours = refresh(&app, stolen).await.ok();
+    app.advance(TimeDelta::minutes(1));
+    let theirs = refresh(&app, stolen).await.ok();
+    app.advance(TimeDelta::minutes(14));
+
+    let reused = refresh(&app, text(&ours, "refresh_token")).await;
+    assert_eq!(reused.problem(), (401, "refresh_token_reused".into()));
+    let ended = refresh(&app, text(&theirs, "refresh_token")).await;
+    assert_eq!(ended.problem(), (401, "invalid_refresh_token".into()));
+}
+
+#[tokio::test]
+async fn sessions_are_listed_with_where_and_when() {
+    let app = TestApp::start_with(|settings| settings.trusted_proxies = 1).await;
+    let owner = app.owner().await;
+    let phone =
+        app.anonymous().header("user-agent", "Phone/1.0").header("x-forwarded-for", "203.0.113.7");
+    let credentials = json!({ "email": owner.email, "password": PASSWORD });
+    app.advance(TimeDelta::minutes(5));
+    let session = phone.post("/v1/sessions", credentials).await.ok();
+
+    let list = owner.get("/v1/sessions").await.ok();
+    let list = list["items"].as_array().unwrap();
+
+    assert_eq!(list.len(), 2);
+    assert_eq!(list[0]["id"], session["session_id"]);
+    assert_eq!(
+        (&list[0]["user_agent"], &list[0]["ip"]),
+        (&json!("Phone/1.0"), &json!("203.0.113.7"))
+    );
+    assert_eq!((&list[0]["current"], &list[1]["current"]), (&json!(false), &json!(true)));
+    assert!(list[0]["last_seen_at"].as_str() > list[1]["last_seen_at"].as_str());
+    assert!(app.owner().await.get("/v1/sessions").await.ok()["items"][1].is_null());
+}
+
+#[tokio::test]
+async fn a_session_is_ended_from_another_and_nobody_ends_a_strangers() {
+    let app = TestApp::start().await;
+    let (owner, stranger) = (app.owner().await, app.owner().await);
+    let second = crate::sign_in(&app, &owner.email, PASSWORD).await.ok();
+    let other = owner.with_key(text(&second, "access_token"));
+    let path = format!("/v1/sessions/{}", text(&second, "session_id"));
+
+    let not_theirs = stranger.delete(&path).await;
+    assert_eq!(not_theirs.problem(), (404, "session_not_found".into()));
+    other.get("/v1/me").await.ok();
+    owner.delete(&path).await.ok();
+
+    assert_eq!(other.get("/v1/me").await.problem(), (401, "invalid_token".into()));
+    owner.get("/v1/me").await.ok();
+    assert_eq!(owner.delete(&path).await.status, 404);
+}
+
+#[tokio::test]
+async fn everywhere_else_and_everywhere_are_ended_at_once() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let second = crate::sign_in(&app, &owner.email, PASSWORD).await.ok();
+    let other = owner.with_key(text(&second, "access_token"));
+
+    owner.delete("/v1/sessions?but_this=true").await.ok();
+    assert_eq!(other.get("/v1/me").await.status, 401);
+    owner.get("/v1/me").await.ok();
+
+    owner.delete("/v1/sessions").await.ok();
+    assert_eq!(owner.get("/v1/me").await.status, 401);
+}
+
+#[tokio::test]
+async fn how_long_sessions_last_is_a_setting() {
+    let app = TestApp::start_with(|settings| {
+        settings.auth.sessions.session_idle_days = 1;
+        settings.auth.sessions.session_max_days = 2;
+    })
+    .await;
+    let mut token = app.owner().await.refresh_token.unwrap();
+    for _ in 0..2 {
+        app.advance(TimeDelta::hours(23));
+        token = text(&refresh(&app, &token).await.ok(), "refresh_token").to_owned();
+    }
+    app.advance(TimeDelta::hours(2));
+    assert_eq!(refresh(&app, &token).await.problem(), (401, "invalid_refresh_token".into()));
 }
 
 #[tokio::test]

@@ -1,9 +1,11 @@
+mod action_mail;
 mod already_registered;
 mod notice;
 mod password_reset;
 mod verify_email;
 mod welcome;
 
+pub use action_mail::ActionMail;
 pub use already_registered::AlreadyRegistered;
 pub use notice::Notice;
 pub use password_reset::PasswordReset;

@@ -1,0 +1,96 @@
+use chrono::{DateTime, Utc};
+use kernel::{Id, User};
+use sqlx::{PgConnection, PgExecutor};
+
+/// A person's authenticator, as stored.
+pub(crate) struct SecondFactor {
+    /// Sealed.
+    pub(super) totp_secret: Vec<u8>,
+    totp_last_step: i64,
+    pub(super) confirmed_at: Option<DateTime<Utc>>,
+}
+
+impl SecondFactor {
+    /// Whether `user` must prove one to get in.
+    pub(crate) async fn is_on(db: impl PgExecutor<'_>, user: Id<User>) -> sqlx::Result<bool> {
+        sqlx::query_scalar!(
+            r#"select exists (select from second_factors
+                              where user_id = $1 and confirmed_at is not null) as "exists!""#,
+            user as _,
+        )
+        .fetch_one(db)
+        .await
+    }
+
+    pub(super) async fn get(db: impl PgExecutor<'_>, user: Id<User>) -> sqlx::Result<Option<Self>> {
+        sqlx::query_as!(
+            Self,
+            "select totp_secret, totp_last_step, confirmed_at from second_factors
+             where user_id = $1",
+            user as _,
+        )
+        .fetch_optional(db)
+        .await
+    }
+
+    /// Keeps an authenticator that has proved nothing yet, in place of an earlier one of that kind;
+    /// `false` if one is on.
+    pub(super) async fn prepare(
+        db: impl PgExecutor<'_>,
+        user: Id<User>,
+        totp_secret: &[u8],
+        now: DateTime<Utc>,
+    ) -> sqlx::Result<bool> {
+        let prepared = sqlx::query!(
+            "insert into second_factors as known (user_id, totp_secret, created_at)
+             values ($1, $2, $3)
+             on conflict (user_id) do update
+             set totp_secret = $2, created_at = $3, totp_last_step = 0
+             where known.confirmed_at is null",
+            user as _,
+            totp_secret,
+            now,
+        );
+        Ok(prepared.execute(db).await?.rows_affected() == 1)
+    }
+
+    pub(super) async fn confirm(
+        db: &mut PgConnection,
+        user: Id<User>,
+        now: DateTime<Utc>,
+    ) -> sqlx::Result<()> {
+        sqlx::query!(
+            "update second_factors set confirmed_at = $2 where user_id = $1",
+            user as _,
+            now,
+        )
+        .execute(db)
+        .await?;
+        Ok(())
+    }
+
+    /// Uses up the code of `step`: each works once, and none that is older than the last one used.
+    pub(super) async fn advance(
+        &self,
+        db: &mut PgConnection,
+        user: Id<User>,
+        step: i64,
+    ) -> sqlx::Result<bool> {
+        if step <= self.totp_last_step {
+            return Ok(false);
+        }
+        let advanced = sqlx::query!(
+            "update second_factors set totp_last_step = $2
+             where user_id = $1 and totp_last_step < $2",
+            user as _,
+            step,
+        );
+        Ok(advanced.execute(db).await?.rows_affected() == 1)
+    }
+
+    /// `false` if there was none.
+    pub(super) async fn remove(db: &mut PgConnection, user: Id<User>) -> sqlx::Result<bool> {
+        let removed = sqlx::query!("delete from second_factors where user_id = $1", user as _);
+        Ok(removed.execute(db).await?.rows_affected() == 1)
+    }
+}

@@ -1,0 +1,11 @@
+//! The second factor: an authenticator, and codes for when it is lost.
+
+pub(crate) mod challenge;
+pub(crate) mod factor;
+mod manage;
+pub(crate) mod recovery_code;
+mod routes;
+mod step;
+pub(crate) mod totp;
+
+pub(crate) use routes::routes;

@@ -1,0 +1,48 @@
+use kernel::Id;
+use web::{Caller, ClientIp};
+
+use super::{claims::Claims, identity::Identity, provider::Provider};
+use crate::{Auth, Device, Error, Result, accounts::user::User};
+
+impl Auth {
+    /// Lets `user` sign in with what they have just proved to be theirs.
+    pub(super) async fn link_identity(
+        &self,
+        provider: &Provider,
+        user: Id<kernel::User>,
+        claims: &Claims,
+        device: &Device,
+    ) -> Result<()> {
+        let now = self.clock.now();
+        let mut tx = self.db.begin().await?;
+        let user = User::lock(&mut tx, user).await?.ok_or(Error::InvalidSocialLogin)?;
+        let issuer = provider.issuer();
+        if !Identity::link(&mut tx, user.id, &provider.name, issuer, claims, now).await? {
+            return Err(Error::IdentityTaken);
+        }
+        self.note(&mut tx, user.id, device.ip, "identity.linked").await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Ends that the caller can sign in with an account elsewhere, unless it is their only way in.
+    pub(super) async fn unlink(
+        &self,
+        caller: &Caller,
+        id: Id<Identity>,
+        ip: ClientIp,
+    ) -> Result<()> {
+        let mut tx = self.db.begin().await?;
+        let user = User::lock(&mut tx, caller.user).await?.ok_or(Error::InvalidCredentials)?;
+        if !Identity::unlink(&mut tx, user.id, id).await? {
+            return Err(Error::IdentityNotFound);
+        }
+        let others = Identity::list(&mut *tx, user.id).await?;
+        if user.password_hash.is_none() && others.is_empty() {
+            return Err(Error::OnlyWayIn);
+        }
+        self.note(&mut tx, user.id, ip, "identity.unlinked").await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}

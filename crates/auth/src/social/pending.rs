@@ -1,0 +1,91 @@
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use chrono::{DateTime, Utc};
+use kernel::{Id, User};
+use sqlx::PgExecutor;
+
+use crate::{
+    lifetimes,
+    secrets::{keys::Key, secret},
+    sessions::transport::Transport,
+};
+
+/// Somebody has gone to a provider and is to come back, in the same browser.
+pub(crate) struct SocialLogin {
+    pub(super) provider: String,
+    pub(super) transport: Transport,
+    /// Who wants to sign in with it in future; `None`: somebody signs in now.
+    pub(super) user: Option<Id<User>>,
+}
+
+/// What one sign-in is recognised by. All of it follows from the state, so nothing is stored.
+pub(super) struct Secrets {
+    /// Goes to the provider and comes back.
+    pub(super) state: String,
+    /// Comes back inside of the identity token.
+    pub(super) nonce: String,
+    /// Shows that whoever exchanges the code has asked for it (PKCE).
+    pub(super) verifier: String,
+}
+
+impl Secrets {
+    pub(super) fn of(key: &Key, state: &str) -> Self {
+        let derived = |purpose: &str| {
+            BASE64_URL_SAFE_NO_PAD
+                .encode(secret::derive(&key.social, &format!("{purpose} {state}")))
+        };
+        Self { nonce: derived("nonce"), verifier: derived("verifier"), state: state.to_owned() }
+    }
+}
+
+impl SocialLogin {
+    /// Keeps what is to come back with `state`. Answers what binds it to the browser.
+    pub(super) async fn begin(
+        self,
+        db: impl PgExecutor<'_>,
+        state: &str,
+        now: DateTime<Utc>,
+    ) -> sqlx::Result<String> {
+        let binding = secret::random();
+        sqlx::query!(
+            "insert into social_logins
+                 (hash, binding_hash, provider, transport, user_id, created_at, expires_at)
+             values ($1, $2, $3, $4, $5, $6, $7)",
+            &secret::hash(state),
+            &secret::hash(&binding),
+            self.provider,
+            self.transport as _,
+            self.user as _,
+            now,
+            now + lifetimes::SIGN_IN_STEP,
+        )
+        .execute(db)
+        .await?;
+        Ok(binding)
+    }
+
+    /// Ends it, if it was begun in this browser. Whatever comes of it, it does not work twice.
+    pub(super) async fn end(
+        db: impl PgExecutor<'_>,
+        state: &str,
+        binding: &str,
+        now: DateTime<Utc>,
+    ) -> sqlx::Result<Option<Self>> {
+        sqlx::query_as!(
+            Self,
+            r#"delete from social_logins
+               where hash = $1 and binding_hash = $2 and expires_at > $3
+               returning provider, transport as "transport: _", user_id as "user: _""#,
+            &secret::hash(state),
+            &secret::hash(binding),
+            now,
+        )
+        .fetch_optional(db)
+        .await
+    }
+
+    /// Removes those that nobody came back from.
+    pub(crate) async fn purge(db: impl PgExecutor<'_>, now: DateTime<Utc>) -> sqlx::Result<()> {
+        sqlx::query!("delete from social_logins where expires_at < $1", now).execute(db).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,2 @@
+drop table ip_blocks;
+drop function announce_ip_blocks;
