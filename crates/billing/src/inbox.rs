@@ -58,6 +58,7 @@ pub struct InboxQuery {
     #[param(rename = "type")]
     pub kind: Option<String>,
     /// `waiting`, `failing` (waiting after failures), `applied`, `ignored` or `refused`.
+    #[param(inline)]
     pub state: Option<InboxState>,
     /// About this customer.
     pub customer_id: Option<String>,

@@ -63,6 +63,22 @@ async fn only_these_operations_are_public() {
     assert_eq!(public, expected);
 }
 
+/// The path of an operation, with something of the right form for each parameter.
+fn filled(path: &str) -> String {
+    let id = uuid::Uuid::now_v7().to_string();
+    let examples = [
+        ("{id}", id.as_str()),
+        ("{model}", "gpt-4o-mini"),
+        ("{name}", "auto"),
+        ("{token}", "guess"),
+        ("{code}", "guess"),
+        ("{month}", "2026-01"),
+    ];
+    let path = examples.iter().fold(path.to_owned(), |path, (name, it)| path.replace(name, it));
+    assert!(!path.contains('{'), "the test does not know how to fill in {path}");
+    path
+}
+
 #[tokio::test]
 async fn every_other_operation_is_closed_to_strangers() {
     let app = TestApp::start().await;
@@ -70,9 +86,7 @@ async fn every_other_operation_is_closed_to_strangers() {
     let closed = operations.iter().filter(|it| it.access.audience != Audience::Anyone);
 
     for operation in closed {
-        let path = operation.path.replace("{id}", &uuid::Uuid::now_v7().to_string());
-        let path = path.replace("{model}", "gpt-4o-mini").replace("{name}", "auto");
-        assert!(!path.contains('{'), "the test does not know how to fill in {path}");
+        let path = filled(&operation.path);
         let method = reqwest::Method::from_bytes(operation.method.as_str().as_bytes()).unwrap();
         for token in [None, Some("slip_wrong"), Some("a.b.c")] {
             let client = match token {
@@ -95,9 +109,7 @@ async fn reading_changes_no_row() {
     let before = rows(&app).await;
 
     for operation in operations.iter().filter(|it| it.method == "GET") {
-        let path = operation.path.replace("{id}", &uuid::Uuid::now_v7().to_string());
-        let path = path.replace("{model}", "gpt-4o-mini").replace("{name}", "auto");
-        let path = path.replace("{token}", "guess").replace("{code}", "guess");
+        let path = filled(&operation.path);
         if path.ends_with("/events") {
             continue; // A stream that does not end.
         }
