@@ -60,9 +60,12 @@ async fn what_is_left_lapses_once_and_what_is_in_flight_may_still_be_spent() {
     let owner = app.owner().await;
     use_up_the_plan(&app, &owner).await;
     give_until(&app, &owner, 10, "promo", 1).await;
-    let spent = app.quotas.reserve(call(&app, &owner).await).await.unwrap();
-    let released = app.quotas.reserve(call(&app, &owner).await).await.unwrap();
+    let mut spent = app.quotas.reserve(call(&app, &owner).await).await.unwrap();
+    let mut released = app.quotas.reserve(call(&app, &owner).await).await.unwrap();
     app.advance(TimeDelta::minutes(59));
+    for hold in [&mut spent, &mut released] {
+        assert!(app.quotas.renew(hold).await.unwrap(), "a call that lasts keeps what it holds");
+    }
     assert_eq!(app.quotas.expire_grants().await.unwrap(), 0);
 
     app.advance(TimeDelta::minutes(1));

@@ -129,7 +129,8 @@ async fn midnight_is_the_orgs_and_a_clock_that_is_behind_does_not_bring_the_day_
     let hold = app.quotas.reserve(call(&app, &owner).await).await.unwrap();
     app.quotas.settle(&hold, used(1, 1)).await.unwrap();
     for _ in 0..4 {
-        behind.reserve(call(&app, &owner).await).await.unwrap();
+        let hold = behind.reserve(call(&app, &owner).await).await.unwrap();
+        behind.settle(&hold, used(1, 1)).await.unwrap();
     }
 
     for quotas in [&app.quotas, &behind] {
