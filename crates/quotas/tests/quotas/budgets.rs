@@ -25,7 +25,7 @@ async fn key(owner: &Client) -> (String, Client) {
     (key["id"].as_str().unwrap().to_owned(), owner.with_key(key["secret"].as_str().unwrap()))
 }
 
-async fn sign_in_again(app: &TestApp, owner: &Client) -> Client {
+pub(crate) async fn sign_in_again(app: &TestApp, owner: &Client) -> Client {
     let credentials = json!({ "email": owner.email, "password": testing::PASSWORD });
     let session = app.anonymous().post("/v1/sessions", credentials).await.ok();
     owner.with_key(session["access_token"].as_str().unwrap())

@@ -6,7 +6,7 @@ use kernel::{Id, Org};
 use quotas::{GrantSource, NewGrant, Share, take_back};
 use testing::{Client, TestApp};
 
-use crate::{call, give, use_up_the_plan, used};
+use crate::{budgets::sign_in_again, call, give, use_up_the_plan, used};
 
 async fn give_until(app: &TestApp, owner: &Client, amount: i64, id: &str, hours: i64) {
     let grant = NewGrant {
@@ -78,6 +78,7 @@ async fn what_is_left_lapses_once_and_what_is_in_flight_may_still_be_spent() {
     assert_eq!(app.quotas.expire_grants().await.unwrap(), 0);
 
     assert_eq!((booked(&app, "expired").await, booked(&app, "spent").await), (9, 1));
+    let owner = sign_in_again(&app, &owner).await;
     assert_eq!(credits(&owner).await, (0, 0, 0));
     app.assert_books_balance().await;
 }
