@@ -81,6 +81,10 @@ pub struct Settings {
     #[command(flatten)]
     pub quotas: quotas::Config,
 
+    /// Who did what.
+    #[command(flatten)]
+    pub audit: audit::Config,
+
     /// Accounts.
     #[command(flatten)]
     pub auth: auth::Config,

@@ -42,17 +42,18 @@ impl Membership {
         Ok(org)
     }
 
-    /// The one that signing in leads to: the oldest.
+    /// The one that signing in leads to: the oldest that is not suspended.
     pub(crate) async fn first_of(
         db: impl PgExecutor<'_>,
         user: Id<User>,
     ) -> sqlx::Result<Option<Self>> {
         sqlx::query_as!(
             Self,
-            r#"select org_id as "org: _", role as "role: _"
-               from memberships
-               where user_id = $1
-               order by created_at, org_id
+            r#"select m.org_id as "org: _", m.role as "role: _"
+               from memberships m
+               join orgs o on o.id = m.org_id
+               where m.user_id = $1
+               order by o.suspended_at is not null, m.created_at, m.org_id
                limit 1"#,
             user as _,
         )
