@@ -24,6 +24,10 @@ fix:
 soak:
     PROPTEST_CASES=20000 cargo test -p quotas -p usage -p kernel -p rate-limit
 
+# Random months of buying, refunding, complaining and crashing: 1,000 orgs. It prints its seed.
+months:
+    MONTHS_SEQUENCES=1000 cargo test -p billing --test billing months -- --nocapture
+
 # How many of Stripe's events are taken a second, beside what the same Postgres commits of single rows.
 bench-intake *options:
     cargo build --release -p server --no-default-features

@@ -11,6 +11,7 @@ mod events;
 mod failures;
 mod inbox;
 mod mode;
+mod months;
 mod plans;
 mod reconciliation;
 mod returns;

@@ -1,0 +1,152 @@
+//! What people do, at random.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use simulators::stripe::{Card, Complaint, Verdict};
+use testing::Client;
+use tokio::time::timeout;
+
+use super::world::World;
+use crate::support::{at_dashboard, at_stripe, buy, session_of};
+
+const PACKS: [&str; 4] = ["pack-10", "pack-50", "pack-100", "pack-500"];
+const PLANS: [&str; 3] = ["plan-creator-month", "plan-pro-month", "plan-agency-month"];
+
+/// Somebody does something.
+pub(super) async fn something(world: &mut World) {
+    let client = world.dice.one_of(&world.orgs).clone();
+    match world.dice.below(100) {
+        0..20 => purchase(world, &client, PACKS.as_slice()).await,
+        20..45 => purchase(world, &client, PLANS.as_slice()).await,
+        45..55 => change_plan(world, &client).await,
+        55..65 => change_card(world, &client),
+        65..72 => leave(world, &client).await,
+        72..77 => end(world, &client).await,
+        77..89 => refund(world, &client).await,
+        89..95 => complain(world, &client),
+        _ => decide(world, &client),
+    }
+}
+
+/// Buys one of `items`: pays, is declined and tries again, or thinks better of it.
+async fn purchase(world: &mut World, client: &Client, items: &[&str]) {
+    let item = *world.dice.one_of(items);
+    let checkout = if world.dice.chance(10) {
+        // Gone before the answer comes.
+        let patience = Duration::from_micros(world.dice.below(20_000).unsigned_abs());
+        match timeout(patience, buy(client, item)).await {
+            Ok(checkout) => checkout,
+            Err(_) => return,
+        }
+    } else {
+        buy(client, item).await
+    };
+    // Refused: Stripe fails, or there is a plan already.
+    if !checkout.status.is_success() || world.dice.chance(10) {
+        return;
+    }
+    let session = session_of(&checkout.ok());
+    let stripe = &world.app.simulators.stripe;
+    if world.dice.chance(20) {
+        stripe.pay(&session, Card::Declined).expect("declined");
+    }
+    stripe.pay(&session, Card::Accepted).expect("paid");
+}
+
+/// Changes to another plan: a dearer one at once, a cheaper one with the next period.
+async fn change_plan(world: &mut World, client: &Client) {
+    let item = *world.dice.one_of(&PLANS);
+    // Refused without a plan, for a card that is declined, or while Stripe fails.
+    client.patch("/v1/billing/subscription", json!({ "item": item })).await;
+}
+
+/// Gives back a part of a payment, or all of it; the bank sends some of that back.
+async fn refund(world: &mut World, client: &Client) {
+    let mut charges = own(world, client, "charge");
+    charges.retain(|it| it["paid"] == true && it["disputed"] == false && left(it) > 0);
+    let Some(charge) = world.dice.any(&charges) else { return };
+    let part =
+        if world.dice.chance(40) { left(&charge) } else { 1 + world.dice.below(left(&charge)) };
+    let (id, part) = (charge["id"].as_str().expect("an id"), part.to_string());
+    let form = [("charge", id), ("amount", part.as_str())];
+    let refund = at_dashboard(&world.app, Method::POST, "refunds", &form).await;
+    if world.dice.chance(15) {
+        let id = refund["id"].as_str().expect("an id");
+        world.app.simulators.stripe.fail_refund(id).expect("it fails");
+    }
+}
+
+fn left(charge: &Value) -> i64 {
+    let cents = |field: &str| charge[field].as_i64().unwrap_or_default();
+    cents("amount") - cents("amount_refunded")
+}
+
+/// The cardholder goes to the bank, which asks first or takes the money at once.
+fn complain(world: &mut World, client: &Client) {
+    let mut charges = own(world, client, "charge");
+    charges.retain(|it| it["paid"] == true && it["disputed"] == false && left(it) > 0);
+    let Some(charge) = world.dice.any(&charges) else { return };
+    let inquiry = world.dice.chance(20);
+    let complaint = Complaint::about(charge["id"].as_str().expect("an id"));
+    let complaint = Complaint { inquiry, ..complaint };
+    world.app.simulators.stripe.dispute(&complaint).expect("a dispute");
+}
+
+/// The bank decides a dispute.
+fn decide(world: &mut World, client: &Client) {
+    let charges: Vec<Value> =
+        own(world, client, "charge").iter().map(|charge| charge["id"].clone()).collect();
+    let mut disputes = at_stripe(&world.app, "dispute");
+    disputes.retain(|it| {
+        let open = ["needs_response", "under_review", "warning_needs_response"];
+        charges.contains(&it["charge"]) && open.iter().any(|status| it["status"] == *status)
+    });
+    let Some(dispute) = world.dice.any(&disputes) else { return };
+    let verdict = if world.dice.chance(50) { Verdict::Won } else { Verdict::Lost };
+    let id = dispute["id"].as_str().expect("an id");
+    world.app.simulators.stripe.decide(id, verdict).expect("a verdict");
+}
+
+/// What the customer of an org has at Stripe, of one kind.
+fn own(world: &World, client: &Client, kind: &str) -> Vec<Value> {
+    let Some(customer) = customer(world, client) else { return Vec::new() };
+    let mut own = at_stripe(&world.app, kind);
+    own.retain(|object| object["customer"] == customer.as_str());
+    own
+}
+
+pub(super) fn customer(world: &World, client: &Client) -> Option<String> {
+    let org = client.org().to_string();
+    let customers = at_stripe(&world.app, "customer");
+    let own = customers.iter().find(|customer| customer["metadata"]["org_id"] == org.as_str());
+    own.and_then(|customer| customer["id"].as_str().map(str::to_owned))
+}
+
+fn change_card(world: &mut World, client: &Client) {
+    let Some(customer) = customer(world, client) else { return };
+    let card = if world.dice.chance(50) { Card::Accepted } else { Card::Declined };
+    world.app.simulators.stripe.set_card(&customer, card).expect("a card");
+}
+
+/// Lets a subscription end with its period, or takes that back.
+async fn leave(world: &mut World, client: &Client) {
+    // What is planned for the next period stands in the way.
+    let mut subscriptions = own(world, client, "subscription");
+    subscriptions.retain(|it| it["status"] != "canceled" && it["schedule"].is_null());
+    let Some(subscription) = world.dice.any(&subscriptions) else { return };
+    let id = subscription["id"].as_str().expect("an id");
+    let wish = if world.dice.chance(60) { "true" } else { "false" };
+    let path = format!("subscriptions/{id}");
+    at_dashboard(&world.app, Method::POST, &path, &[("cancel_at_period_end", wish)]).await;
+}
+
+/// Ends a subscription at once.
+async fn end(world: &mut World, client: &Client) {
+    let mut subscriptions = own(world, client, "subscription");
+    subscriptions.retain(|it| it["status"] != "canceled");
+    let Some(subscription) = world.dice.any(&subscriptions) else { return };
+    let id = subscription["id"].as_str().expect("an id");
+    at_dashboard(&world.app, Method::DELETE, &format!("subscriptions/{id}"), &[]).await;
+}
