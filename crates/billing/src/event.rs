@@ -1,5 +1,5 @@
 use chrono::{DateTime, Utc};
-use jobs::Enqueue;
+use jobs::Job;
 use serde::Deserialize;
 use serde_json::Value;
 use sqlx::{PgConnection, PgExecutor};
@@ -78,48 +78,90 @@ impl NewEvent {
         self.livemode == live && self.account.is_none()
     }
 
-    /// Puts it into the inbox with its `body`, once, and queues what follows from it.
-    pub(crate) async fn receive(
-        &self,
-        db: &mut PgConnection,
-        body: &str,
-        live: bool,
-        now: DateTime<Utc>,
-    ) -> sqlx::Result<()> {
-        let outcome = (!self.is_for(live)).then_some(Outcome::Ignored);
-        let object = &self.data["object"];
-        // An object names itself by its id, and others by theirs.
-        let named = |kind: &str| match object["object"].as_str() {
+    /// Names it, at Stripe and here.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What it is about.
+    fn object(&self) -> &Value {
+        &self.data["object"]
+    }
+
+    /// The `kind` of object that it is about or belongs to: an object names itself by its id, and others
+    /// by theirs.
+    fn named(&self, kind: &str) -> Option<&str> {
+        let object = self.object();
+        match object["object"].as_str() {
             Some(it) if it == kind => object["id"].as_str(),
             _ => object[kind].as_str(),
-        };
-        sqlx::query!(
-            "insert into stripe_events
-                 (id, type, object_id, customer_id, api_version, livemode, payload, received_at,
-                  handled_at, outcome, payment_intent_id, charge_id)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-             on conflict (id) do nothing",
-            self.id,
-            self.kind,
-            object["id"].as_str(),
-            named("customer"),
-            self.api_version,
-            self.livemode,
-            body,
-            now,
-            outcome.map(|_| now),
-            outcome as _,
-            named("payment_intent"),
-            named("charge"),
-        )
-        .execute(&mut *db)
-        .await?;
-        // Also if it was there before: sending an event again from Stripe's dashboard is how a
-        // person repeats what failed. One that is handled stays handled.
-        if Event::waiting(&mut *db, &self.id).await?.is_some() {
-            Event::queue(db, &self.id).await?;
         }
-        Ok(())
+    }
+}
+
+/// An event on its way into the inbox.
+#[derive(Debug)]
+pub(crate) struct Arrived {
+    pub(crate) event: NewEvent,
+    /// As it was signed.
+    pub(crate) body: String,
+    pub(crate) at: DateTime<Utc>,
+}
+
+impl Arrived {
+    /// Puts `events`, each of which must be another one, into the inbox of a deployment that is `live` or
+    /// not, in one statement; answers which of them wait to be applied. Those that were there before do,
+    /// too, unless they are handled: sending an event again from Stripe's dashboard is how a person repeats
+    /// what failed.
+    pub(crate) async fn store(
+        db: &mut PgConnection,
+        events: &[&Self],
+        live: bool,
+    ) -> sqlx::Result<Vec<String>> {
+        let column = |of: fn(&NewEvent) -> Option<&str>| -> Vec<Option<String>> {
+            events.iter().map(|it| of(&it.event).map(str::to_owned)).collect()
+        };
+        let ids: Vec<String> = events.iter().map(|it| it.event.id.clone()).collect();
+        let kinds: Vec<String> = events.iter().map(|it| it.event.kind.clone()).collect();
+        let modes: Vec<bool> = events.iter().map(|it| it.event.livemode).collect();
+        let bodies: Vec<String> = events.iter().map(|it| it.body.clone()).collect();
+        let times: Vec<DateTime<Utc>> = events.iter().map(|it| it.at).collect();
+        let ignored: Vec<bool> = events.iter().map(|it| !it.event.is_for(live)).collect();
+        sqlx::query_scalar!(
+            r#"with arrived as (
+                   select * from unnest($1::text[], $2::text[], $3::bool[], $4::text[], $5::timestamptz[], $6::bool[],
+                                        $7::text[], $8::text[], $9::text[], $10::text[], $11::text[])
+                       as it (id, type, livemode, payload, received_at, ignored,
+                              object_id, customer_id, api_version, payment_intent_id, charge_id)),
+               stored as (
+                   insert into stripe_events
+                       (id, type, object_id, customer_id, api_version, livemode, payload, received_at,
+                        handled_at, outcome, payment_intent_id, charge_id)
+                   select id, type, object_id, customer_id, api_version, livemode, payload, received_at,
+                          case when ignored then received_at end, case when ignored then 'ignored' end,
+                          payment_intent_id, charge_id
+                   from arrived
+                   order by id
+                   on conflict (id) do nothing
+                   returning id, handled_at)
+               select id as "id!" from stored where handled_at is null
+               union all
+               select id from stripe_events where id = any($1) and handled_at is null
+               order by 1"#,
+            &ids,
+            &kinds,
+            &modes,
+            &bodies,
+            &times,
+            &ignored,
+            &column(|it| it.object()["id"].as_str()) as _,
+            &column(|it| it.named("customer")) as _,
+            &column(|it| it.api_version.as_deref()) as _,
+            &column(|it| it.named("payment_intent")) as _,
+            &column(|it| it.named("charge")) as _,
+        )
+        .fetch_all(db)
+        .await
     }
 }
 
@@ -140,9 +182,16 @@ impl Event {
 
     /// Queues what follows from an event.
     pub(crate) async fn queue(db: &mut PgConnection, id: &str) -> sqlx::Result<()> {
-        let job = ApplyStripeEvent { id: id.to_owned() };
-        let key = format!("billing.apply_stripe_event:{id}");
-        Enqueue::new(&job).key(key).send(db).await
+        Self::queue_all(db, &[id.to_owned()]).await
+    }
+
+    /// Queues what follows from several events, in one round trip. They must be in the order of their ids,
+    /// so that two who queue the same ones do not wait for each other.
+    pub(crate) async fn queue_all(db: &mut PgConnection, ids: &[String]) -> sqlx::Result<()> {
+        let key = |id: &String| format!("{}:{id}", ApplyStripeEvent::NAME);
+        let jobs: Vec<_> =
+            ids.iter().map(|id| (key(id), ApplyStripeEvent { id: id.clone() })).collect();
+        jobs::enqueue_all(db, &jobs).await
     }
 
     /// Notes that it could not be applied this time; answers how often that was so.

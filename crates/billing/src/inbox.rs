@@ -164,7 +164,7 @@ impl Replay {
     /// Has all of them applied again, in one transaction; answers how many. Applying looks at
     /// Stripe's newest state, so it changes nothing where the books agree with it.
     pub async fn run(&self, db: &mut PgConnection) -> sqlx::Result<usize> {
-        let events = sqlx::query_scalar!(
+        let mut events = sqlx::query_scalar!(
             "update stripe_events
              set handled_at = null, outcome = null, failures = 0, last_error = null
              where received_at >= $1 and received_at < $2 and ($3::text is null or type = $3)
@@ -175,9 +175,8 @@ impl Replay {
         )
         .fetch_all(&mut *db)
         .await?;
-        for id in &events {
-            Event::queue(&mut *db, id).await?;
-        }
+        events.sort();
+        Event::queue_all(db, &events).await?;
         Ok(events.len())
     }
 }
@@ -187,7 +186,7 @@ pub(crate) async fn requeue_waiting(
     db: &mut PgConnection,
     since: DateTime<Utc>,
 ) -> sqlx::Result<usize> {
-    let events = sqlx::query_scalar!(
+    let mut events = sqlx::query_scalar!(
         "update stripe_events set failures = 0
          where handled_at is null and received_at < $1
          returning id",
@@ -195,9 +194,8 @@ pub(crate) async fn requeue_waiting(
     )
     .fetch_all(&mut *db)
     .await?;
-    for id in &events {
-        Event::queue(&mut *db, id).await?;
-    }
+    events.sort();
+    Event::queue_all(db, &events).await?;
     Ok(events.len())
 }
 

@@ -18,6 +18,7 @@ mod dispute;
 mod error;
 mod event;
 mod inbox;
+mod intake;
 mod month;
 mod payment;
 mod plan;
@@ -77,6 +78,7 @@ pub use violations::violations;
 use apply::ApplyStripeEvent;
 use catalogue::{Catalogues, SyncCatalogue};
 use closure::CloseAccount;
+use intake::Intake;
 use reconcile::Reconcile;
 use returns::SendRefund;
 use standing::ApplyCatalogue;
@@ -91,6 +93,7 @@ pub struct Billing {
     mailer: Mailer,
     catalogues: Catalogues,
     stripe: Option<Stripe>,
+    intake: Intake,
     mode: Mode,
     /// How long an overdue bill may wait.
     grace: TimeDelta,
@@ -108,6 +111,7 @@ impl Billing {
     ) -> anyhow::Result<Self> {
         Ok(Self {
             catalogues: Catalogues::new(db.clone()),
+            intake: Intake::new(db.clone(), config.is_live()),
             db,
             clock,
             mailer,

@@ -5,7 +5,11 @@ use axum::{
 };
 use web::Problem;
 
-use crate::{Billing, Error, event::NewEvent, signature};
+use crate::{
+    Billing, Error,
+    event::{Arrived, NewEvent},
+    signature,
+};
 
 /// Receives an event from Stripe. It is answered once it is stored; what follows from it is a job.
 #[utoipa::path(
@@ -38,8 +42,6 @@ pub(crate) async fn receive(
     if !event.is_for(stripe.live) {
         tracing::warn!(live = stripe.live, "an event of the other mode or account was ignored");
     }
-    let mut tx = billing.db.begin().await?;
-    event.receive(&mut tx, body, stripe.live, now).await?;
-    tx.commit().await?;
+    billing.intake.store(Arrived { event, body: body.to_owned(), at: now }).await?;
     Ok(StatusCode::OK)
 }

@@ -12,6 +12,26 @@ pub async fn enqueue<J: Job>(db: &mut PgConnection, job: &J) -> sqlx::Result<()>
     Enqueue::new(job).send(db).await
 }
 
+/// Queues jobs in one round trip, each with a [key](Enqueue::key), as soon as possible. Give them in the order
+/// of their keys if others may queue the same ones at the same time.
+pub async fn enqueue_all<J: Job>(db: &mut PgConnection, jobs: &[(String, J)]) -> sqlx::Result<()> {
+    let (keys, payloads): (Vec<_>, Vec<_>) =
+        jobs.iter().map(|(key, job)| (key.as_str(), Json(Envelope { job }))).unzip();
+    sqlx::query(
+        "select count(*) from graphile_worker.add_jobs((
+             select array_agg(
+                 ($1, payload, null, null, $2, key, null, null)::graphile_worker.job_spec order by position)
+             from unnest($3::text[], $4::json[]) with ordinality as it (key, payload, position)))",
+    )
+    .bind(J::NAME)
+    .bind(i32::from(J::MAX_ATTEMPTS))
+    .bind(keys)
+    .bind(payloads)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// A job to be queued in a particular way: `Enqueue::new(&job).key("…").send(&mut tx)`.
 #[must_use = "nothing is queued before `send`"]
 pub struct Enqueue<'a, J> {

@@ -1,3 +1,10 @@
+use std::pin::pin;
+
+use futures::{
+    StreamExt,
+    future::{Either, select},
+    stream::FuturesUnordered,
+};
 use serde_json::json;
 use testing::TestApp;
 
@@ -97,4 +104,45 @@ async fn a_signed_body_that_is_no_event_is_refused() {
     let reply = send(&app, &huge, &signature(&app, WEBHOOK_SECRET, &huge, 0)).await;
     assert_eq!(reply.problem(), (413, "unreadable_body".into()));
     assert_eq!(stored(&app).await, 0);
+}
+
+/// Waits until a connection of the product waits for a lock of somebody else's.
+async fn somebody_waits(app: &TestApp) {
+    let waiting = "select count(*) from pg_stat_activity
+                   where datname = current_database() and wait_event_type = 'Lock'";
+    while count(app, waiting).await == 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn events_that_share_a_commit_are_answered_once_they_are_stored_and_each_for_itself() {
+    let app = TestApp::start().await;
+    // Nothing can be stored, so everything that comes meanwhile comes together.
+    let mut lock = app.db.begin().await.unwrap();
+    sqlx::query("lock table stripe_events").execute(&mut *lock).await.unwrap();
+    let event = |id: &str| json!({ "id": id, "type": "x", "livemode": false, "data": {} });
+    let ids: Vec<String> = (0..60).map(|number| format!("evt_{}", number % 20)).collect();
+    let poison = event("evt_\u{0}");
+    let events: Vec<_> = ids.iter().map(|id| event(id)).chain([poison]).collect();
+    let mut answers: FuturesUnordered<_> =
+        events.iter().map(async |event| (event["id"].clone(), send_event(&app, event).await)).collect();
+    let mut waiting = pin!(somebody_waits(&app));
+    let first = select(answers.next(), &mut waiting).await;
+    assert!(matches!(first, Either::Right(_)), "answered before it was stored");
+    lock.rollback().await.unwrap();
+    while let Some((id, answer)) = answers.next().await {
+        if id == "evt_\u{0}" {
+            assert_eq!(answer.problem(), (422, "invalid_text".into()));
+        } else {
+            assert_eq!(answer.status, 200, "{id}");
+        }
+    }
+    assert_eq!(stored(&app).await, 20);
+    let waiting = "select count(*) from graphile_worker.jobs where key like 'billing.apply_stripe_event:%'";
+    assert_eq!(count(&app, waiting).await, 20, "one job for each event");
+    app.run_jobs().await;
+    assert_eq!(outcomes(&app, "x").await, vec![Some("ignored".to_owned()); 20]);
+    assert_eq!(send_event(&app, &event("evt_7")).await.status, 200, "it was there before");
+    assert_eq!(count(&app, waiting).await, 0, "and is handled");
 }

@@ -1,0 +1,80 @@
+use std::mem;
+
+use db::Db;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::event::{Arrived, Event};
+
+/// How many events one commit may carry.
+const BATCH: usize = 128;
+
+/// How many may wait before those who send them are held back.
+const QUEUE: usize = 1024;
+
+/// An event, and whoever waits to hear that it is stored.
+type Waiting = (Arrived, oneshot::Sender<sqlx::Result<()>>);
+
+/// The way into the inbox, by group commit: the events that arrive while a commit is under way share the
+/// next one. One that comes alone is stored alone and at once.
+#[derive(Clone, Debug)]
+pub(crate) struct Intake(mpsc::Sender<Waiting>);
+
+impl Intake {
+    pub(crate) fn new(db: Db, live: bool) -> Self {
+        let (queue, mut incoming) = mpsc::channel(QUEUE);
+        tokio::spawn(async move {
+            let mut batch = Vec::with_capacity(BATCH);
+            while incoming.recv_many(&mut batch, BATCH).await > 0 {
+                // A task of its own: a panic must not end the intake.
+                let stored = tokio::spawn(store(db.clone(), mem::take(&mut batch), live)).await;
+                if let Err(error) = stored {
+                    tracing::error!(%error, "a batch of events was not stored");
+                }
+            }
+        });
+        Self(queue)
+    }
+
+    /// Puts an event into the inbox, durably, and queues what follows from it.
+    pub(crate) async fn store(&self, arrived: Arrived) -> sqlx::Result<()> {
+        let (sender, stored) = oneshot::channel();
+        self.0.send((arrived, sender)).await.map_err(|_| sqlx::Error::WorkerCrashed)?;
+        // Who is not answered was in a batch that met an outage.
+        stored.await.map_err(|_| sqlx::Error::WorkerCrashed)?
+    }
+}
+
+/// Stores all of them in one commit. If that fails because of one of them each is stored alone, so that it
+/// is nobody else's failure.
+async fn store(db: Db, batch: Vec<Waiting>, live: bool) {
+    let events: Vec<&Arrived> = batch.iter().map(|(event, _)| event).collect();
+    match commit(&db, &events, live).await {
+        Ok(()) => {
+            for (_, sender) in batch {
+                // Who hung up will send it again.
+                let _ = sender.send(Ok(()));
+            }
+        }
+        Err(error) if db::is_outage(&error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "events were not stored");
+        }
+        Err(_) => {
+            for (event, sender) in batch {
+                let _ = sender.send(commit(&db, &[&event], live).await);
+            }
+        }
+    }
+}
+
+/// All of them, or none.
+async fn commit(db: &Db, events: &[&Arrived], live: bool) -> sqlx::Result<()> {
+    // In one order everywhere, so that two instances never wait for each other; an event that came twice
+    // is one.
+    let mut events = events.to_vec();
+    events.sort_by(|one, other| one.event.id().cmp(other.event.id()));
+    events.dedup_by(|one, other| one.event.id() == other.event.id());
+    let mut tx = db.begin().await?;
+    let waiting = Arrived::store(&mut tx, &events, live).await?;
+    Event::queue_all(&mut tx, &waiting).await?;
+    tx.commit().await
+}
