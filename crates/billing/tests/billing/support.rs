@@ -61,12 +61,22 @@ pub(crate) async fn at_dashboard(
     path: &str,
     form: &[(&str, &str)],
 ) -> Value {
+    let response = try_at_dashboard(app, method, path, form).await.expect("the simulator answers");
+    let response = response.error_for_status().expect("the simulator does it");
+    response.json().await.expect("JSON")
+}
+
+/// Tries to.
+pub(crate) async fn try_at_dashboard(
+    app: &TestApp,
+    method: Method,
+    path: &str,
+    form: &[(&str, &str)],
+) -> reqwest::Result<reqwest::Response> {
     let url = format!("{}/v1/{path}", app.simulators.stripe.url());
     let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
     let request = reqwest::Client::new().request(method, url).bearer_auth(SECRET_KEY).body(form);
-    let response = request.send().await.expect("the simulator answers");
-    let response = response.error_for_status().expect("the simulator does it");
-    response.json().await.expect("JSON")
+    request.send().await
 }
 
 pub(crate) async fn count(app: &TestApp, query: &'static str) -> i64 {
