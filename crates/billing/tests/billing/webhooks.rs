@@ -125,8 +125,10 @@ async fn events_that_share_a_commit_are_answered_once_they_are_stored_and_each_f
     let ids: Vec<String> = (0..60).map(|number| format!("evt_{}", number % 20)).collect();
     let poison = event("evt_\u{0}");
     let events: Vec<_> = ids.iter().map(|id| event(id)).chain([poison]).collect();
-    let mut answers: FuturesUnordered<_> =
-        events.iter().map(async |event| (event["id"].clone(), send_event(&app, event).await)).collect();
+    let mut answers: FuturesUnordered<_> = events
+        .iter()
+        .map(async |event| (event["id"].clone(), send_event(&app, event).await))
+        .collect();
     let mut waiting = pin!(somebody_waits(&app));
     let first = select(answers.next(), &mut waiting).await;
     assert!(matches!(first, Either::Right(_)), "answered before it was stored");
@@ -139,7 +141,8 @@ async fn events_that_share_a_commit_are_answered_once_they_are_stored_and_each_f
         }
     }
     assert_eq!(stored(&app).await, 20);
-    let waiting = "select count(*) from graphile_worker.jobs where key like 'billing.apply_stripe_event:%'";
+    let waiting =
+        "select count(*) from graphile_worker.jobs where key like 'billing.apply_stripe_event:%'";
     assert_eq!(count(&app, waiting).await, 20, "one job for each event");
     app.run_jobs().await;
     assert_eq!(outcomes(&app, "x").await, vec![Some("ignored".to_owned()); 20]);
