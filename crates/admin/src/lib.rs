@@ -18,11 +18,15 @@ mod margins;
 mod orgs;
 mod plan_grants;
 mod prices;
+mod reason;
 mod usage_reports;
+mod users;
 
 use ::billing::Billing;
 use ai::Ai;
 use app::Module;
+use audit::Audit;
+use auth::Auth;
 use db::Db;
 use kernel::Clock;
 use quotas::Quotas;
@@ -44,6 +48,10 @@ pub struct Admin {
     pub ai: Ai,
     /// What is sold, and to whom.
     pub billing: Billing,
+    /// What was done.
+    pub audit: Audit,
+    /// Accounts and orgs, to be suspended.
+    pub auth: Auth,
 }
 
 /// Administration as a part of the product.
@@ -63,6 +71,7 @@ pub fn module(admin: Admin) -> Module {
         .merge(plan_grants::routes())
         .merge(prices::routes())
         .merge(usage_reports::routes())
+        .merge(users::routes())
         .merge(grants::routes())
         .merge(audit_log::routes());
     Module { routes: routes.with_state(admin), ..Module::default() }

@@ -6,22 +6,30 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{Method, request::Parts};
-use web::{Access, Audience, Caller, Operation, Operator, Problem, RateClass, RecentSignIn};
+use web::{
+    Access, Audience, Caller, Operation, Operator, Permissions, Problem, RateClass, RecentSignIn,
+};
 
 /// Finds out what a request is for, from the same list that documents the API.
 #[derive(Clone)]
-pub(crate) struct Operations(Arc<HashMap<(Method, String), Access>>);
+pub(crate) struct Operations {
+    access: Arc<HashMap<(Method, String), Access>>,
+    permissions: Permissions,
+}
 
 impl Operations {
     pub(crate) fn new(operations: Vec<Operation>) -> Self {
+        let permissions = Permissions::of(&operations);
         let access = |it: Operation| ((it.method, it.path), it.access);
-        Self(Arc::new(operations.into_iter().map(access).collect()))
+        Self { access: Arc::new(operations.into_iter().map(access).collect()), permissions }
     }
 
-    /// Leaves the operation's [`Access`] in the extensions, for all that decides by it.
+    /// Leaves the operation's [`Access`] in the extensions, for all that decides by it, and every
+    /// [`Permission`](web::Permission) there is.
     pub(crate) fn name(&self, mut request: Request) -> Request {
         if let Some(access) = self.find(&request) {
             request.extensions_mut().insert(access);
+            request.extensions_mut().insert(self.permissions.clone());
         }
         request
     }
@@ -32,7 +40,7 @@ impl Operations {
             &Method::HEAD => Method::GET,
             method => method.clone(),
         };
-        self.0.get(&(method, path)).copied()
+        self.access.get(&(method, path)).copied()
     }
 }
 

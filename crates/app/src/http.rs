@@ -128,6 +128,7 @@ fn cors(settings: &HttpSettings) -> CorsLayer {
             HeaderName::from_static("last-event-id"),
             HeaderName::from_static("prefer"),
             HeaderName::from_static("x-slipway-cache"),
+            HeaderName::from_static("x-slipway-org"),
             HeaderName::from_static("x-slipway-project"),
             HeaderName::from_static("x-slipway-quote"),
         ])

@@ -1,5 +1,5 @@
 use chrono::{DateTime, Utc};
-use kernel::Id;
+use kernel::{Id, Org};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::PgExecutor;
@@ -14,12 +14,15 @@ pub struct Event {
     /// Identifies it; later ones have greater ids.
     #[schema(value_type = String, format = Uuid)]
     pub id: Id<Event>,
+    /// Whom it concerns; absent: the platform.
+    #[schema(value_type = Option<String>, format = Uuid)]
+    pub org_id: Option<Id<Org>>,
     /// `user`, `api_key`, `operator` or `system`.
     #[schema(example = "user")]
     pub actor_kind: String,
     /// Who did it.
     pub actor_id: Option<Uuid>,
-    /// The person who made the API key, if one was used.
+    /// The person who made the API key, if one was used, or whom an operator stood in for.
     pub on_behalf_of: Option<Uuid>,
     /// What was done.
     #[schema(example = "budget.changed")]
@@ -49,8 +52,13 @@ pub struct EventQuery {
     pub limit: u16,
     /// `next_cursor` of the page before.
     pub cursor: Option<String>,
-    /// What was done.
+    /// Whom it concerns; of no use to those who see one org only.
+    #[param(value_type = Option<String>, format = Uuid)]
+    pub org_id: Option<Id<Org>>,
+    /// What was done; with a dot at the end everything that begins so: `api_key.`.
     pub action: Option<String>,
+    /// What kind of actor did it: `user`, `api_key`, `operator` or `system`.
+    pub actor_kind: Option<String>,
     /// Who did it.
     pub actor_id: Option<Uuid>,
     /// To what.
@@ -74,19 +82,24 @@ impl Event {
         let before: Option<Id<Self>> = page.after()?;
         let rows = sqlx::query_as!(
             Self,
-            r#"select id as "id: _", actor_kind, actor_id, on_behalf_of, action, subject, before, after,
+            r#"select id as "id: _", org_id as "org_id: _", actor_kind, actor_id, on_behalf_of, action, subject, before, after,
                       ip, request_id, created_at
                from audit_events
                where ($1::uuid is null or id < $1)
-                 and ($2::text is null or action = $2)
-                 and ($3::uuid is null or actor_id = $3)
-                 and ($4::text is null or subject = $4)
-                 and ($5::timestamptz is null or created_at >= $5)
-                 and ($6::timestamptz is null or created_at < $6)
+                 and ($2::uuid is null or org_id = $2)
+                 and ($3::text is null or action = $3
+                      or (right($3, 1) = '.' and starts_with(action, $3)))
+                 and ($4::text is null or actor_kind = $4)
+                 and ($5::uuid is null or actor_id = $5)
+                 and ($6::text is null or subject = $6)
+                 and ($7::timestamptz is null or created_at >= $7)
+                 and ($8::timestamptz is null or created_at < $8)
                order by id desc
-               limit $7"#,
+               limit $9"#,
             before as _,
+            query.org_id as _,
             query.action,
+            query.actor_kind,
             query.actor_id,
             query.subject,
             query.from,

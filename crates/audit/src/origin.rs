@@ -19,6 +19,13 @@ pub enum Actor {
     },
     /// One of the people who run the product.
     Operator(Id<Operator>),
+    /// One of them, standing in for a customer.
+    Impersonator {
+        /// Who it is in truth.
+        operator: Id<Operator>,
+        /// For whom.
+        user: Id<User>,
+    },
     /// The product: a job, a webhook, a command.
     System,
 }
@@ -44,7 +51,7 @@ impl Actor {
         match self {
             Self::User(_) => "user",
             Self::ApiKey { .. } => "api_key",
-            Self::Operator(_) => "operator",
+            Self::Operator(_) | Self::Impersonator { .. } => "operator",
             Self::System => "system",
         }
     }
@@ -53,14 +60,14 @@ impl Actor {
         match self {
             Self::User(id) => Some(id.uuid()),
             Self::ApiKey { id, .. } => Some(id.uuid()),
-            Self::Operator(id) => Some(id.uuid()),
+            Self::Operator(id) | Self::Impersonator { operator: id, .. } => Some(id.uuid()),
             Self::System => None,
         }
     }
 
     pub(crate) fn on_behalf_of(self) -> Option<Uuid> {
         match self {
-            Self::ApiKey { user, .. } => Some(user.uuid()),
+            Self::ApiKey { user, .. } | Self::Impersonator { user, .. } => Some(user.uuid()),
             _ => None,
         }
     }
@@ -71,6 +78,9 @@ impl From<&Caller> for Actor {
         match caller.credential {
             Credential::Session(_) => Self::User(caller.user),
             Credential::Key { id, .. } => Self::ApiKey { id, user: caller.user },
+            Credential::Impersonation { operator, .. } => {
+                Self::Impersonator { operator, user: caller.user }
+            }
         }
     }
 }

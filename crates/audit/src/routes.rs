@@ -12,7 +12,7 @@ pub(crate) fn routes() -> Routes<Db> {
 }
 
 /// What was done in the org and to it, the newest first.
-#[utoipa::path(get, path = "/v1/audit-events", tag = "audit", params(EventQuery),
+#[utoipa::path(get, path = "/v1/audit-log", tag = "audit", params(EventQuery),
     responses((status = 200, body = Page<Event>)))]
 async fn list_audit_events(
     State(db): State<Db>,

@@ -1,7 +1,7 @@
 use axum::http::StatusCode;
 use web::Problem;
 
-use crate::{PasswordRefused, lifetimes};
+use crate::{MembershipRefused, PasswordRefused, lifetimes};
 
 /// What this crate's operations return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -90,6 +90,9 @@ pub enum Error {
     /// The password cannot be chosen.
     #[error("the password {0}")]
     Password(#[from] PasswordRefused),
+    /// Somebody's place in an org is not changed.
+    #[error(transparent)]
+    Membership(#[from] MembershipRefused),
     /// No key of this org.
     #[error("there is no such API key")]
     ApiKeyNotFound,
@@ -165,6 +168,7 @@ impl From<Error> for Problem {
                 .action("Choose a password first."),
             Error::UserNotFound => Self::not_found("user_not_found", detail),
             Error::Password(refused) => refused.into(),
+            Error::Membership(refused) => refused.into(),
             Error::ApiKeyNotFound => Self::not_found("api_key_not_found", detail),
             Error::Refused(problem) => problem,
             Error::Database(error) => error.into(),

@@ -38,7 +38,7 @@ pub use callers::identify;
 pub use config::Config;
 pub use error::{Error, Result};
 pub use operators::{Enrolled, Enrolment, OperatorToken};
-pub use orgs::seats_in_use;
+pub use orgs::{MembershipRefused, Seats};
 pub use passwords::PasswordRefused;
 pub use sessions::{Device, Session, Tokens};
 pub use sign_up::SignUp;
@@ -137,5 +137,6 @@ fn routes() -> Routes<Auth> {
         .merge(abuse::blocks::routes())
         .merge(sign_up::routes())
         .merge(api_keys::routes())
-        .merge(operators::routes::routes())
+        .merge(operators::routes())
+        .merge(orgs::routes())
 }

@@ -22,6 +22,18 @@ pub(crate) const OPERATOR_ENROLMENT: TimeDelta = TimeDelta::hours(24);
 /// What somebody registered with, until the address is confirmed.
 pub(crate) const REGISTRATION: TimeDelta = TimeDelta::hours(24);
 
+/// The link that lets somebody join an org. It adds them only, so it may wait in a mailbox for a while.
+pub(crate) const INVITATION: TimeDelta = TimeDelta::days(7);
+
+/// An offer of ownership.
+pub(crate) const OWNERSHIP_OFFER: TimeDelta = TimeDelta::days(3);
+
+/// An operator standing in for a customer.
+pub(crate) const IMPERSONATION: TimeDelta = TimeDelta::minutes(15);
+
+/// How long the secret of an API key goes on working beside the one that replaces it, at most.
+pub(crate) const KEY_OVERLAP: TimeDelta = TimeDelta::days(30);
+
 /// A link that sets a password or an address.
 pub(crate) const LINK_THAT_LETS_IN: TimeDelta = TimeDelta::minutes(10);
 

@@ -22,6 +22,14 @@ pub(crate) struct ConfirmEmail<'a> {
     pub(crate) refusal: Option<&'a str>,
 }
 
+/// Asks to accept an invitation.
+#[derive(Template)]
+#[template(path = "accept_invitation.html")]
+pub(crate) struct AcceptInvitation<'a> {
+    pub(crate) product: &'a str,
+    pub(crate) title: &'a str,
+}
+
 /// Asks for a new password.
 #[derive(Template)]
 #[template(path = "choose_password.html")]

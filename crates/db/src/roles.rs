@@ -13,6 +13,12 @@ pub enum RoleError {
         /// Who we are connected as.
         user: String,
     },
+    /// Row-level security would hold nobody back.
+    #[error(
+        "the role app_tenant is a superuser, bypasses row-level security or owns tables, so that customers \
+         could see each other's rows; run as an administrator: alter role app_tenant nosuperuser nobypassrls"
+    )]
+    Unconfined,
     /// Postgres failed otherwise.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
@@ -25,10 +31,18 @@ pub enum RoleError {
 pub async fn create_tenant_role(db: &mut PgConnection) -> Result<(), RoleError> {
     let user: String = sqlx::query_scalar("select current_user::text").fetch_one(&mut *db).await?;
     match raw_sql(CREATE_TENANT_ROLE).execute(&mut *db).await {
-        Ok(_) => Ok(()),
-        Err(error) if has_code(&error, "42501") => Err(RoleError::NotPermitted { user }),
-        Err(error) => Err(error.into()),
+        Ok(_) => {}
+        Err(error) if has_code(&error, "42501") => return Err(RoleError::NotPermitted { user }),
+        Err(error) => return Err(error.into()),
     }
+    let confined: bool = sqlx::query_scalar(
+        "select not rolsuper and not rolbypassrls
+                and not exists (select from pg_class where relowner = r.oid and relkind in ('r', 'p'))
+         from pg_roles r where rolname = 'app_tenant'",
+    )
+    .fetch_one(db)
+    .await?;
+    if confined { Ok(()) } else { Err(RoleError::Unconfined) }
 }
 
 /// From Postgres 16 on, making a role does not include the right to switch to it.

@@ -16,8 +16,10 @@ use url::Url;
 
 pub use config::Config;
 pub use email::Email;
-pub use mails::{ActionMail, AlreadyRegistered, Notice, PasswordReset, VerifyEmail, Welcome};
-pub use template::{Brand, Template, greeting};
+pub use mails::{
+    ActionMail, AlreadyRegistered, InvitationMail, Notice, PasswordReset, VerifyEmail, Welcome,
+};
+pub use template::{Brand, Template, greeting, harmless};
 
 use send::SendEmail;
 use smtp::Smtp;

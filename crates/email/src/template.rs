@@ -41,16 +41,21 @@ pub(crate) fn render(template: &impl Template, brand: &Brand) -> askama::Result<
 }
 
 /// `Hello Ada,`, from a name that somebody typed into a form.
-///
-/// Mail programs turn what looks like an address into a link, and the name may come from a stranger:
-/// what is left of it cannot be one, nor break the line or reverse its direction.
 pub fn greeting(name: &str) -> String {
-    let kept = |c: &char| (c.is_alphanumeric() || " '’-".contains(*c)) && !is_invisible(*c);
-    let name: String = name.chars().filter(kept).take(60).collect();
-    match name.trim() {
+    match harmless(name).as_str() {
         "" => "Hello,".to_owned(),
         name => format!("Hello {name},"),
     }
+}
+
+/// What is left of a name that somebody typed into a form, to be put into a mail.
+///
+/// Mail programs turn what looks like an address into a link, and the name may come from a stranger:
+/// what is left of it cannot be one, nor break the line or reverse its direction.
+pub fn harmless(name: &str) -> String {
+    let kept = |c: &char| (c.is_alphanumeric() || " '’-".contains(*c)) && !is_invisible(*c);
+    let name: String = name.chars().filter(kept).take(60).collect();
+    name.trim().to_owned()
 }
 
 /// Control characters, and those that change the direction of text.

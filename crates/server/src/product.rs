@@ -3,6 +3,7 @@ use std::sync::Arc;
 use admin::Admin;
 use ai::{Ai, AnswerCache};
 use app::App;
+use audit::Audit;
 use auth::Auth;
 use axum::{
     Router,
@@ -31,6 +32,8 @@ pub struct Product {
     pub db: Db,
     /// What time it is.
     pub clock: Clock,
+    /// Who did what, for verifying.
+    pub audit: Audit,
     /// Accounts, for seeding.
     pub auth: Auth,
     /// Reservations, for starting and draining.
@@ -81,6 +84,7 @@ impl Product {
         )?;
         let secrets = [&settings.auth.auth_secret, &settings.auth.auth_secret_previous];
         let secrets = secrets.into_iter().flatten().cloned();
+        let audit = Audit::new(db.clone(), clock.clone(), secrets.clone(), &settings.audit)?;
         let idempotency = Idempotency::new(db.clone(), clock.clone(), secrets, quotas.hold_life());
         let auth = Auth::new(
             db.clone(),
@@ -97,7 +101,7 @@ impl Product {
 
         let app = app::assemble(vec![
             rate_limit::module(limits),
-            audit::module(db.clone()),
+            audit::module(audit.clone()),
             email::module(mailer),
             storage::module(storage),
             idempotency::module(idempotency.clone()),
@@ -114,6 +118,8 @@ impl Product {
                 usage: usage.clone(),
                 ai: ai.clone(),
                 billing: billing.clone(),
+                audit: audit.clone(),
+                auth: auth.clone(),
             }),
             database::module(db.pool().clone()),
             partitions::module(db.clone(), clock.clone()),
@@ -125,6 +131,7 @@ impl Product {
         Ok(Self {
             db,
             clock,
+            audit,
             auth,
             quotas,
             ai,

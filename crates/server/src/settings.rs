@@ -81,6 +81,10 @@ pub struct Settings {
     #[command(flatten)]
     pub quotas: quotas::Config,
 
+    /// Who did what.
+    #[command(flatten)]
+    pub audit: audit::Config,
+
     /// Accounts.
     #[command(flatten)]
     pub auth: auth::Config,
@@ -181,6 +185,12 @@ impl Settings {
         self.auth
             .auth_secret
             .get_or_insert("nothing is signed with this, so it is no secret".into());
+        self.without_mail()
+    }
+
+    /// For commands that send no mail, so that they need no server for it.
+    #[must_use]
+    pub fn without_mail(mut self) -> Self {
         self.email.smtp_url.get_or_insert("smtp://127.0.0.1:25".into());
         self
     }

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use totp_rs::Totp;
 use uuid::Uuid;
+use web::Role;
 
 use crate::{Client, Database, PASSWORD};
 
@@ -35,6 +36,8 @@ pub struct TestApp {
     pub simulators: Simulators,
     /// The settings it runs with, to start another process like it.
     pub settings: Settings,
+    /// Who did what.
+    pub audit: audit::Audit,
     /// Accounts.
     pub auth: auth::Auth,
     /// Reservations.
@@ -100,6 +103,7 @@ impl TestApp {
         product.quotas.set_platform_budget(&settings.quotas).await.expect("set the budgets");
         let (db, jobs) = (product.db.clone(), product.jobs.clone());
         let billing = product.billing.clone();
+        let audit = product.audit.clone();
         let (auth, quotas, ai) = (product.auth.clone(), product.quotas.clone(), product.ai.clone());
         let service = product.into_router().into_make_service_with_connect_info::<SocketAddr>();
         let listener =
@@ -111,6 +115,7 @@ impl TestApp {
             clock,
             simulators,
             settings,
+            audit,
             auth,
             quotas,
             ai,
@@ -147,6 +152,41 @@ impl TestApp {
         client
     }
 
+    /// Somebody signed in who has `role` in the org of `owner`, and acts there.
+    pub async fn member(&self, owner: &Client, role: Role) -> Client {
+        let mut member = self.owner().await;
+        let join =
+            "insert into memberships (org_id, user_id, role, created_at) values ($1, $2, $3, $4)";
+        sqlx::query(join)
+            .bind(owner.org())
+            .bind(member.user())
+            .bind(role)
+            .bind(self.clock.now())
+            .execute(self.db.pool())
+            .await
+            .expect("join the org");
+        sqlx::query("update sessions set org_id = $1 where user_id = $2")
+            .bind(owner.org())
+            .bind(member.user())
+            .execute(self.db.pool())
+            .await
+            .expect("act in the org");
+        member.org = owner.org;
+        member
+    }
+
+    /// Makes `member` something else in the org of `owner`, past the rules of the product.
+    pub async fn set_role(&self, owner: &Client, member: &Client, role: Role) {
+        sqlx::query("update memberships set role = $1 where org_id = $2 and user_id = $3")
+            .bind(role)
+            .bind(owner.org())
+            .bind(member.user())
+            .execute(self.db.pool())
+            .await
+            .expect("change the role");
+        self.db.changes().note(member.user());
+    }
+
     /// One of the people who run the product, signed in with both factors.
     pub async fn operator(&self) -> Client {
         let email = format!("{}@example.com", Uuid::now_v7().simple());
@@ -160,6 +200,7 @@ impl TestApp {
         let proof = json!({ "token": invitation, "code": self.totp_code(totp) });
         let enrolled = client.post("/admin/v1/enrolment-proofs", proof).await.ok();
         client.token = enrolled["token"].as_str().map(str::to_owned);
+        client.totp_url = Some(totp.to_owned());
         client.email = email.to_string();
         client
     }

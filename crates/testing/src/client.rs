@@ -19,6 +19,8 @@ pub struct Client {
     pub token: Option<String>,
     /// Their refresh token.
     pub refresh_token: Option<String>,
+    /// What their authenticator holds, if they have one.
+    pub totp_url: Option<String>,
     headers: HeaderMap,
     http: reqwest::Client,
     url: String,
@@ -33,6 +35,7 @@ impl Client {
             org: None,
             token: None,
             refresh_token: None,
+            totp_url: None,
             headers: HeaderMap::new(),
             http,
             url,

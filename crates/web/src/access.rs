@@ -34,6 +34,17 @@ impl Permission {
         Self { name, roles: &[Role::Owner, Role::Admin, Role::Billing], keys: true }
     }
 
+    /// Whether it only looks.
+    pub fn reads(&self) -> bool {
+        self.name.ends_with(":read")
+    }
+
+    /// Whether it goes over to operators who stand in for a customer: they may look, and do what
+    /// those who work in the org do, but not what those do who run it or pay for it.
+    pub fn of_stand_ins(&self) -> bool {
+        self.keys && (self.reads() || self.roles.contains(&Role::Member))
+    }
+
     /// Only for a signed-in person: a leaked key must not be able to make further keys.
     #[must_use]
     pub const fn people_only(mut self) -> Self {

@@ -42,6 +42,13 @@ pub struct RecentSignIn(pub bool);
 pub enum Credential {
     /// An access token of this session.
     Session(Uuid),
+    /// One of the people who run the product, standing in for a customer to see what they see.
+    Impersonation {
+        /// What ends it.
+        session: Uuid,
+        /// Who it is in truth.
+        operator: Id<Operator>,
+    },
     /// An API key.
     Key {
         /// Which one.
@@ -53,14 +60,19 @@ pub enum Credential {
     },
 }
 
-/// What an API key may do: names of permissions, or `*` for all that keys may have.
+/// What an API key may do: names of permissions, `*:read` for all that only look, or `*` for all that
+/// keys may have.
 #[derive(Clone, Debug)]
 pub struct Scopes(pub Arc<[String]>);
 
 impl Scopes {
     /// Whether `permission` is among them.
     pub fn contain(&self, permission: &Permission) -> bool {
-        self.0.iter().any(|scope| scope == "*" || scope == permission.name)
+        self.0.iter().any(|scope| match scope.as_str() {
+            "*" => true,
+            "*:read" => permission.reads(),
+            name => name == permission.name,
+        })
     }
 }
 
@@ -140,6 +152,11 @@ impl Caller {
         }
         match &self.credential {
             Credential::Session(_) => Ok(()),
+            Credential::Impersonation { .. } if permission.of_stand_ins() => Ok(()),
+            Credential::Impersonation { .. } => {
+                Err(Problem::forbidden("who stands in for somebody cannot do this")
+                    .action("Let the customer do it themselves."))
+            }
             Credential::Key { .. } if !permission.keys => {
                 Err(Problem::forbidden("API keys cannot do this")
                     .action("Sign in as a person and try again."))
@@ -152,10 +169,18 @@ impl Caller {
         }
     }
 
+    /// Which of the people who run the product it is in truth, if it is one of them.
+    pub fn impersonator(&self) -> Option<Id<Operator>> {
+        match self.credential {
+            Credential::Impersonation { operator, .. } => Some(operator),
+            Credential::Session(_) | Credential::Key { .. } => None,
+        }
+    }
+
     /// The API key used, if it was one.
     pub fn api_key(&self) -> Option<Id<ApiKey>> {
         match self.credential {
-            Credential::Session(_) => None,
+            Credential::Session(_) | Credential::Impersonation { .. } => None,
             Credential::Key { id, .. } => Some(id),
         }
     }

@@ -85,6 +85,9 @@ fn declare(access: Access, paths: &mut Paths) -> Vec<Operation> {
         for (method, documented) in methods {
             let Some(documented) = documented else { continue };
             document(access, documented);
+            if access.permission().is_some() {
+                documented.parameters.get_or_insert_default().push(acting_org().into());
+            }
             if method == Method::POST && access.permission().is_some() {
                 documented.parameters.get_or_insert_default().push(idempotency_key().into());
             }
@@ -92,6 +95,20 @@ fn declare(access: Access, paths: &mut Paths) -> Vec<Operation> {
         }
     }
     operations
+}
+
+/// The header that every operation of callers understands.
+fn acting_org() -> Parameter {
+    let schema = ObjectBuilder::new().schema_type(Type::String).build();
+    ParameterBuilder::new()
+        .name("X-Slipway-Org")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "In which of their organizations a person acts; the session's own unless given.",
+        ))
+        .schema(Some(schema))
+        .build()
 }
 
 /// The header that every `POST` of a caller understands.

@@ -30,7 +30,7 @@ async fn a_price_is_proposed_listed_withdrawn_and_both_are_written_down() {
     let refused = operator.post("/admin/v1/prices", price("old", past)).await;
     assert_eq!(refused.problem(), (409, "price_has_begun".into()));
     for action in ["price.proposed", "price.withdrawn"] {
-        let log = operator.get(&format!("/admin/v1/audit-events?action={action}")).await.ok();
+        let log = operator.get(&format!("/admin/v1/audit-log?action={action}")).await.ok();
         assert_eq!(log["items"].as_array().unwrap().len(), 1, "{action}");
     }
 }

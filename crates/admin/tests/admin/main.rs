@@ -2,6 +2,7 @@
 
 mod costs;
 mod margins;
+mod people;
 
 use serde_json::json;
 use testing::TestApp;
@@ -13,9 +14,9 @@ async fn operators_find_an_org_and_see_what_it_may_use() {
 
     let name = &owner.email[..20];
     let found = operator.get(&format!("/admin/v1/orgs?search={}", name.to_uppercase())).await.ok();
-    assert_eq!(found[0]["id"], json!(owner.org()));
-    assert_eq!(found[0]["owner"], owner.email);
-    assert_eq!(found.as_array().unwrap().len(), 1);
+    assert_eq!(found["items"][0]["id"], json!(owner.org()));
+    assert_eq!(found["items"][0]["owner"], owner.email);
+    assert_eq!(found["items"].as_array().unwrap().len(), 1);
     let org = operator.get(&format!("/admin/v1/orgs/{}", owner.org())).await.ok();
 
     assert_eq!(org["quotas"]["plan"], "free");
@@ -36,11 +37,11 @@ async fn credits_are_given_once_by_reference_and_both_sides_are_told() {
     }
 
     assert_eq!(owner.get("/v1/quotas").await.ok()["credits"]["available"], 25);
-    let told = owner.get("/v1/audit-events?action=credits.granted").await.ok();
+    let told = owner.get("/v1/audit-log?action=credits.granted").await.ok();
     assert_eq!(told["items"].as_array().unwrap().len(), 1);
     assert_eq!(told["items"][0]["actor_kind"], "operator");
     assert_eq!(told["items"][0]["after"]["reason"], "An outage");
-    let log = operator.get("/admin/v1/audit-events?action=credits.granted").await.ok();
+    let log = operator.get("/admin/v1/audit-log?action=credits.granted").await.ok();
     assert_eq!(log["items"].as_array().unwrap().len(), 1);
     app.assert_books_balance().await;
 }
@@ -104,7 +105,7 @@ async fn a_route_is_changed_by_operators_audited_and_versioned() {
 
     let versions = operator.get(&format!("{path}/versions")).await.ok();
     assert_eq!(versions.as_array().unwrap().len(), 2);
-    let log = operator.get("/admin/v1/audit-events?action=ai_route.changed").await.ok();
+    let log = operator.get("/admin/v1/audit-log?action=ai_route.changed").await.ok();
     assert_eq!(log["items"].as_array().unwrap().len(), 2);
     assert_eq!(operator.delete(path).await.status, 204);
     let routes = operator.get("/admin/v1/ai-routes").await.ok();

@@ -57,7 +57,7 @@ async fn an_owner_switches_the_orgs_calls_off_and_on_and_nobody_elses() {
     ours.put("/v1/ai-control", on()).await.ok();
     assert_eq!(call(&ours).await, going());
     assert_eq!(mails(&app, &ours).await, ["AI calls are switched off", "AI calls are switched on"]);
-    let log = ours.get("/v1/audit-events?action=ai_control.changed").await.ok();
+    let log = ours.get("/v1/audit-log?action=ai_control.changed").await.ok();
     assert_eq!(log["items"].as_array().unwrap().len(), 2);
     assert_eq!(log["items"][1]["after"]["stop"]["reason"], "A leaked key");
     app.assert_books_balance().await;
@@ -252,7 +252,7 @@ async fn who_should_know_is_told_once_of_each_step_of_a_budget() {
     assert_eq!(told(1).await, [step(50)], "75 % are no step");
     assert_eq!(told(1).await, [step(50), step(100)], "the highest step that was reached");
     assert_eq!(told(0).await.len(), 2);
-    let log = owner.get("/v1/audit-events?action=budget.alerted").await.ok();
+    let log = owner.get("/v1/audit-log?action=budget.alerted").await.ok();
     assert_eq!(log["items"].as_array().unwrap().len(), 2);
 
     sqlx::query(

@@ -1,5 +1,7 @@
 //! What was done is written down, for those whom it concerns, and stays.
 
+mod chain;
+
 use chrono::TimeDelta;
 use serde_json::json;
 use testing::TestApp;
@@ -13,7 +15,7 @@ async fn what_is_done_to_an_org_is_told_to_those_who_run_it_and_to_nobody_else()
     app.advance(TimeDelta::minutes(1));
     assert_eq!(ours.delete(&format!("/v1/api-keys/{id}")).await.status, 204);
 
-    let events = ours.get("/v1/audit-events").await.ok();
+    let events = ours.get("/v1/audit-log").await.ok();
 
     let of = |action: &str| {
         let events = events["items"].as_array().unwrap();
@@ -28,7 +30,7 @@ async fn what_is_done_to_an_org_is_told_to_those_who_run_it_and_to_nobody_else()
     assert!(created["request_id"].is_string());
     assert_eq!(events["items"][0]["action"], "api_key.revoked", "the newest first");
     assert!(!events.to_string().contains(key["secret"].as_str().unwrap()));
-    assert_eq!(theirs.get("/v1/audit-events").await.ok()["items"], json!([]));
+    assert_eq!(theirs.get("/v1/audit-log").await.ok()["items"], json!([]));
 }
 
 #[tokio::test]
@@ -38,9 +40,9 @@ async fn the_log_is_searched_and_read_in_pages() {
     for name in ["a", "b", "c"] {
         owner.post("/v1/api-keys", json!({ "name": name })).await.ok();
     }
-    let first = owner.get("/v1/audit-events?limit=2&action=api_key.created").await.ok();
+    let first = owner.get("/v1/audit-log?limit=2&action=api_key.created").await.ok();
     let cursor = first["next_cursor"].as_str().unwrap();
-    let path = format!("/v1/audit-events?limit=2&action=api_key.created&cursor={cursor}");
+    let path = format!("/v1/audit-log?limit=2&action=api_key.created&cursor={cursor}");
     let second = owner.get(&path).await.ok();
 
     let names: Vec<_> = [&first, &second]
@@ -50,8 +52,13 @@ async fn the_log_is_searched_and_read_in_pages() {
         .collect();
     assert_eq!(names, ["c", "b", "a"]);
     assert!(second["next_cursor"].is_null());
-    assert_eq!(owner.get("/v1/audit-events?action=nothing").await.ok()["items"], json!([]));
-    assert_eq!(owner.get("/v1/audit-events?sort=asc").await.problem().0, 422);
+    assert_eq!(owner.get("/v1/audit-log?action=nothing").await.ok()["items"], json!([]));
+    let all = owner.get("/v1/audit-log?action=api_key.&actor_kind=user").await.ok();
+    assert_eq!(all["items"].as_array().unwrap().len(), 3);
+    assert_eq!(owner.get("/v1/audit-log?action=api_key").await.ok()["items"], json!([]));
+    let none = owner.get("/v1/audit-log?action=api_key.&actor_kind=operator").await.ok();
+    assert_eq!(none["items"], json!([]));
+    assert_eq!(owner.get("/v1/audit-log?sort=asc").await.problem().0, 422);
 }
 
 #[tokio::test]

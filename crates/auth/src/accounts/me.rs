@@ -4,7 +4,9 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
-use web::{Access, Caller, ClientIp, Json, Permission, Problem, RateClass, Role, Routes, Tier};
+use web::{
+    Access, Caller, ClientIp, Json, Operator, Permission, Problem, RateClass, Role, Routes, Tier,
+};
 
 use super::{password_change::PasswordChange, user};
 use crate::{Auth, Name, orgs::org::CurrentOrg, sessions::session_of};
@@ -61,6 +63,9 @@ struct Me {
     /// The API key used, if it was one.
     #[schema(value_type = Option<String>, format = Uuid)]
     api_key_id: Option<Id<ApiKey>>,
+    /// The operator who stands in for the person, if it is one: show it.
+    #[schema(value_type = Option<String>, format = Uuid)]
+    impersonator_id: Option<Id<Operator>>,
 }
 
 /// The caller's account, or that of the person who made the API key.
@@ -86,8 +91,9 @@ async fn show_me(State(auth): State<Auth>, caller: Caller) -> web::Result<Json<M
         name: user.name,
         email_verified: user.email_verified_at.is_some(),
     };
-    let api_key_id = caller.api_key();
-    Ok(Json(Me { user, org, role: caller.role, tier: caller.tier, api_key_id }))
+    let (api_key_id, impersonator_id) = (caller.api_key(), caller.impersonator());
+    let (role, tier) = (caller.role, caller.tier);
+    Ok(Json(Me { user, org, role, tier, api_key_id, impersonator_id }))
 }
 
 /// Change your name.

@@ -95,8 +95,7 @@ impl Auth {
     ) -> sqlx::Result<Option<Registered>> {
         let user = User::insert(db, email, name, password_hash, now).await?;
         let Some(user) = user else { return Ok(None) };
-        let org = Membership::create_personal_org(db, user, name, now).await?;
-        quotas::entitle_new(db, org, &self.free, now).await?;
+        let org = self.found_personal_org(db, user, name, now).await?;
         Pending::void_all(db, email).await?;
         Ok(Some(Registered { user, org }))
     }

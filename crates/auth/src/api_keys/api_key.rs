@@ -31,7 +31,8 @@ pub struct ApiKey {
     /// How it begins, to recognise it by.
     #[schema(example = "slip_Ab3dE5g")]
     pub prefix: String,
-    /// Names of the permissions it has, or `*` for all that keys may have.
+    /// Names of the permissions it has, `*:read` for all that only look, or `*` for all that keys may
+    /// have. Never more than its maker has.
     #[schema(example = json!(["projects:read"]))]
     pub scopes: Vec<String>,
     /// When it was made.
@@ -43,6 +44,8 @@ pub struct ApiKey {
     /// How many requests a minute it may make; absent: as many as its maker.
     #[schema(minimum = 1, maximum = 1_000_000)]
     pub requests_per_minute: Option<i32>,
+    /// Until when the secret before this one works too.
+    pub previous_expires_at: Option<DateTime<Utc>>,
 }
 
 /// What to make a key of.
@@ -65,7 +68,7 @@ impl NewApiKey {
             return Err(Problem::invalid_field("/name", "must be one line of 1 to 100 characters"));
         }
         if !(1..=50).contains(&self.scopes.len()) || !self.scopes.iter().all(|it| is_scope(it)) {
-            let detail = "must be 1 to 50 names of permissions like projects:read, or *";
+            let detail = "must be 1 to 50 names of permissions like projects:read, *:read or *";
             return Err(Problem::invalid_field("/scopes", detail));
         }
         if self.expires_at.is_some_and(|end| end <= now) {
@@ -82,7 +85,8 @@ fn is_scope(text: &str) -> bool {
     let is_word = |word: &str| {
         (1..=40).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
     };
-    text == "*" || text.split_once(':').is_some_and(|(what, may)| is_word(what) && is_word(may))
+    ["*", "*:read"].contains(&text)
+        || text.split_once(':').is_some_and(|(what, may)| is_word(what) && is_word(may))
 }
 
 impl ApiKey {
@@ -105,6 +109,7 @@ impl ApiKey {
             expires_at: new.expires_at,
             last_used_at: None,
             requests_per_minute: new.requests_per_minute,
+            previous_expires_at: None,
         };
         sqlx::query!(
             "insert into api_keys
@@ -137,7 +142,7 @@ impl ApiKey {
         sqlx::query_as!(
             Self,
             r#"select id as "id: _", name, prefix, scopes, created_at, expires_at, last_used_at,
-                      requests_per_minute
+                      requests_per_minute, previous_expires_at
                from api_keys
                where org_id = $1 and revoked_at is null and ($2::uuid is null or id > $2)
                order by id
@@ -148,6 +153,36 @@ impl ApiKey {
         )
         .fetch_all(db)
         .await
+    }
+
+    /// Gives a key of `org` a new secret; the one before works until `overlap_end`, and the one
+    /// before that no longer. `None` if there is no such key.
+    pub(crate) async fn rotate(
+        db: &mut PgConnection,
+        org: Id<Org>,
+        id: Id<kernel::ApiKey>,
+        overlap_end: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> sqlx::Result<Option<(Self, SecretString)>> {
+        let secret = generate();
+        let key = sqlx::query_as!(
+            Self,
+            r#"update api_keys
+               set previous_hash = hash, previous_expires_at = $3, hash = $4, prefix = $5
+               where id = $2 and org_id = $1 and revoked_at is null
+                 and (expires_at is null or expires_at > $6)
+               returning id as "id: _", name, prefix, scopes, created_at, expires_at, last_used_at,
+                         requests_per_minute, previous_expires_at"#,
+            org as _,
+            id as _,
+            overlap_end,
+            &secret::hash(&secret),
+            &secret[..SHOWN],
+            now,
+        )
+        .fetch_optional(db)
+        .await?;
+        Ok(key.map(|key| (key, secret.into())))
     }
 
     /// Ends a key of `org`; answers whether there is one.

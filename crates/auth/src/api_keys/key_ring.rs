@@ -1,9 +1,11 @@
 use audit::{Entry, Origin};
+use chrono::TimeDelta;
 use kernel::{Id, Org, User};
 use secrecy::SecretString;
 use serde_json::json;
+use web::Problem;
 
-use crate::{ApiKey, Auth, Error, NewApiKey, Result};
+use crate::{ApiKey, Auth, Error, NewApiKey, Result, lifetimes};
 
 impl Auth {
     /// Makes an API key for `org` with the rights of `user`. The secret cannot be had again.
@@ -25,6 +27,31 @@ impl Auth {
         tx.commit().await?;
         tracing::info!(%org, %user, key = %created.0.id, "an API key was made");
         Ok(created)
+    }
+
+    /// Gives an API key of `org` a new secret; the one before works for `overlap` longer.
+    pub async fn rotate_api_key(
+        &self,
+        org: Id<Org>,
+        id: Id<kernel::ApiKey>,
+        overlap: TimeDelta,
+        origin: &Origin,
+    ) -> Result<(ApiKey, SecretString)> {
+        let now = self.clock.now();
+        if overlap < TimeDelta::zero() || overlap > lifetimes::KEY_OVERLAP {
+            let detail = format!("must be 0 to {}", lifetimes::KEY_OVERLAP.num_seconds());
+            return Err(Problem::invalid_field("/overlap_seconds", detail).into());
+        }
+        let mut tx = self.db.tenant(org).await?;
+        let rotated = ApiKey::rotate(&mut tx, org, id, now + overlap, now).await?;
+        let (key, secret) = rotated.ok_or(Error::ApiKeyNotFound)?;
+        let entry = Entry::new(origin, Some(org), "api_key.rotated", id);
+        let after = json!({ "previous_expires_at": key.previous_expires_at });
+        entry.after(after).record(&mut tx, now).await?;
+        tx.commit().await?;
+        self.db.changes().note(id);
+        tracing::info!(%org, key = %id, "an API key was rotated");
+        Ok((key, secret))
     }
 
     /// Ends an API key of `org`.

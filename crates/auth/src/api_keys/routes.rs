@@ -1,16 +1,20 @@
 use audit::Origin;
 use axum::{extract::State, http::StatusCode};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use kernel::Id;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
-use web::{Access, Caller, Json, Page, PageQuery, Path, Permission, Query, Routes};
+use web::{
+    Access, Caller, Json, Page, PageQuery, Path, Permission, Permissions, Problem, Query, Role,
+    Routes,
+};
 
 use crate::{ApiKey, Auth, NewApiKey};
 
 const READ: Permission = Permission::manage("api_keys:read").people_only();
+const LOOK: Permission = Permission::read("me:read");
 const WRITE: Permission = Permission::manage("api_keys:write").people_only();
 
 pub(crate) fn routes() -> Routes<Auth> {
@@ -18,6 +22,8 @@ pub(crate) fn routes() -> Routes<Auth> {
         .route(Access::to(READ), routes!(list_api_keys))
         .route(Access::to(WRITE), routes!(create_api_key))
         .route(Access::to(WRITE), routes!(revoke_api_key))
+        .route(Access::to(WRITE), routes!(rotate_api_key))
+        .route(Access::to(LOOK), routes!(list_permissions))
 }
 
 /// What to make a key of.
@@ -26,7 +32,8 @@ pub(crate) fn routes() -> Routes<Auth> {
 struct ApiKeyInput {
     #[schema(min_length = 1, max_length = 100, example = "Production server")]
     name: String,
-    /// Names of the permissions it has; absent: all that keys may have.
+    /// Names of the permissions it has (`GET /v1/permissions`), `*:read` for all that only look, or `*`
+    /// for all that keys may have, which is also what an absent list means.
     #[schema(min_items = 1, max_items = 50, example = json!(["projects:read"]))]
     scopes: Option<Vec<String>>,
     /// When it stops working; absent: never by itself.
@@ -36,7 +43,35 @@ struct ApiKeyInput {
     requests_per_minute: Option<i32>,
 }
 
-/// A key just made.
+/// How to exchange a secret.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Rotation {
+    /// Seconds for which the secret before goes on working; a day unless given.
+    #[serde(default = "Rotation::day")]
+    #[schema(minimum = 0, maximum = 2_592_000, default = 86_400)]
+    overlap_seconds: u32,
+}
+
+impl Rotation {
+    fn day() -> u32 {
+        86_400
+    }
+}
+
+/// A right to use operations.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Permission)]
+struct NamedPermission {
+    #[schema(example = "projects:read")]
+    name: &'static str,
+    /// Roles of people who have it.
+    roles: &'static [Role],
+    /// Whether API keys may have it, as a scope.
+    api_keys: bool,
+}
+
+/// A key just made, or its new secret.
 #[derive(Serialize, ToSchema)]
 struct CreatedApiKey {
     #[serde(flatten)]
@@ -66,9 +101,15 @@ async fn create_api_key(
     State(auth): State<Auth>,
     caller: Caller,
     origin: Origin,
+    permissions: Permissions,
     Json(input): Json<ApiKeyInput>,
 ) -> web::Result<(StatusCode, Json<CreatedApiKey>)> {
     let scopes = input.scopes.unwrap_or_else(|| vec!["*".to_owned()]);
+    if let Some(unknown) = scopes.iter().find(|scope| !permissions.is_scope(scope)) {
+        let detail = format!("has {unknown:.50?}, which is no permission that keys may have");
+        return Err(Problem::invalid_field("/scopes", detail)
+            .action("See GET /v1/permissions for those that there are."));
+    }
     let new = NewApiKey {
         name: input.name,
         scopes,
@@ -92,4 +133,33 @@ async fn revoke_api_key(
 ) -> web::Result<StatusCode> {
     auth.revoke_api_key(caller.org, id, &origin).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Give an API key a new secret. Its id, scopes, limit and budget stay; the secret before goes on
+/// working for a while.
+#[utoipa::path(post, path = "/v1/api-keys/{id}/rotations", tag = "API keys", request_body = Rotation,
+    params(("id" = String, Path, format = Uuid)), responses((status = 201, body = CreatedApiKey)))]
+async fn rotate_api_key(
+    State(auth): State<Auth>,
+    caller: Caller,
+    origin: Origin,
+    Path(id): Path<Id<kernel::ApiKey>>,
+    Json(rotation): Json<Rotation>,
+) -> web::Result<(StatusCode, Json<CreatedApiKey>)> {
+    let overlap = TimeDelta::seconds(rotation.overlap_seconds.into());
+    let (key, secret) = auth.rotate_api_key(caller.org, id, overlap, &origin).await?;
+    let secret = secret.expose_secret().to_owned();
+    Ok((StatusCode::CREATED, Json(CreatedApiKey { key, secret })))
+}
+
+/// List every permission: which roles have it, and whether API keys may.
+#[utoipa::path(get, path = "/v1/permissions", tag = "API keys",
+    responses((status = 200, body = Vec<NamedPermission>)))]
+async fn list_permissions(permissions: Permissions) -> Json<Vec<NamedPermission>> {
+    let named = permissions.iter().map(|&Permission { name, roles, keys }| NamedPermission {
+        name,
+        roles,
+        api_keys: keys,
+    });
+    Json(named.collect())
 }

@@ -2,31 +2,37 @@ use std::sync::Arc;
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, header, request::Parts},
     middleware::Next,
     response::Response,
 };
+use kernel::{Id, Org};
 use tracing::{Span, field::display};
 use web::{ACCESS_COOKIE, ClientIp, Identity, Problem, RecentSignIn, cookie};
 
 use crate::{
-    Auth, api_keys::api_key, callers::standing::Proof, operators, secrets::secret,
+    Auth,
+    api_keys::api_key,
+    callers::standing::{Proof, Standing},
+    operators,
+    orgs::{not_a_member, requested_org},
+    secrets::secret,
     sessions::transport::mixed_credentials,
 };
 
 /// Middleware, in front of limits and permissions: finds out who calls, and leaves it as an
 /// [`Identity`] in the request's extensions.
-pub async fn identify(State(auth): State<Arc<Auth>>, mut request: Request, next: Next) -> Response {
-    let ip = request.extensions().get().copied();
-    let Found { identity, recent } = auth.found(request.headers(), ip).await;
+pub async fn identify(State(auth): State<Arc<Auth>>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let Found { identity, recent } = auth.found(&parts).await;
     if let Identity::Known(caller) = &identity {
         Span::current().record("org", display(caller.org)).record("user", display(caller.user));
     }
-    request.extensions_mut().insert(identity);
+    parts.extensions.insert(identity);
     if let Some(recent) = recent {
-        request.extensions_mut().insert(recent);
+        parts.extensions.insert(recent);
     }
-    next.run(request).await
+    next.run(Request::from_parts(parts, body)).await
 }
 
 /// Who calls, and whether they have proved it just now.
@@ -41,51 +47,96 @@ impl From<Identity> for Found {
     }
 }
 
+impl From<Problem> for Found {
+    fn from(problem: Problem) -> Self {
+        Identity::Refused(problem).into()
+    }
+}
+
 impl Auth {
-    async fn found(&self, headers: &HeaderMap, ip: Option<ClientIp>) -> Found {
+    async fn found(&self, request: &Parts) -> Found {
+        let headers = &request.headers;
         let bearers = headers.get_all(header::AUTHORIZATION).iter().map(bearer);
         // As Anthropic's clients send it.
         let keys = headers.get_all("x-api-key").iter().map(|key| key.to_str().ok());
         let mut tokens = bearers.chain(keys);
         match (tokens.next(), cookie(headers, ACCESS_COOKIE)) {
             (None, None) => Identity::Anonymous.into(),
-            (None, Some(token)) => self.holder(token, ip, Scope::Browser).await,
-            (Some(_), Some(_)) => Identity::Refused(mixed_credentials()).into(),
+            (None, Some(token)) => self.holder(token, request, Scope::Browser).await,
+            (Some(_), Some(_)) => mixed_credentials().into(),
             (Some(token), None) => match (token, tokens.next()) {
-                (Some(token), None) => self.holder(token, ip, Scope::Program).await,
-                _ => Identity::Refused(invalid_token()).into(),
+                (Some(token), None) => self.holder(token, request, Scope::Program).await,
+                _ => invalid_token().into(),
             },
         }
     }
 
-    async fn holder(&self, token: &str, ip: Option<ClientIp>, scope: Scope) -> Found {
+    async fn holder(&self, token: &str, request: &Parts, scope: Scope) -> Found {
+        let ip = request.extensions.get().copied();
         if scope == Scope::Program && operators::is_well_formed(token) {
             return self.operator(token, ip).await.into();
         }
-        let proof = self.proof(token);
-        let sessions_only = scope == Scope::Browser;
-        let proof = proof.filter(|it| !sessions_only || matches!(it, Proof::Session(_)));
-        let Some(proof) = proof else { return Identity::Refused(invalid_token()).into() };
-        // Of sessions only those get here whose token we signed.
-        if let Proof::Key(hash) = &proof
-            && let Err(problem) = self.held_tokens.may_be_looked_for(hash, ip).await
-        {
-            return Identity::Refused(problem).into();
+        if scope == Scope::Program && operators::is_impersonation(token) {
+            return self.impersonator(token, request).await.into();
         }
-        match self.standings.of(proof).await {
-            Ok(Some(standing)) => {
-                if let Proof::Key(hash) = proof {
-                    self.held_tokens.note(hash).await;
-                }
-                let proved = standing.authenticated_at;
+        let org = match requested_org(&request.headers) {
+            Ok(org) => org,
+            Err(problem) => return problem.into(),
+        };
+        let proof = self.proof(token, org);
+        let proof =
+            proof.filter(|it| scope == Scope::Program || matches!(it, Proof::Session { .. }));
+        let Some(proof) = proof else { return invalid_token().into() };
+        match self.customer(proof, org, ip).await {
+            Ok(Standing { caller, authenticated_at, .. }) => {
                 let since = self.clock.now() - self.config.sessions.recent();
-                let recent = proved.map(|proved| RecentSignIn(proved > since));
-                Found { identity: Identity::Known(standing.caller), recent }
+                let recent = authenticated_at.map(|proved| RecentSignIn(proved > since));
+                Found { identity: Identity::Known(caller), recent }
             }
-            Ok(None) => Identity::Refused(invalid_token()).into(),
-            // Not knowing is no reason to send somebody to sign in again.
-            Err(error) => Identity::Refused(Problem::unavailable(error)).into(),
+            Err(problem) => problem.into(),
         }
+    }
+
+    /// Whoever `proof` belongs to, in `org` if the request names one.
+    async fn customer(
+        &self,
+        proof: Proof,
+        org: Option<Id<Org>>,
+        ip: Option<ClientIp>,
+    ) -> web::Result<Standing> {
+        // Of sessions only those get here whose token we signed.
+        if let Proof::Key(hash) = &proof {
+            self.held_tokens.may_be_looked_for(hash, ip).await?;
+        }
+        // Not knowing is no reason to send somebody to sign in again.
+        let standing = self.standings.of(proof).await.map_err(Problem::unavailable)?;
+        let Some(standing) = standing else {
+            return Err(self.explain(proof).await);
+        };
+        if let Proof::Key(hash) = proof {
+            self.held_tokens.note(hash).await;
+        }
+        if org.is_some_and(|org| org != standing.caller.org) {
+            return Err(not_a_member());
+        }
+        if standing.suspended { Err(org_suspended()) } else { Ok(standing) }
+    }
+
+    /// Why a proof is worth nothing: itself, or because of the org that the request names.
+    async fn explain(&self, proof: Proof) -> Problem {
+        let Proof::Session { id, org: Some(_) } = proof else { return invalid_token() };
+        match self.standings.of(Proof::Session { id, org: None }).await {
+            Ok(Some(_)) => not_a_member(),
+            Ok(None) => invalid_token(),
+            Err(error) => Problem::unavailable(error),
+        }
+    }
+
+    /// One of the people who run the product, standing in for a customer. Each request is written
+    /// down before anything is done.
+    async fn impersonator(&self, token: &str, request: &Parts) -> Identity {
+        let found = self.impersonated(token, request).await;
+        found.map_or_else(Identity::Refused, Identity::Known)
     }
 
     async fn operator(&self, token: &str, ip: Option<ClientIp>) -> Identity {
@@ -104,10 +155,10 @@ impl Auth {
     }
 
     /// What `token` proves, before the database is asked.
-    fn proof(&self, token: &str) -> Option<Proof> {
+    fn proof(&self, token: &str, org: Option<Id<Org>>) -> Option<Proof> {
         if token.matches('.').count() == 2 {
             let claims = self.access_tokens.verify(token, self.clock.now())?;
-            return Some(Proof::Session(claims.sid));
+            return Some(Proof::Session { id: claims.sid, org });
         }
         api_key::is_well_formed(token).then(|| Proof::Key(secret::hash(token)))
     }
@@ -125,7 +176,13 @@ fn bearer(value: &HeaderValue) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
-fn invalid_token() -> Problem {
+fn org_suspended() -> Problem {
+    let detail = "the organization is suspended";
+    Problem::new(StatusCode::FORBIDDEN, "organization_suspended", detail)
+        .action("Write to support, or name another of your organizations in X-Slipway-Org.")
+}
+
+pub(crate) fn invalid_token() -> Problem {
     let detail = "the access token or API key does not hold, or no longer";
     let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
     Problem::new(StatusCode::UNAUTHORIZED, "invalid_token", detail)

@@ -5,3 +5,4 @@ mod identify;
 pub(crate) mod standing;
 
 pub use identify::identify;
+pub(crate) use identify::invalid_token;

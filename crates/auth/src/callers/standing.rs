@@ -16,7 +16,8 @@ const CAPACITY: u64 = 100_000;
 /// What a caller proved to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Proof {
-    Session(Id<Session>),
+    /// Acting in an org that the request names, or in its own.
+    Session { id: Id<Session>, org: Option<Id<Org>> },
     /// The key with this hash.
     Key([u8; 32]),
 }
@@ -28,6 +29,8 @@ pub(crate) struct Standing {
     pub(crate) expires_at: Option<DateTime<Utc>>,
     /// When the person behind a session last proved who they are.
     pub(crate) authenticated_at: Option<DateTime<Utc>>,
+    /// Whether operators have closed the org.
+    pub(crate) suspended: bool,
 }
 
 impl Standing {
@@ -38,7 +41,9 @@ impl Standing {
     /// Whose changes can change it.
     fn subjects(&self) -> [Subject; 3] {
         let credential = match &self.caller.credential {
-            Credential::Session(id) => Subject::from(*id),
+            Credential::Session(id) | Credential::Impersonation { session: id, .. } => {
+                Subject::from(*id)
+            }
             Credential::Key { id, .. } => Subject::from(*id),
         };
         [credential, self.caller.user.into(), self.caller.org.into()]
@@ -94,21 +99,28 @@ impl Standings {
     async fn look_up(&self, proof: Proof) -> sqlx::Result<Known> {
         let since = self.db.changes().mark();
         let standing = match proof {
-            Proof::Session(id) => self.of_session(id).await?,
+            Proof::Session { id, org } => self.of_session(id, org).await?,
             Proof::Key(hash) => self.of_key(hash).await?,
         };
         Ok(Known { since, standing })
     }
 
-    async fn of_session(&self, id: Id<Session>) -> sqlx::Result<Option<Standing>> {
+    async fn of_session(
+        &self,
+        id: Id<Session>,
+        org: Option<Id<Org>>,
+    ) -> sqlx::Result<Option<Standing>> {
         let row = sqlx::query!(
-            r#"select s.user_id as "user: Id<User>", s.org_id as "org: Id<Org>", s.expires_at,
-                      s.authenticated_at, m.role as "role: Role"
+            r#"select s.user_id as "user: Id<User>", m.org_id as "org: Id<Org>", s.expires_at,
+                      s.authenticated_at, m.role as "role: Role",
+                      o.suspended_at is not null as "suspended!"
                from sessions s
                join users u on u.id = s.user_id and u.disabled_at is null
-               join memberships m on m.org_id = s.org_id and m.user_id = s.user_id
+               join memberships m on m.org_id = coalesce($2, s.org_id) and m.user_id = s.user_id
+               join orgs o on o.id = m.org_id
                where s.id = $1 and s.revoked_at is null"#,
             id as _,
+            org as _,
         )
         .fetch_optional(self.db.pool())
         .await?;
@@ -124,18 +136,23 @@ impl Standings {
             caller,
             expires_at: Some(row.expires_at),
             authenticated_at: Some(row.authenticated_at),
+            suspended: row.suspended,
         }))
     }
 
     async fn of_key(&self, hash: [u8; 32]) -> sqlx::Result<Option<Standing>> {
         let row = sqlx::query!(
             r#"select k.id as "id: Id<kernel::ApiKey>", k.user_id as "user: Id<User>",
-                      k.org_id as "org: Id<Org>", k.scopes, k.expires_at, k.last_used_at,
-                      k.requests_per_minute, m.role as "role: Role"
+                      k.org_id as "org: Id<Org>", k.scopes, k.last_used_at,
+                      case when k.hash = $1 then k.expires_at
+                           else least(k.expires_at, k.previous_expires_at) end as expires_at,
+                      k.requests_per_minute, m.role as "role: Role",
+                      o.suspended_at is not null as "suspended!"
                from api_keys k
                join users u on u.id = k.user_id and u.disabled_at is null
                join memberships m on m.org_id = k.org_id and m.user_id = k.user_id
-               where k.hash = $1 and k.revoked_at is null"#,
+               join orgs o on o.id = k.org_id
+               where (k.hash = $1 or k.previous_hash = $1) and k.revoked_at is null"#,
             &hash,
         )
         .fetch_optional(self.db.pool())
@@ -155,7 +172,12 @@ impl Standings {
             tier: self.tier(row.org).await?,
             credential,
         };
-        Ok(Some(Standing { caller, expires_at: row.expires_at, authenticated_at: None }))
+        Ok(Some(Standing {
+            caller,
+            expires_at: row.expires_at,
+            authenticated_at: None,
+            suspended: row.suspended,
+        }))
     }
 
     async fn tier(&self, org: Id<Org>) -> sqlx::Result<Tier> {

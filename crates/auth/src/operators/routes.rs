@@ -9,7 +9,7 @@ use web::{Access, Json, Operator, RateClass, Routes};
 use super::{Enrolled, Enrolment, OperatorToken};
 use crate::{Auth, Device};
 
-pub(crate) fn routes() -> Routes<Auth> {
+pub(super) fn routes() -> Routes<Auth> {
     let public = Access::public().limited_as(RateClass::Auth);
     Routes::new()
         .route(public, routes!(sign_in_operator))

@@ -44,7 +44,7 @@ impl Auth {
             tracing::warn!(ip = %device.ip, account = blind(email.as_str()), "an operator's sign-in was refused");
             return Err(Error::InvalidFactors);
         };
-        self.limits.check("operator-code", &account.id.to_string(), CODES).await?;
+        self.limit_operator_codes(account.id).await?;
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
         let account = Account::lock(&mut tx, account.id).await?.filter(|current| {
@@ -63,7 +63,13 @@ impl Auth {
         Ok(OperatorToken { token, expires_at })
     }
 
-    async fn second_factor_holds(
+    /// Counts a guess at a code.
+    pub(super) async fn limit_operator_codes(&self, operator: Id<Operator>) -> web::Result<()> {
+        self.limits.check("operator-code", &operator.to_string(), CODES).await
+    }
+
+    /// Whether `code` is one of the account's, which it uses up.
+    pub(super) async fn second_factor_holds(
         &self,
         db: &mut PgConnection,
         account: &Account,

@@ -21,8 +21,8 @@ pub(crate) struct CurrentOrg {
 }
 
 impl Membership {
-    /// Makes the org that everybody has for themselves, and its owner.
-    pub(crate) async fn create_personal_org(
+    /// Makes an org, and its owner.
+    pub(super) async fn of_new_org(
         db: &mut PgConnection,
         user: Id<User>,
         name: &str,
@@ -33,7 +33,7 @@ impl Membership {
             "with org as (insert into orgs (id, name, created_at) values ($1, $2, $3))
              insert into memberships (org_id, user_id, role, created_at) values ($1, $4, 'owner', $3)",
             org as _,
-            format!("{}'s organization", name),
+            name,
             now,
             user as _,
         )
@@ -42,17 +42,18 @@ impl Membership {
         Ok(org)
     }
 
-    /// The one that signing in leads to: the oldest.
+    /// The one that signing in leads to: the oldest that is not suspended.
     pub(crate) async fn first_of(
         db: impl PgExecutor<'_>,
         user: Id<User>,
     ) -> sqlx::Result<Option<Self>> {
         sqlx::query_as!(
             Self,
-            r#"select org_id as "org: _", role as "role: _"
-               from memberships
-               where user_id = $1
-               order by created_at, org_id
+            r#"select m.org_id as "org: _", m.role as "role: _"
+               from memberships m
+               join orgs o on o.id = m.org_id
+               where m.user_id = $1
+               order by o.suspended_at is not null, m.created_at, m.org_id
                limit 1"#,
             user as _,
         )

@@ -85,7 +85,7 @@ impl ActiveSession {
 pub(crate) fn session_of(caller: &Caller) -> Option<Id<Session>> {
     match caller.credential {
         Credential::Session(id) => Some(id.into()),
-        Credential::Key { .. } => None,
+        Credential::Key { .. } | Credential::Impersonation { .. } => None,
     }
 }
 

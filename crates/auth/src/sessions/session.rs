@@ -127,6 +127,25 @@ impl Session {
         Ok(())
     }
 
+    /// Lets the sessions of `user` that act in one org act in another.
+    pub(crate) async fn move_all(
+        db: &mut PgConnection,
+        user: Id<User>,
+        from: Id<Org>,
+        to: Id<Org>,
+    ) -> sqlx::Result<()> {
+        sqlx::query!(
+            "update sessions set org_id = $3
+             where org_id = $2 and user_id = $1 and revoked_at is null",
+            user as _,
+            from as _,
+            to as _,
+        )
+        .execute(db)
+        .await?;
+        Ok(())
+    }
+
     /// Ends a session together with its refresh tokens, which are nothing without it.
     pub(crate) async fn revoke(
         db: impl PgExecutor<'_>,

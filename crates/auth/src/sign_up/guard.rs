@@ -3,7 +3,7 @@ use kernel::{EmailAddress, Id};
 use web::Problem;
 
 use super::{InviteCode, SignUp, disposable::is_disposable};
-use crate::{Auth, Result};
+use crate::{Auth, Result, orgs::invitations};
 
 impl Auth {
     /// Refuses who may not register with `email`. Says nothing of whether it has an account. Answers
@@ -33,16 +33,26 @@ impl Auth {
             }
         };
         match (code, needed) {
-            (Some(code), _) => {
-                let found = InviteCode::find(self.db.pool(), code, email, self.clock.now()).await?;
-                found.map(Some).ok_or_else(|| invalid_invite_code().into())
-            }
+            (Some(code), _) => self.invited_by(code, email).await,
             (None, None) => Ok(None),
             (None, Some(action)) => {
                 let detail = "registering takes an invite code";
                 Err(refused("invite_code_required", detail).action(action).into())
             }
         }
+    }
+}
+
+impl Auth {
+    /// The invite code that `code` is, if it is one for `email`. Whoever is asked into an org registers
+    /// with the end of the link that they were sent, which uses nothing up.
+    async fn invited_by(&self, code: &str, email: &EmailAddress) -> Result<Option<Id<InviteCode>>> {
+        let (db, now) = (self.db.pool(), self.clock.now());
+        let found = InviteCode::find(db, code, email, now).await?;
+        if found.is_some() || invitations::is_open(db, code.trim(), email, now).await? {
+            return Ok(found);
+        }
+        Err(invalid_invite_code().into())
     }
 }
 

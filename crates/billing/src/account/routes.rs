@@ -7,7 +7,7 @@ use super::{details::Details, invoices::Invoice, portal::PortalSession};
 use crate::Billing;
 
 /// Invoices name people and addresses, so they are for those who pay.
-const SEE: Permission = Permission::pay("billing:invoices");
+const SEE: Permission = Permission::pay("invoices:read");
 
 pub(crate) fn routes(pay: Permission) -> Routes<Billing> {
     Routes::new()

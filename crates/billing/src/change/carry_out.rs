@@ -115,7 +115,8 @@ impl Billing {
 
     /// Nobody is put out of the org by a change.
     pub(super) async fn require_seats(&self, org: Id<Org>, target: &Target<'_>) -> Result<()> {
-        let used = auth::seats_in_use(self.db.pool(), org).await?;
+        let mut db = self.db.pool().acquire().await?;
+        let used = auth::Seats::of(&mut db, org).await?.taken;
         if used > target.seats() {
             return Err(ChangeRefused::SeatsInUse { used, seats: target.seats() }.into());
         }

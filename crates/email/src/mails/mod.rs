@@ -1,5 +1,6 @@
 mod action_mail;
 mod already_registered;
+mod invitation;
 mod notice;
 mod password_reset;
 mod verify_email;
@@ -7,6 +8,7 @@ mod welcome;
 
 pub use action_mail::ActionMail;
 pub use already_registered::AlreadyRegistered;
+pub use invitation::InvitationMail;
 pub use notice::Notice;
 pub use password_reset::PasswordReset;
 pub use verify_email::VerifyEmail;

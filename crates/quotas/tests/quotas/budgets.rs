@@ -71,7 +71,7 @@ async fn it_is_changed_raised_and_removed_at_run_time_and_each_is_written_down()
     assert_eq!(owner.delete(&path).await.status, 204);
     assert_eq!(owner.get(&path).await.problem(), (404, "budget_not_found".into()));
 
-    let log = owner.get("/v1/audit-events").await.ok();
+    let log = owner.get("/v1/audit-log").await.ok();
     let actions = log["items"].as_array().unwrap().iter().filter_map(|it| it["action"].as_str());
     let actions: Vec<&str> = actions.filter(|action| action.starts_with("budget.")).collect();
     assert_eq!(actions, ["budget.removed", "budget.raised", "budget.changed", "budget.created"]);
@@ -192,7 +192,7 @@ async fn operators_see_raise_and_set_the_platforms_and_any_orgs_budgets() {
     let whose = format!("/admin/v1/budgets?org_id={}", owner.org());
     operator.post(&whose, requests(0)).await.ok();
     assert_eq!(owner.get("/v1/budgets").await.ok().as_array().unwrap().len(), 1);
-    let log = owner.get("/v1/audit-events?action=budget.created").await.ok();
+    let log = owner.get("/v1/audit-log?action=budget.created").await.ok();
     assert_eq!(log["items"][0]["actor_kind"], "operator");
     app.assert_books_balance().await;
 }

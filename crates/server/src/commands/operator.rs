@@ -13,11 +13,15 @@ pub enum Action {
         /// Where they are reached; the invitation is printed, not mailed.
         email: EmailAddress,
     },
+    /// Let an operator go: they cannot sign in any more, and are signed out.
+    Disable {
+        /// Their address.
+        email: EmailAddress,
+    },
 }
 
 /// Does it.
 pub async fn run(settings: Settings, action: Action) -> anyhow::Result<()> {
-    let Action::Invite { email } = action;
     #[cfg(feature = "simulators")]
     let development = crate::Development::database_only(&settings).await?;
     #[cfg(feature = "simulators")]
@@ -28,12 +32,21 @@ pub async fn run(settings: Settings, action: Action) -> anyhow::Result<()> {
     prepare_database(&pool, Clock::System.now()).await?;
     let url = settings.public_url();
     let product = Product::compose(&settings.for_nobody(), pool.clone(), Clock::System)?;
-    let mut tx = product.db.begin().await?;
-    let token = product.auth.invite_operator(&mut tx, &email).await?;
-    tx.commit().await?;
-    output::line(&format!("{email} is invited for 24 hours. The invitation, shown only now:"));
-    output::line(&token);
-    output::line(&format!("Take it up at {url}admin/v1/enrolments (see docs/operators.md)."));
+    match action {
+        Action::Invite { email } => {
+            let mut tx = product.db.begin().await?;
+            let token = product.auth.invite_operator(&mut tx, &email).await?;
+            tx.commit().await?;
+            output::line(&format!(
+                "{email} is invited for 24 hours. The invitation, shown only now:\n{token}\n\
+                 Take it up at {url}admin/v1/enrolments (see docs/operators.md)."
+            ));
+        }
+        Action::Disable { email } => {
+            product.auth.let_operator_go(&email).await?;
+            output::line(&format!("{email} is no longer an operator."));
+        }
+    }
     pool.close().await;
     #[cfg(feature = "simulators")]
     development.stop().await?;

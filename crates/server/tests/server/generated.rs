@@ -26,6 +26,14 @@ fn the_limits_table_is_what_is_enforced() {
     assert_generated("docs/limits.md", &format!("{intro}{}", rate_limit::markdown()));
 }
 
+#[tokio::test]
+async fn the_permissions_table_is_what_is_enforced() {
+    let intro = "# Permissions\n\nGenerated from the routes: each says who may call it, and `app::authorize` holds everybody to it.\n\
+                 What the roles are is in [organisations.md](organisations.md), what keys are in [api-keys.md](api-keys.md).\n\n";
+    let table = web::permissions_markdown(&crate::isolation::operations());
+    assert_generated("docs/permissions.md", &format!("{intro}{table}"));
+}
+
 #[test]
 fn the_table_of_subscription_states_is_what_is_enforced() {
     let intro = "# What a subscription gives in each state\n\n\

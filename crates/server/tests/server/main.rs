@@ -1,5 +1,6 @@
 //! Rules about the product as a whole.
 
+mod administration;
 mod architecture;
 mod bad_input;
 mod billing_kills;

@@ -117,6 +117,36 @@ async fn a_key_revoked_here_is_refused_there_within_a_second() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_rotated_and_people_and_orgs_suspended_here_are_so_there_within_a_second() {
+    let app = TestApp::start().await;
+    let (operator, owner) = (app.operator().await, app.owner().await);
+    let member = app.member(&owner, web::Role::Member).await;
+    let Second { url, changes, .. } = second(&app).await;
+    hears(&changes).await;
+    let (id, program) = key_of(&owner).await;
+    let status = async |client: &Client| client.at(&url).get("/v1/me").await.status.as_u16();
+    for client in [&program, &owner, &member] {
+        assert_eq!(status(client).await, 200, "and it is remembered there");
+    }
+
+    let at_once = json!({ "overlap_seconds": 0 });
+    owner.post(&format!("/v1/api-keys/{id}/rotations"), at_once).await.ok();
+    within_a_second("the secret's end", async || status(&program).await == 401).await;
+    owner.delete(&format!("/v1/members/{}", member.user())).await.ok_text();
+    let theirs = owner.org().to_string();
+    let member_there = member.header("x-slipway-org", &theirs);
+    within_a_second("the membership's end", async || status(&member_there).await == 404).await;
+    let reason = json!({ "reason": "r" });
+    operator
+        .put(&format!("/admin/v1/users/{}/suspension", member.user()), reason.clone())
+        .await
+        .ok();
+    within_a_second("the person's suspension", async || status(&member).await == 401).await;
+    operator.put(&format!("/admin/v1/orgs/{theirs}/suspension"), reason).await.ok();
+    within_a_second("the org's suspension", async || status(&owner).await == 403).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_happens_while_an_instance_hears_nothing_holds_there_within_a_second_too() {
     let app = TestApp::start().await;
     let owner = app.owner().await;

@@ -1,0 +1,151 @@
+//! Every sensitive operation is written down in the audit log. This is the list.
+
+use serde_json::json;
+use web::Audience;
+
+use super::{cast::Cast, operations};
+
+/// Operations that change who may do what, what may be spent, or what holds for everybody; and what
+/// each of them writes.
+const AUDITED: &[(&str, &str)] = &[
+    ("POST /v1/me/password", "password.changed"),
+    ("POST /v1/me/email-changes", "email_change.requested"),
+    ("POST /v1/me/second-factor/proof", "second_factor.enabled"),
+    ("POST /v1/me/second-factor/removal", "second_factor.disabled"),
+    ("POST /v1/me/recovery-codes", "recovery_codes.renewed"),
+    ("DELETE /v1/sessions/{id}", "session.revoked"),
+    ("DELETE /v1/sessions", "sessions.revoked"),
+    ("POST /v1/api-keys", "api_key.created"),
+    ("DELETE /v1/api-keys/{id}", "api_key.revoked"),
+    ("POST /v1/api-keys/{id}/rotations", "api_key.rotated"),
+    ("POST /v1/orgs", "org.created"),
+    ("PATCH /v1/org", "org.renamed"),
+    ("POST /v1/invitations", "invitation.created"),
+    ("POST /v1/invitations/{id}/mails", "invitation.sent_again"),
+    ("DELETE /v1/invitations/{id}", "invitation.revoked"),
+    ("PATCH /v1/members/{id}", "member.role_changed"),
+    ("DELETE /v1/members/{id}", "member.removed"),
+    ("DELETE /v1/members/me", "member.left"),
+    ("PUT /v1/ownership-transfer", "ownership.offered"),
+    ("DELETE /v1/ownership-transfer", "ownership.withdrawn"),
+    ("POST /v1/ownership-transfer/acceptance", "ownership.transferred"),
+    ("POST /v1/budgets", "budget.created"),
+    ("PATCH /v1/budgets/{id}", "budget.changed"),
+    ("DELETE /v1/budgets/{id}", "budget.removed"),
+    ("PUT /v1/budgets/{id}/raise", "budget.raised"),
+    ("DELETE /v1/budgets/{id}/raise", "budget.raised"),
+    ("PUT /v1/ai-control", "ai_control.changed"),
+    ("DELETE /admin/v1/sessions/current", "operator.signed_out"),
+    ("PUT /admin/v1/ai-control", "ai_control.changed"),
+    ("PUT /admin/v1/orgs/{id}/ai-control", "ai_control.changed"),
+    ("PUT /admin/v1/ai-routes/{name}", "ai_route.changed"),
+    ("DELETE /admin/v1/ai-routes/{name}", "ai_route.changed"),
+    ("POST /admin/v1/budgets", "budget.created"),
+    ("PATCH /admin/v1/budgets/{id}", "budget.changed"),
+    ("DELETE /admin/v1/budgets/{id}", "budget.removed"),
+    ("PUT /admin/v1/budgets/{id}/raise", "budget.raised"),
+    ("DELETE /admin/v1/budgets/{id}/raise", "budget.raised"),
+    ("POST /admin/v1/orgs/{id}/grants", "credits.granted"),
+    ("PUT /admin/v1/orgs/{id}/suspension", "org.suspended"),
+    ("DELETE /admin/v1/orgs/{id}/suspension", "org.unsuspended"),
+    ("PUT /admin/v1/users/{id}/suspension", "user.suspended"),
+    ("DELETE /admin/v1/users/{id}/suspension", "user.unsuspended"),
+    ("POST /admin/v1/users/{id}/second-factor-reset", "second_factor.reset"),
+    ("POST /admin/v1/invite-codes", "invite_code.created"),
+    ("DELETE /admin/v1/invite-codes/{id}", "invite_code.removed"),
+    ("POST /admin/v1/waitlist-entries/{id}/invitation", "waitlist.invited"),
+    ("POST /admin/v1/ip-blocks", "ip_block.created"),
+    ("DELETE /admin/v1/ip-blocks/{id}", "ip_block.removed"),
+    ("POST /admin/v1/impersonations", "impersonation.started"),
+    ("DELETE /admin/v1/impersonations/{id}", "impersonation.ended"),
+    ("DELETE /admin/v1/operators/{id}", "operator.disabled"),
+    ("POST /admin/v1/prices", "price.proposed"),
+    ("DELETE /admin/v1/prices/{id}", "price.withdrawn"),
+    ("POST /admin/v1/provider-costs", "provider_costs.imported"),
+];
+
+/// The same, of what takes a provider, a bought subscription or a catalogue to be done: the tests of
+/// `auth` and `billing` do it.
+const AUDITED_ELSEWHERE: &[(&str, &str)] = &[
+    ("DELETE /v1/me/identities/{id}", "identity.unlinked"),
+    ("PATCH /v1/billing/subscription", "subscription.changed"),
+    ("DELETE /v1/billing/subscription", "subscription.cancelled"),
+    ("PUT /v1/billing/details", "billing_details.changed"),
+    ("PUT /admin/v1/catalogue", "catalogue.published"),
+    ("POST /admin/v1/coupons", "coupon.created"),
+    ("DELETE /admin/v1/coupons/{id}", "coupon.disabled"),
+    ("PUT /admin/v1/orgs/{id}/plan-grant", "plan.granted"),
+    ("DELETE /admin/v1/orgs/{id}/plan-grant", "plan.withdrawn"),
+    ("PUT /admin/v1/billing/orgs/{id}/closure", "billing.closed"),
+    ("POST /admin/v1/billing/events/{id}/replays", "stripe_event.replayed"),
+    ("POST /admin/v1/billing/event-replays", "stripe_events.replayed"),
+    ("POST /admin/v1/billing/payments/{id}/refunds", "refund.requested"),
+];
+
+/// Changes that are ordinary use: they are found where their results are.
+const ORDINARY: &[&str] = &[
+    "DELETE /v1/files/{id}",
+    "DELETE /v1/generations/{id}",
+    "DELETE /v1/projects/{id}",
+    "DELETE /v1/sessions/current",
+    "PATCH /v1/me",
+    "PATCH /v1/projects/{id}",
+    "POST /admin/v1/billing/reconciliations",
+    "POST /admin/v1/replays",
+    "PUT /admin/v1/ledger/closes/{month}",
+    "POST /v1/batches",
+    "POST /v1/batches/{id}/cancel",
+    "POST /v1/billing/checkout-sessions",
+    "POST /v1/billing/coupon-redemptions",
+    "POST /v1/billing/portal-sessions",
+    "POST /v1/billing/subscription/previews",
+    "POST /v1/chat/completions",
+    "POST /v1/embeddings",
+    "POST /v1/files",
+    "POST /v1/images/generations",
+    "POST /v1/me/identities",
+    "POST /v1/me/second-factor",
+    "POST /v1/messages",
+    "POST /v1/messages/count_tokens",
+    "POST /v1/projects",
+    "POST /v1/quotes",
+    "POST /v1/reauthentications",
+    "PUT /v1/sessions/current/org",
+];
+
+#[tokio::test]
+async fn every_change_is_audited_or_known_to_be_ordinary() {
+    let mut unknown = Vec::new();
+    for operation in operations() {
+        let name = format!("{} {}", operation.method, operation.path);
+        let changes = operation.method != reqwest::Method::GET;
+        let audited = AUDITED.iter().chain(AUDITED_ELSEWHERE).any(|(it, _)| *it == name);
+        let ordinary = ORDINARY.contains(&name.as_str());
+        assert!(!(audited && ordinary), "{name} is in both lists");
+        if changes && operation.access.audience != Audience::Anyone && !audited && !ordinary {
+            unknown.push(name);
+        }
+    }
+    assert_eq!(unknown, [""; 0], "changes in neither list");
+    let exists =
+        |name: &str| operations().iter().any(|it| format!("{} {}", it.method, it.path) == name);
+    let audited = AUDITED.iter().chain(AUDITED_ELSEWHERE).map(|(name, _)| name);
+    for name in audited.chain(ORDINARY) {
+        assert!(exists(name), "{name} is no operation");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_sensitive_operation_is_written_down_and_the_log_stays_whole() {
+    let cast = Cast::gather().await;
+    for (operation, action) in AUDITED {
+        let before = cast.events(action).await;
+        let reply = cast.perform(operation).await;
+        assert!(reply.status.is_success(), "{operation}: {reply:?}");
+        assert!(cast.events(action).await > before, "{operation} does not write {action}");
+    }
+    cast.app.audit.seal().await.unwrap();
+    let found = cast.operator.get("/admin/v1/audit-log/verification").await.ok();
+    assert_eq!(found["breaks"], json!([]));
+    assert!(found["seals"].as_u64().unwrap() >= AUDITED.len() as u64, "{found}");
+}
