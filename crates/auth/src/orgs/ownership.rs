@@ -23,9 +23,9 @@ const ANSWER: Permission = Permission { name: "ownership:answer", roles: &Role::
 pub(super) fn routes() -> Routes<Auth> {
     Routes::new()
         .route(Access::to(READ), routes!(show_transfer))
-        .route(Access::to(OFFER), routes!(offer_ownership))
+        .route(Access::to(OFFER).after_recent_sign_in(), routes!(offer_ownership))
         .route(Access::to(ANSWER), routes!(withdraw_transfer))
-        .route(Access::to(ANSWER), routes!(accept_ownership))
+        .route(Access::to(ANSWER).after_recent_sign_in(), routes!(accept_ownership))
 }
 
 /// An offer of ownership that was not accepted yet.

@@ -174,6 +174,45 @@ async fn a_plan_without_a_seat_left_invites_nobody() {
     assert_eq!((&org["seats_taken"], &org["seats"]), (&json!(1), &json!(1)));
 }
 
+#[tokio::test]
+async fn an_org_with_more_people_than_seats_keeps_them_and_gets_nobody_new() {
+    let app = TestApp::start().await;
+    let (owner, guest) = (app.owner().await, app.owner().await);
+    let member = app.member(&owner, Role::Member).await;
+    seats(&app, &owner, 5).await;
+    let link = invite(&app, &owner, &guest.email).await;
+
+    seats(&app, &owner, 1).await;
+
+    member.post("/v1/projects", json!({ "name": "goes on" })).await.ok();
+    let full = (409, "no_seat_left".to_owned());
+    let invited = owner.post("/v1/invitations", invitation("a@example.com", "member")).await;
+    assert_eq!(invited.problem(), full);
+    assert_eq!(guest.post(&link, json!({})).await.problem(), full);
+    seats(&app, &owner, 3).await;
+    guest.post(&link, json!({})).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_with_fewer_seats_and_one_more_member_do_not_miss_each_other() {
+    let app = TestApp::start().await;
+    let (owner, guest) = (app.owner().await, app.owner().await);
+    seats(&app, &owner, 2).await;
+    let link = invite(&app, &owner, &guest.email).await;
+    // The plan is being changed, by a transaction that is not over.
+    let mut change = app.db.begin().await.unwrap();
+    sqlx::query("update entitlements set seats = 1").execute(&mut *change).await.unwrap();
+
+    let accepting = tokio::spawn(async move { guest.post(&link, json!({})).await });
+    while count(&app, "select count(*) from pg_locks where not granted").await == 0 {
+        assert!(!accepting.is_finished(), "it does not wait for the change");
+        tokio::task::yield_now().await;
+    }
+    change.commit().await.unwrap();
+
+    assert_eq!(accepting.await.unwrap().problem(), (409, "no_seat_left".into()));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_who_accept_at_once_as_many_get_in_as_there_are_seats() {
     let app = TestApp::start().await;

@@ -1,5 +1,6 @@
 //! Handing an organization over.
 
+use chrono::TimeDelta;
 use serde_json::json;
 use testing::TestApp;
 use web::Role;
@@ -32,6 +33,26 @@ async fn ownership_goes_over_when_it_is_accepted_and_not_before() {
     let refused = heir.put("/v1/ownership-transfer", outside).await;
     assert_eq!(refused.problem(), (404, "member_not_found".into()));
     assert_eq!(owner.put("/v1/ownership-transfer", offer).await.problem().0, 403);
+}
+
+#[tokio::test]
+async fn a_session_alone_does_not_hand_an_org_over() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let heir = app.member(&owner, Role::Member).await;
+    let offer = json!({ "to_user_id": heir.user() });
+    let acceptance = "/v1/ownership-transfer/acceptance";
+    owner.put("/v1/ownership-transfer", offer.clone()).await.ok();
+    app.advance(TimeDelta::minutes(11));
+
+    let again = owner.put("/v1/ownership-transfer", offer).await;
+    assert_eq!(again.problem(), (401, "reauthentication_required".into()));
+    assert_eq!(
+        heir.post(acceptance, json!({})).await.problem(),
+        (401, "reauthentication_required".into())
+    );
+    heir.post("/v1/reauthentications", json!({ "password": testing::PASSWORD })).await.ok_text();
+    heir.post(acceptance, json!({})).await.ok_text();
 }
 
 #[tokio::test]
