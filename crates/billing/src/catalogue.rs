@@ -9,12 +9,16 @@ use utoipa::ToSchema;
 use crate::{Interval, Pack, Plan};
 
 pub(crate) use in_force::Catalogues;
-pub(crate) use listing::Listing;
+pub(crate) use listing::{Listing, OVERAGE};
 pub use sync::Difference;
 pub(crate) use sync::SyncCatalogue;
 pub use version::CatalogueVersion;
 
 const CATALOGUE: &str = include_str!("../catalogue.toml");
+
+fn dollars() -> String {
+    "usd".to_owned()
+}
 
 /// Stripe allows no longer trials.
 const MOST_TRIAL_DAYS: i32 = 730;
@@ -23,6 +27,13 @@ const MOST_TRIAL_DAYS: i32 = 730;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Catalogue {
+    /// What prices are in: ISO 4217, in small letters. Once something was sold it stays.
+    #[serde(default = "dollars")]
+    #[schema(default = "usd", pattern = "^[a-z]{3}$")]
+    currency: String,
+    /// What a credit costs that is used beyond those an org has; 0: none is sold.
+    #[serde(default)]
+    overage_cents: i64,
     plans: Vec<Plan>,
     packs: Vec<Pack>,
 }
@@ -98,6 +109,10 @@ impl Catalogue {
 
     /// Refuses one that breaks a rule.
     pub fn check(&self) -> Result<(), InvalidCatalogue> {
+        let known = self.currency.len() == 3
+            && self.currency.bytes().all(|letter| letter.is_ascii_lowercase());
+        require(known, || format!("{} is no currency, such as usd or eur", self.currency))?;
+        require(self.overage_cents >= 0, || "overage must cost something".to_owned())?;
         self.require_sound_plans()?;
         self.require_plans_to_rise()?;
         self.require_packs_to_rise()
@@ -115,6 +130,16 @@ impl Catalogue {
                 "{id} was sold and must stay; say retired = true to sell it no longer"
             ))),
         }
+    }
+
+    /// What prices are in.
+    pub fn currency(&self) -> &str {
+        &self.currency
+    }
+
+    /// What a credit costs that is used beyond those an org has; 0: none is sold.
+    pub fn overage_cents(&self) -> i64 {
+        self.overage_cents
     }
 
     /// Every plan.
@@ -175,6 +200,10 @@ impl Catalogue {
                     "a further seat of {id} must have both prices, a year's no more than twelve months'"
                 )
             })?;
+            let sold = self.overage_cents > 0 && plan.month_cents > 0;
+            require(plan.overage_credits_per_month == 0 || sold, || {
+                format!("overage of {id} needs overage_cents, and a plan that is paid")
+            })?;
             require((0..=MOST_TRIAL_DAYS).contains(&plan.trial_days), || {
                 format!("a trial of {id} may last {MOST_TRIAL_DAYS} days")
             })?;
@@ -216,7 +245,7 @@ impl Catalogue {
     }
 }
 
-fn benefits(plan: &Plan) -> [i64; 6] {
+fn benefits(plan: &Plan) -> [i64; 7] {
     [
         plan.generations_per_day,
         plan.generations_per_month,
@@ -224,6 +253,7 @@ fn benefits(plan: &Plan) -> [i64; 6] {
         plan.credits_per_month,
         plan.seats,
         plan.storage_bytes,
+        plan.overage_credits_per_month,
     ]
 }
 

@@ -20,6 +20,7 @@ mod event;
 mod inbox;
 mod intake;
 mod month;
+mod overage;
 mod payment;
 mod plan;
 mod plan_grant;
@@ -79,6 +80,7 @@ use apply::ApplyStripeEvent;
 use catalogue::{Catalogues, SyncCatalogue};
 use closure::CloseAccount;
 use intake::Intake;
+use overage::ReportOverage;
 use reconcile::Reconcile;
 use returns::SendRefund;
 use standing::ApplyCatalogue;
@@ -142,12 +144,14 @@ pub fn module(billing: Billing) -> Module {
             .with::<ApplyCatalogue>(billing.clone())
             .with::<CloseAccount>(billing.clone())
             .with::<Reconcile>(billing.clone())
+            .with::<ReportOverage>(billing.clone())
             .with::<SendRefund>(billing.clone())
             .with::<SyncCatalogue>(billing.clone())
             .with::<Upkeep>(billing.clone()),
         schedules: vec![
             Schedule::cron("15 3 * * *", &Reconcile {}),
             Schedule::cron("*/10 * * * *", &Upkeep {}),
+            Schedule::cron("* * * * *", &ReportOverage {}),
         ],
         checks: vec![check::check(billing.clone())],
         routes: routes::routes().with_state(billing),

@@ -17,9 +17,9 @@ pub struct Plan {
     pub name: String,
     /// Scales rate limits.
     pub tier: Tier,
-    /// The price of a month in US cents; 0 is not for sale.
+    /// The price of a month, in the smallest unit of the catalogue's currency; 0 is not for sale.
     pub month_cents: i64,
-    /// The price of a year in US cents.
+    /// The price of a year.
     pub year_cents: i64,
     /// Generations a day that draw no credits.
     pub generations_per_day: i64,
@@ -33,12 +33,15 @@ pub struct Plan {
     pub seats: i64,
     /// Bytes that may be stored.
     pub storage_bytes: i64,
-    /// The price of one more seat for a month in US cents; 0: none can be bought.
+    /// The price of one more seat for a month; 0: none can be bought.
     #[serde(default)]
     pub seat_month_cents: i64,
-    /// The price of one more seat for a year in US cents.
+    /// The price of one more seat for a year.
     #[serde(default)]
     pub seat_year_cents: i64,
+    /// Credits that may be used in a month beyond those an org has, and are billed afterwards; 0: none.
+    #[serde(default)]
+    pub overage_credits_per_month: i64,
     /// Days before the first payment of an org that never subscribed.
     #[serde(default)]
     #[schema(minimum = 0, maximum = 730)]
@@ -90,6 +93,9 @@ impl Plan {
             spend_cents_per_month: self.spend_cents_per_month.max(paid.spend_cents_per_month),
             credits_per_month: self.credits_per_month.max(paid.credits_per_month),
             seats: self.seats.max(paid.seats),
+            overage_credits_per_month: self
+                .overage_credits_per_month
+                .max(paid.overage_credits_per_month),
             storage_bytes: self.storage_bytes.max(paid.storage_bytes),
             ..self.clone()
         }
@@ -105,7 +111,7 @@ pub struct Pack {
     pub id: String,
     /// How many.
     pub credits: i64,
-    /// The price in US cents.
+    /// The price, in the smallest unit of the catalogue's currency.
     pub cents: i64,
     /// No longer sold.
     #[serde(default)]

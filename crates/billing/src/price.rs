@@ -1,6 +1,8 @@
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 
+use crate::catalogue::Listing;
+
 /// A price at Stripe that we made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Price {
@@ -8,11 +10,36 @@ pub(crate) struct Price {
     pub(crate) id: String,
     /// What it is the price of: the name of an offer, or `seat-{plan}-{interval}`.
     pub(crate) item: String,
-    /// In US cents.
+    /// In the smallest unit of `currency`.
     pub(crate) cents: i64,
+    /// In small letters.
+    pub(crate) currency: String,
 }
 
 impl Price {
+    /// Whether it is that of a further seat.
+    pub(crate) fn is_seat(&self) -> bool {
+        self.item.starts_with("seat-")
+    }
+
+    /// Whether it is what `listing` says.
+    pub(crate) fn is(&self, listing: &Listing) -> bool {
+        self.cents == listing.cents && self.currency == listing.currency
+    }
+
+    /// Whether anything was ever for sale in another currency.
+    pub(crate) async fn any_beside(
+        db: impl PgExecutor<'_>,
+        currency: &str,
+    ) -> sqlx::Result<Option<String>> {
+        sqlx::query_scalar!(
+            "select currency from stripe_prices where currency <> $1 limit 1",
+            currency
+        )
+        .fetch_optional(db)
+        .await
+    }
+
     /// The one for sale.
     pub(crate) async fn for_sale(
         db: impl PgExecutor<'_>,
@@ -20,7 +47,7 @@ impl Price {
     ) -> sqlx::Result<Option<Self>> {
         sqlx::query_as!(
             Self,
-            "select id, item, cents from stripe_prices where item = $1 and active",
+            "select id, item, cents, currency from stripe_prices where item = $1 and active",
             item,
         )
         .fetch_optional(db)
@@ -29,9 +56,13 @@ impl Price {
 
     /// What is sold at the price `id`, if it is one of ours.
     pub(crate) async fn find(db: impl PgExecutor<'_>, id: &str) -> sqlx::Result<Option<Self>> {
-        sqlx::query_as!(Self, "select id, item, cents from stripe_prices where id = $1", id)
-            .fetch_optional(db)
-            .await
+        sqlx::query_as!(
+            Self,
+            "select id, item, cents, currency from stripe_prices where id = $1",
+            id
+        )
+        .fetch_optional(db)
+        .await
     }
 
     /// Notes that it is the one for sale now. The others of its item stay known.
@@ -42,12 +73,13 @@ impl Price {
             .await?;
         Self::retire(&mut *db, &self.item).await?;
         sqlx::query!(
-            "insert into stripe_prices (id, item, cents, active, created_at)
-             values ($1, $2, $3, true, $4)
+            "insert into stripe_prices (id, item, cents, currency, active, created_at)
+             values ($1, $2, $3, $4, true, $5)
              on conflict (id) do update set active = true",
             self.id,
             self.item,
             self.cents,
+            self.currency,
             now,
         )
         .execute(db)

@@ -26,12 +26,13 @@ impl Billing {
         let unknown = || Error::UnknownItem { item: item.to_owned() };
         let version = self.catalogues.current().await?;
         let offer = version.catalogue.offer(item).ok_or_else(unknown)?;
+        let currency = version.catalogue.currency();
         let coupon = match code {
-            Some(code) => Some(self.coupon(stripe, code, item).await?),
+            Some(code) => Some(self.coupon(stripe, code, item, currency).await?),
             None => None,
         };
         let customer = self.customer(stripe, org).await?;
-        let mut checkout = self.open(stripe, org, user, &offer, coupon.as_ref()).await?;
+        let mut checkout = self.open(stripe, org, user, (&offer, currency), coupon.as_ref()).await?;
         if checkout.url.is_none() {
             let session = stripe.create_session(&checkout, &offer, &customer, &self.terms).await?;
             let id = session.id.clone();
@@ -47,14 +48,20 @@ impl Billing {
     }
 
     /// The coupon with this code, made known at Stripe, unless it plainly does not fit.
-    async fn coupon(&self, stripe: &Stripe, code: &str, item: &str) -> Result<Coupon> {
+    async fn coupon(
+        &self,
+        stripe: &Stripe,
+        code: &str,
+        item: &str,
+        currency: &str,
+    ) -> Result<Coupon> {
         let coupon = Coupon::find(self.db.pool(), code).await?.ok_or(CouponRefused::Unknown)?;
         match coupon.check(Some(item), self.clock.now()) {
             // This org may have taken the last one for this very purchase.
             Ok(()) | Err(CouponRefused::Exhausted) => {}
             Err(refused) => return Err(refused.into()),
         }
-        stripe.coupon(&coupon).await?;
+        stripe.coupon(&coupon, currency).await?;
         Ok(coupon)
     }
 
@@ -81,11 +88,11 @@ impl Billing {
         stripe: &Stripe,
         org: Id<Org>,
         user: Id<User>,
-        offer: &Offer<'_>,
+        (offer, currency): (&Offer<'_>, &str),
         coupon: Option<&Coupon>,
     ) -> Result<Checkout> {
         let item = offer.item();
-        let price = self.price_of(stripe, &Listing::of(offer)).await?;
+        let price = self.price_of(stripe, &Listing::of(offer, currency)).await?;
         for _ in 0..ATTEMPTS {
             let now = self.clock.now();
             // Coupons belong to nobody's org.

@@ -3,6 +3,7 @@
 //! is reported to people.
 
 mod charges;
+mod overage;
 mod report;
 mod returns;
 mod subscriptions;
@@ -73,6 +74,7 @@ impl Billing {
         self.compare_disputes(stripe, now - DISPUTES, report).await?;
         self.compare_subscriptions(stripe, report).await?;
         self.follow_money(stripe, now - YEAR, report).await?;
+        self.compare_overage(stripe, now, report).await?;
         let mut tx = self.db.begin().await?;
         let waiting = inbox::requeue_waiting(&mut tx, now - IN_FLIGHT).await?;
         tx.commit().await?;

@@ -1,6 +1,6 @@
 use axum::{extract::State, http::StatusCode};
 use kernel::Id;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 use web::{
@@ -30,19 +30,43 @@ pub(crate) fn routes() -> Routes<Billing> {
 }
 
 /// The plans, the cheapest first.
-#[utoipa::path(get, path = "/v1/plans", tag = "billing", responses((status = 200, body = Page<Plan>)))]
-async fn plans(State(billing): State<Billing>) -> web::Result<Json<Page<Plan>>> {
+#[utoipa::path(get, path = "/v1/plans", tag = "billing", responses((status = 200, body = Page<OfferedPlan>)))]
+async fn plans(State(billing): State<Billing>) -> web::Result<Json<Page<OfferedPlan>>> {
     let version = billing.catalogues.current().await?;
+    let currency = version.catalogue.currency();
     let sold = version.catalogue.plans().iter().filter(|plan| !plan.retired);
-    Ok(Json(Page { items: sold.cloned().collect(), next_cursor: None }))
+    let offered = |plan: &Plan| OfferedPlan { plan: plan.clone(), currency: currency.to_owned() };
+    Ok(Json(Page { items: sold.map(offered).collect(), next_cursor: None }))
 }
 
 /// The packs of credits, the smallest first.
-#[utoipa::path(get, path = "/v1/packs", tag = "billing", responses((status = 200, body = Page<Pack>)))]
-async fn packs(State(billing): State<Billing>) -> web::Result<Json<Page<Pack>>> {
+#[utoipa::path(get, path = "/v1/packs", tag = "billing", responses((status = 200, body = Page<OfferedPack>)))]
+async fn packs(State(billing): State<Billing>) -> web::Result<Json<Page<OfferedPack>>> {
     let version = billing.catalogues.current().await?;
+    let currency = version.catalogue.currency();
     let sold = version.catalogue.packs().iter().filter(|pack| !pack.retired);
-    Ok(Json(Page { items: sold.cloned().collect(), next_cursor: None }))
+    let offered = |pack: &Pack| OfferedPack { pack: pack.clone(), currency: currency.to_owned() };
+    Ok(Json(Page { items: sold.map(offered).collect(), next_cursor: None }))
+}
+
+/// A plan and the currency of its prices.
+#[derive(Serialize, ToSchema)]
+struct OfferedPlan {
+    #[serde(flatten)]
+    plan: Plan,
+    /// ISO 4217, in small letters.
+    #[schema(example = "usd")]
+    currency: String,
+}
+
+/// A pack and the currency of its price.
+#[derive(Serialize, ToSchema)]
+struct OfferedPack {
+    #[serde(flatten)]
+    pack: Pack,
+    /// ISO 4217, in small letters.
+    #[schema(example = "usd")]
+    currency: String,
 }
 
 /// What to buy. The price is ours to say.

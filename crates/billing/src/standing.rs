@@ -20,7 +20,11 @@ impl Billing {
     ) -> Result<()> {
         // Not from memory: it may be the change that is to be applied.
         let catalogue = CatalogueVersion::newest(&mut *db).await?.catalogue;
-        let subscribed = self.subscribed(db, &catalogue, org, now).await?;
+        let subscription = Subscription::of(&mut *db, org).await?;
+        if let Some(it) = &subscription {
+            self.allow_overage(&mut *db, &catalogue, it, now).await?;
+        }
+        let subscribed = self.subscribed(db, &catalogue, subscription, now).await?;
         let granted = match PlanGrant::of(&mut *db, org, now).await? {
             Some(grant) => Some(known(&catalogue, &grant.plan)?.clone()),
             None => None,
@@ -30,15 +34,14 @@ impl Billing {
         Ok(())
     }
 
-    /// The plan that the org's subscription puts in force, with the seats that come with it.
+    /// The plan that an org's subscription puts in force, with the seats that come with it.
     async fn subscribed(
         &self,
         db: &mut PgConnection,
         catalogue: &Catalogue,
-        org: Id<Org>,
+        subscription: Option<Subscription>,
         now: DateTime<Utc>,
     ) -> Result<Option<Plan>> {
-        let subscription = Subscription::of(&mut *db, org).await?;
         let Some(it) = subscription.filter(|it| it.state(self.grace, now).gives_plan()) else {
             return Ok(None);
         };

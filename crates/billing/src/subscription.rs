@@ -49,6 +49,10 @@ pub struct Subscription {
     pub(crate) next_interval: Option<Interval>,
     /// With how many seats beyond those of the plan.
     pub(crate) next_extra_seats: Option<i64>,
+    /// What a credit of overage costs; 0: Stripe bills none.
+    pub(crate) overage_cents: i64,
+    /// How many of those the org wants to use at most in a period.
+    pub(crate) overage_credits: i64,
 }
 
 impl Subscription {
@@ -60,7 +64,8 @@ impl Subscription {
                       current_period_start, current_period_end, cancel_at_period_end, trial_end,
                       past_due_since, stripe_subscription_id, catalogue_version, paid_until, reminders,
                       credited_month, credited_plan, schedule_id, next_plan,
-                      next_interval as "next_interval: _", next_extra_seats
+                      next_interval as "next_interval: _", next_extra_seats, overage_cents,
+                      overage_credits
                from subscriptions
                where org_id = $1"#,
             org as _,
@@ -76,9 +81,10 @@ impl Subscription {
                  (org_id, stripe_subscription_id, plan, billing_interval, extra_seats, status,
                   current_period_start, current_period_end, cancel_at_period_end, trial_end,
                   past_due_since, catalogue_version, paid_until, reminders, credited_month,
-                  credited_plan, schedule_id, next_plan, next_interval, next_extra_seats, updated_at)
+                  credited_plan, schedule_id, next_plan, next_interval, next_extra_seats, updated_at,
+                  overage_cents, overage_credits)
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-                     $19, $20, $21)
+                     $19, $20, $21, $22, $23)
              on conflict (org_id) do update set
                  stripe_subscription_id = excluded.stripe_subscription_id,
                  plan = excluded.plan,
@@ -99,7 +105,9 @@ impl Subscription {
                  next_plan = excluded.next_plan,
                  next_interval = excluded.next_interval,
                  next_extra_seats = excluded.next_extra_seats,
-                 updated_at = excluded.updated_at",
+                 updated_at = excluded.updated_at,
+                 overage_cents = excluded.overage_cents,
+                 overage_credits = excluded.overage_credits",
             self.org as _,
             self.stripe_subscription_id,
             self.plan,
@@ -121,6 +129,8 @@ impl Subscription {
             self.next_interval as _,
             self.next_extra_seats,
             now,
+            self.overage_cents,
+            self.overage_credits,
         )
         .execute(db)
         .await?;
@@ -178,6 +188,8 @@ impl Subscription {
             next_plan: None,
             next_interval: None,
             next_extra_seats: None,
+            overage_cents: 0,
+            overage_credits: 0,
         }
     }
 }

@@ -1,11 +1,13 @@
 use audit::Origin;
 use axum::extract::State;
+use sqlx::PgConnection;
 use utoipa_axum::routes;
 use web::{Access, Caller, Json, Permission, Routes};
 
 use crate::{
     Billing, ChangeRefused, Error, Subscription,
     change::{ChangeInput, Preview},
+    overage::OverageView,
     subscription_view::SubscriptionView,
 };
 
@@ -26,10 +28,10 @@ async fn subscription(
 ) -> web::Result<Json<SubscriptionView>> {
     let mut tx = billing.db.tenant(caller.org).await?;
     let subscription = Subscription::of(&mut *tx, caller.org).await?;
-    Ok(view(&billing, subscription.ok_or(Error::NotSubscribed)?))
+    view(&billing, &mut tx, subscription.ok_or(Error::NotSubscribed)?).await
 }
 
-/// Change the subscription: another plan, interval or number of seats, its end or its renewal.
+/// Change the subscription: another plan, interval or number of seats, overage, its end or its renewal.
 ///
 /// What costs more begins now and is charged in proportion; if the charge fails nothing changes. What
 /// costs less begins when the paid period ends, and is refused if more people belong to the org than
@@ -42,11 +44,12 @@ async fn change_subscription(
     origin: Origin,
     Json(input): Json<ChangeInput>,
 ) -> web::Result<Json<SubscriptionView>> {
-    if input == ChangeInput::default() {
+    if input.is_empty() {
         return Err(Error::from(ChangeRefused::Nothing).into());
     }
     let changed = billing.change(caller.org, caller.user, &input, &origin).await?;
-    Ok(view(&billing, changed))
+    let mut tx = billing.db.tenant(caller.org).await?;
+    view(&billing, &mut tx, changed).await
 }
 
 /// Cancel the subscription at once; what is left of the period is not refunded. To let it end with the
@@ -59,7 +62,8 @@ async fn cancel_subscription(
     origin: Origin,
 ) -> web::Result<Json<SubscriptionView>> {
     let cancelled = billing.cancel_now(caller.org, &origin).await?;
-    Ok(view(&billing, cancelled))
+    let mut tx = billing.db.tenant(caller.org).await?;
+    view(&billing, &mut tx, cancelled).await
 }
 
 /// Show what a change would cost, without making it.
@@ -73,6 +77,13 @@ async fn preview_subscription(
     Ok(Json(billing.preview(caller.org, &input).await?))
 }
 
-fn view(billing: &Billing, subscription: Subscription) -> Json<SubscriptionView> {
-    Json(SubscriptionView::of(subscription, billing.grace, billing.clock.now()))
+async fn view(
+    billing: &Billing,
+    db: &mut PgConnection,
+    subscription: Subscription,
+) -> web::Result<Json<SubscriptionView>> {
+    let version = billing.catalogues.current().await?;
+    let overage = OverageView::of(db, &version.catalogue, &subscription).await?;
+    let now = billing.clock.now();
+    Ok(Json(SubscriptionView::of(subscription, overage, billing.grace, now)))
 }

@@ -2,7 +2,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{Access, Interval, Subscription};
+use crate::{Access, Interval, Subscription, overage::OverageView};
 
 /// What an org subscribed to.
 #[derive(Debug, Serialize, ToSchema)]
@@ -42,6 +42,9 @@ pub(crate) struct SubscriptionView {
     /// What it changes to when the period ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<Next>,
+    /// What may be used beyond the org's credits, if its plan offers any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    overage: Option<OverageView>,
 }
 
 /// What a subscription changes to.
@@ -60,7 +63,12 @@ struct Next {
 
 impl SubscriptionView {
     /// As it stands at `now`, if overdue bills may wait for `grace`.
-    pub(crate) fn of(it: Subscription, grace: TimeDelta, now: DateTime<Utc>) -> Self {
+    pub(crate) fn of(
+        it: Subscription,
+        overage: Option<OverageView>,
+        grace: TimeDelta,
+        now: DateTime<Utc>,
+    ) -> Self {
         let state = it.state(grace, now);
         let next = it.next_plan.zip(it.next_interval).map(|(plan, interval)| Next {
             plan,
@@ -82,6 +90,7 @@ impl SubscriptionView {
             past_due_since: it.past_due_since,
             grace_until: it.past_due_since.map(|since| since + grace),
             next,
+            overage,
         }
     }
 }

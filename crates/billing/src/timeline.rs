@@ -11,7 +11,7 @@ pub struct TimelineItem {
     pub at: DateTime<Utc>,
     /// What: `event` (from Stripe), `plan` (as it stands from then on), `refund_requested`, a movement of
     /// money (`payment`, `refund`, `refund_failed`, `dispute`, `dispute_won`, `dispute_lost`, `fee`) or of
-    /// credits (`credits_given`, `credits_spent`, `credits_expired`, `credits_taken_back`,
+    /// credits (`overage_allowed`, `credits_given`, `credits_spent`, `credits_expired`, `credits_taken_back`,
     /// `credits_given_back`, `debt_paid`, `credits_moved`).
     #[schema(example = "payment")]
     pub kind: String,
@@ -54,6 +54,7 @@ impl TimelineItem {
                items as (
                    select at, id,
                           case when unit <> 'credits' then split_part(external_id, ':', 1)
+                               when from_account = 'issued' and given_for like 'overage/%' then 'overage_allowed'
                                when from_account = 'issued' then 'credits_given'
                                when is_spent then 'credits_spent'
                                when to_account = 'clawed_back' then 'credits_taken_back'

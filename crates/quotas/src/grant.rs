@@ -40,6 +40,8 @@ pub enum GrantSource {
     Plan,
     /// Bought.
     Pack,
+    /// Billed afterwards, if used.
+    Overage,
 }
 
 impl GrantSource {
@@ -49,6 +51,7 @@ impl GrantSource {
             Self::Plan => 20,
             Self::Admin => 30,
             Self::Pack => 40,
+            Self::Overage => 50,
         }
     }
 }

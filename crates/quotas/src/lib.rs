@@ -61,7 +61,7 @@ pub use money::{MoneyAccount, MoneyEntry};
 pub use new_budget::NewBudget;
 pub use period::Period;
 pub use pressure::percent_used;
-pub use purse::{Share, given_for, take_back};
+pub use purse::{Overage, OverageUse, Share, given_for, take_back};
 pub use rebuild::{Difference, differences, rebuild};
 pub use refusal::{Exhausted, Refusal};
 pub use service::Quotas;

@@ -7,6 +7,7 @@ mod covers;
 mod expiry;
 #[cfg(test)]
 mod model;
+mod overage;
 mod rows;
 mod take_back;
 
@@ -17,6 +18,7 @@ use crate::{Grant, ledger::Account};
 
 pub(crate) use covers::Cover;
 pub(crate) use expiry::ExpireGrants;
+pub use overage::{Overage, OverageUse};
 pub use take_back::{Share, given_for, take_back};
 
 /// A grant as its row shows it.
@@ -24,6 +26,8 @@ pub use take_back::{Share, given_for, take_back};
 pub(crate) struct Bucket {
     id: Id<Grant>,
     given_for: String,
+    /// Whether it is billed when it is used. Such credits pay for no others.
+    billed: bool,
     priority: i16,
     expires_at: Option<DateTime<Utc>>,
     amount: i64,

@@ -23,6 +23,8 @@ pub struct Status {
 pub struct Credits {
     /// Free to be spent.
     pub available: i64,
+    /// May be spent after those, and is billed afterwards.
+    pub overage: i64,
     /// Reserved by calls in flight.
     pub held: i64,
     /// Spent, and then taken back because the money for them was returned. New credits pay for them first.
@@ -60,7 +62,10 @@ impl Credits {
         sqlx::query_as!(
             Self,
             r#"select coalesce(sum(greatest(amount - spent - held - revoked, 0))
-                          filter (where expires_at is null or expires_at > $2), 0)::bigint as "available!",
+                          filter (where source <> 'overage' and (expires_at is null or expires_at > $2)), 0)::bigint
+                          as "available!",
+                      coalesce(sum(greatest(amount - spent - held - revoked, 0))
+                          filter (where source = 'overage' and expires_at > $2), 0)::bigint as "overage!",
                       coalesce(sum(held), 0)::bigint as "held!",
                       coalesce(sum(greatest(spent + revoked - amount, 0)), 0)::bigint as "owed!"
                from grants

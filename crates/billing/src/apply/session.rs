@@ -41,7 +41,9 @@ impl Billing {
             let version = self.catalogues.current().await?;
             let offer = version.catalogue.sold(&checkout.item);
             if let Offer::Pack(pack) = offer.ok_or_else(|| no_longer_known(&checkout))? {
-                self.give_pack(&mut tx, &checkout, pack, session).await?;
+                let currency = session.currency.as_deref();
+                let currency = currency.unwrap_or(version.catalogue.currency());
+                self.give_pack(&mut tx, &checkout, pack, session, currency).await?;
             }
             checkout.close(&mut tx, CheckoutStatus::Paid).await?;
         } else if session.status.as_deref() == Some("expired") {
@@ -70,6 +72,7 @@ impl Billing {
         checkout: &Checkout,
         pack: &Pack,
         session: &Session,
+        currency: &str,
     ) -> Result<()> {
         let now = self.clock.now();
         // What is free has no payment.
@@ -79,7 +82,7 @@ impl Billing {
             checkout: checkout.id,
             stripe_id: paid,
             amount_cents: session.amount_total.unwrap_or_default(),
-            currency: session.currency.as_deref().unwrap_or("usd"),
+            currency,
         };
         payment.record(db, now).await?;
         let grant = NewGrant {

@@ -4,6 +4,7 @@ use sqlx::PgConnection;
 
 use crate::{
     Billing, CatalogueVersion, Checkout, Error, Interval, Offer, Result, Subscription,
+    catalogue::OVERAGE,
     customer::Customer,
     event::Outcome,
     payment::NewPayment,
@@ -96,12 +97,14 @@ impl Billing {
     async fn understand(&self, checkout: Checkout, theirs: stripe::Subscription) -> Result<Bought> {
         let strange = || Error::Incomprehensible(theirs.id.clone());
         let first = theirs.items.data.first().ok_or_else(strange)?;
-        let (mut item, mut period, mut extra_seats) = (checkout.item.clone(), first, 0);
+        let (mut item, mut period) = (checkout.item.clone(), first);
+        let (mut extra_seats, mut overage_cents) = (0, 0);
         for it in &theirs.items.data {
             let price = Price::find(self.db.pool(), &it.price.id).await?;
-            match price.map(|price| price.item) {
-                Some(seats) if seats.starts_with("seat-") => extra_seats = it.quantity.unwrap_or(0),
-                Some(plan) => (item, period) = (plan, it),
+            match price {
+                Some(seat) if seat.is_seat() => extra_seats = it.quantity.unwrap_or(0),
+                Some(overage) if overage.item == OVERAGE => overage_cents = overage.cents,
+                Some(plan) => (item, period) = (plan.item, it),
                 None => {}
             }
         }
@@ -132,6 +135,8 @@ impl Billing {
             next_plan: None,
             next_interval: None,
             next_extra_seats: None,
+            overage_cents,
+            overage_credits: 0,
             status: theirs.status,
             stripe_subscription_id: theirs.id,
         };
@@ -185,6 +190,7 @@ impl Subscription {
         self.credited_month = before.credited_month;
         self.credited_plan.clone_from(&before.credited_plan);
         self.paid_until = self.paid_until.or(before.paid_until);
+        self.overage_credits = before.overage_credits;
         if let (Some(since), Some(_)) = (before.past_due_since, self.past_due_since) {
             self.past_due_since = Some(since);
             self.reminders = before.reminders;

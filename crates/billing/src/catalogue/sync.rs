@@ -22,9 +22,9 @@ pub enum Difference {
     /// It has another name or is not for sale.
     OtherProduct(String),
     /// There is no such price.
-    NoPrice(String, i64),
+    NoPrice(String, String),
     /// There is, but not for sale or under another name.
-    Archived(String, i64),
+    Archived(String, String),
     /// A price is for sale that should not be.
     Outdated(String, String),
 }
@@ -35,9 +35,9 @@ impl fmt::Display for Difference {
             Self::Unpublished => f.write_str("+ a new version of the catalogue"),
             Self::NoProduct(product) => write!(f, "+ product {product}"),
             Self::OtherProduct(product) => write!(f, "~ product {product}"),
-            Self::NoPrice(item, cents) => write!(f, "+ price {item}: {cents} cents"),
-            Self::Archived(item, cents) => {
-                write!(f, "~ price {item}: {cents} cents, for sale again")
+            Self::NoPrice(item, price) => write!(f, "+ price {item}: {price}"),
+            Self::Archived(item, price) => {
+                write!(f, "~ price {item}: {price}, for sale again")
             }
             Self::Outdated(item, id) => write!(f, "- price {item}: {id} is archived"),
         }
@@ -114,7 +114,7 @@ impl Billing {
     /// The price at Stripe at which `listing` is sold, made if need be.
     pub(crate) async fn price_of(&self, stripe: &Stripe, listing: &Listing) -> Result<String> {
         let known = Price::for_sale(self.db.pool(), &listing.item).await?;
-        if let Some(price) = known.filter(|price| price.cents == listing.cents) {
+        if let Some(price) = known.filter(|price| price.is(listing)) {
             return Ok(price.id);
         }
         let mut sync = Sync { billing: self, stripe, dry_run: false, differences: vec![] };
@@ -149,9 +149,9 @@ impl Sync<'_> {
             }
         }
         if let (Some(id), false) = (&price, self.dry_run) {
-            let (item, cents) = (listing.item.clone(), listing.cents);
+            let Listing { item, cents, currency, .. } = listing.clone();
             let mut tx = self.billing.db.begin().await?;
-            Price { id: id.clone(), item, cents }.note(&mut tx, self.billing.clock.now()).await?;
+            Price { id: id.clone(), item, cents, currency }.note(&mut tx, self.billing.clock.now()).await?;
             tx.commit().await?;
         }
         Ok(price)
@@ -186,16 +186,16 @@ impl Sync<'_> {
         listing: &Listing,
         prices: &[stripe::Price],
     ) -> Result<Option<String>> {
-        let (item, cents) = (listing.item.clone(), listing.cents);
+        let item = listing.item.clone();
         let Some(price) = prices.iter().find(|price| price.is(listing)) else {
-            self.differences.push(Difference::NoPrice(item, cents));
+            self.differences.push(Difference::NoPrice(item, listing.price()));
             if self.dry_run {
                 return Ok(None);
             }
             return Ok(Some(self.stripe.create_price(listing).await?.id));
         };
         if !price.active || price.lookup_key.as_ref() != Some(&item) {
-            self.differences.push(Difference::Archived(item, cents));
+            self.differences.push(Difference::Archived(item, listing.price()));
             if !self.dry_run {
                 self.stripe.restore_price(&price.id, &listing.item).await?;
             }

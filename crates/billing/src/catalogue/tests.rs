@@ -32,6 +32,15 @@ fn plans_and_packs_are_those_of_the_price_list() {
 }
 
 #[test]
+fn prices_are_in_dollars_unless_another_currency_is_named() {
+    let silent = CATALOGUE.replace("currency = \"usd\"\n", "");
+    assert_eq!(Catalogue::parse(&silent).unwrap().currency(), "usd");
+    let euros = CATALOGUE.replace("\"usd\"", "\"eur\"");
+    assert_eq!(Catalogue::parse(&euros).unwrap().currency(), "eur");
+    broken("is no currency", "\"usd\"", "\"USD\"");
+}
+
+#[test]
 fn a_plan_entitles_to_what_it_says() {
     let catalogue = Catalogue::embedded();
     let free = catalogue.free().entitlement();

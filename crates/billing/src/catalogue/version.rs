@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use web::{IfMatch, Operator};
 
 use super::Catalogue;
-use crate::{Error, Result};
+use crate::{Error, InvalidCatalogue, Result, price::Price};
 
 /// A catalogue as it was published. Versions are never changed; the newest is in force.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -91,6 +91,12 @@ impl CatalogueVersion {
         if_match.check(before.version.into()).map_err(Error::Stale)?;
         catalogue.check()?;
         catalogue.require_all_of(&before.catalogue)?;
+        if let Some(other) = Price::any_beside(&mut *db, catalogue.currency()).await? {
+            let rule = format!(
+                "what was sold in {other} is sold in {other}: subscriptions cannot change their currency"
+            );
+            return Err(InvalidCatalogue::Rule(rule).into());
+        }
         let created_by = match origin.actor {
             Actor::Operator(id) => Some(id),
             _ => None,

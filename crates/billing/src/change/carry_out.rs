@@ -8,7 +8,7 @@ use super::{
     target::{Target, When},
 };
 use crate::{
-    Billing, Error, Result, Subscription,
+    Billing, Catalogue, Error, Result, Subscription,
     customer::Customer,
     stripe::{self, Failure, Stripe},
     subscription::lock,
@@ -49,7 +49,7 @@ impl Billing {
         tx.commit().await?;
         let next = done?;
         self.apply_subscription(stripe, &customer.id).await?;
-        self.note_next(org, next).await
+        self.note_next(org, next, input.overage_credits).await
     }
 
     /// The org's subscription, if it has one that can be changed.
@@ -97,6 +97,14 @@ impl Billing {
                 }
             }
         }
+        if let Some(credits) = input.overage_credits {
+            self.require_changeable(subscription)?;
+            require_overage(subscription, &version.catalogue, credits)?;
+            if credits > 0 {
+                let id = &subscription.stripe_subscription_id;
+                self.bill_overage(stripe, id, &version.catalogue, key).await?;
+            }
+        }
         if let Some(at_period_end) = input.cancel_at_period_end {
             let theirs = self.released(stripe, subscription, key).await?;
             next = None;
@@ -137,21 +145,28 @@ impl Billing {
         Ok(theirs)
     }
 
-    /// Notes what is to happen when the period ends, which only its schedule at Stripe would tell.
-    async fn note_next(&self, org: Id<Org>, next: Option<Next>) -> Result<Subscription> {
+    /// Notes what Stripe does not tell: how much overage the org wants, and what is to happen when the period
+    /// ends, which only its schedule would say.
+    async fn note_next(
+        &self,
+        org: Id<Org>,
+        next: Option<Next>,
+        overage_credits: Option<i64>,
+    ) -> Result<Subscription> {
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
         lock(&mut tx, org).await?;
         let mut it = Subscription::of(&mut *tx, org).await?.ok_or(Error::NotSubscribed)?;
-        match next {
-            Some(next) if it.schedule_id.as_ref() == Some(&next.schedule) => {
-                it.next_plan = Some(next.plan);
-                it.next_interval = Some(next.interval);
-                it.next_extra_seats = Some(next.extra_seats);
-                it.save(&mut tx, now).await?;
-                self.entitle(&mut tx, org, now).await?;
-            }
-            _ => {}
+        let before = it.clone();
+        it.overage_credits = overage_credits.unwrap_or(it.overage_credits);
+        if let Some(next) = next.filter(|next| it.schedule_id.as_ref() == Some(&next.schedule)) {
+            it.next_plan = Some(next.plan);
+            it.next_interval = Some(next.interval);
+            it.next_extra_seats = Some(next.extra_seats);
+        }
+        if it != before {
+            it.save(&mut tx, now).await?;
+            self.entitle(&mut tx, org, now).await?;
         }
         tx.commit().await?;
         Ok(it)
@@ -162,7 +177,8 @@ impl Billing {
         let stripe = self.stripe()?;
         let (customer, subscription) = self.running(org).await?;
         let id = &subscription.stripe_subscription_id;
-        match stripe.cancel(id).await {
+        self.report_overage().await?;
+        match stripe.cancel(id, subscription.overage_cents > 0).await {
             // It was cancelled before, without our knowledge.
             Ok(()) | Err(Failure::Refused { status: 404, .. }) => {}
             Err(failure) => return Err(failure.into()),
@@ -175,6 +191,17 @@ impl Billing {
         let mut tx = self.db.tenant(org).await?;
         Subscription::of(&mut *tx, org).await?.ok_or(Error::NotSubscribed)
     }
+}
+
+/// Overage is what the plan in force offers, also if another one is to follow.
+fn require_overage(subscription: &Subscription, catalogue: &Catalogue, credits: i64) -> Result<()> {
+    let plan = catalogue.plan(&subscription.plan);
+    let most = plan.map_or(0, |plan| plan.overage(subscription.interval));
+    if (0..=most).contains(&credits) {
+        return Ok(());
+    }
+    let plan = plan.map_or_else(|| subscription.plan.clone(), |plan| plan.name.clone());
+    Err(ChangeRefused::NoSuchOverage { plan, most }.into())
 }
 
 /// What a subscription changes to when its period ends.

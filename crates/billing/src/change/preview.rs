@@ -83,6 +83,6 @@ impl Preview {
         let lines: Vec<_> =
             [plan, seats].into_iter().filter(|line| line.amount_cents > 0).collect();
         let amount_due_cents = lines.iter().map(|line| line.amount_cents).sum();
-        Self { when, at, amount_due_cents, currency: "usd".to_owned(), lines }
+        Self { when, at, amount_due_cents, currency: target.currency.to_owned(), lines }
     }
 }

@@ -15,6 +15,14 @@ pub enum ChangeRefused {
         /// Its name.
         plan: String,
     },
+    /// The plan offers no overage, or not so much.
+    #[error("the plan {plan} offers at most {most} credits of overage")]
+    NoSuchOverage {
+        /// Its name.
+        plan: String,
+        /// How many.
+        most: i64,
+    },
     /// More people than seats.
     #[error("{used} people belong to the organization, but there would be {seats} seats")]
     SeatsInUse {
@@ -42,9 +50,11 @@ impl From<ChangeRefused> for Problem {
         let detail = refused.to_string();
         match refused {
             ChangeRefused::Nothing => Self::unprocessable("nothing_to_change", detail)
-                .action("Send item, extra_seats or cancel_at_period_end."),
+                .action("Send item, extra_seats, overage_credits or cancel_at_period_end."),
             ChangeRefused::NoSuchSeats { .. } => Self::unprocessable("no_such_seats", detail)
                 .action("See GET /v1/plans: seat_month_cents is 0 where no seats can be added."),
+            ChangeRefused::NoSuchOverage { .. } => Self::unprocessable("no_such_overage", detail)
+                .action("See GET /v1/plans. Plans that are paid yearly offer none."),
             ChangeRefused::SeatsInUse { .. } => Self::conflict("seats_in_use", detail)
                 .action("Remove members first, or keep more seats."),
             ChangeRefused::NotChangeable { way_on } => {

@@ -16,6 +16,10 @@ pub(crate) struct ChangeInput {
     /// Seats beyond those of the plan.
     #[schema(minimum = 0, maximum = 10_000)]
     pub(crate) extra_seats: Option<i64>,
+    /// How many credits may be used in a period beyond those the org has, billed with the next invoice; 0: none.
+    /// `overage` in the answer tells the price and how many the plan offers.
+    #[schema(minimum = 0)]
+    pub(crate) overage_credits: Option<i64>,
     /// `true`: ends with the period. `false`: is renewed after all, whatever was to happen then.
     pub(crate) cancel_at_period_end: Option<bool>,
 }
@@ -29,6 +33,8 @@ pub(crate) struct Target<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) interval: Interval,
     pub(crate) extra_seats: i64,
+    /// What prices are in.
+    pub(crate) currency: &'a str,
 }
 
 /// When a change takes effect.
@@ -45,6 +51,11 @@ pub(crate) enum When {
 }
 
 impl ChangeInput {
+    /// Whether nothing is asked for.
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// What `subscription` is to be, if something of what it is for changes.
     pub(crate) fn target<'a>(
         &self,
@@ -72,7 +83,8 @@ impl ChangeInput {
         if extra_seats > 0 && plan.seat_cents(interval) == 0 {
             return Err(ChangeRefused::NoSuchSeats { plan: plan.name.clone() }.into());
         }
-        Ok(Some(Target { plan, interval, extra_seats }))
+        let currency = catalogue.currency();
+        Ok(Some(Target { plan, interval, extra_seats, currency }))
     }
 }
 
@@ -88,14 +100,22 @@ impl Target<'_> {
         let rank = |id: &str| catalogue.plans().iter().position(|plan| plan.id == id);
         let is = (rank(&subscription.plan), subscription.interval, subscription.extra_seats);
         let wanted = (rank(&self.plan.id), self.interval, self.extra_seats);
+        // What was used is billed when the period ends.
+        let unbilled = subscription.overage_cents > 0 && self.overage() == 0;
         let trial = subscription.status == "trialing"
             && subscription.trial_end.is_some_and(|end| now < end);
         match wanted.cmp(&is) {
             std::cmp::Ordering::Equal => When::Never,
+            std::cmp::Ordering::Greater if unbilled => When::PeriodEnd,
             std::cmp::Ordering::Greater => When::Now,
             std::cmp::Ordering::Less if trial => When::Now,
             std::cmp::Ordering::Less => When::PeriodEnd,
         }
+    }
+
+    /// How many credits of overage it offers.
+    pub(crate) fn overage(&self) -> i64 {
+        self.plan.overage(self.interval)
     }
 
     /// People who may belong to the org then.

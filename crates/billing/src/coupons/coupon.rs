@@ -18,7 +18,7 @@ pub struct Coupon {
     pub code: String,
     /// What it gives.
     pub kind: CouponKind,
-    /// How much: percent, US cents or credits.
+    /// How much: percent, cents or credits.
     pub amount: i64,
     /// What it can be used for: plans and packs by id; empty: everything.
     pub items: Vec<String>,
@@ -46,7 +46,7 @@ pub struct Coupon {
 pub enum CouponKind {
     /// Percent off.
     Percent,
-    /// US cents off.
+    /// Cents off, in the catalogue's currency.
     Fixed,
     /// Credits.
     Credits,

@@ -19,7 +19,7 @@ pub struct CouponInput {
     code: String,
     /// What it gives.
     kind: CouponKind,
-    /// How much: percent (1 to 100), US cents or credits.
+    /// How much: percent (1 to 100), cents or credits.
     #[schema(minimum = 1, maximum = 1_000_000)]
     amount: i64,
     /// What it can be used for: plans and packs by id; empty: everything. Not with credits.

@@ -8,6 +8,9 @@ use super::Paid;
 /// The longest that a month of credits can be, in seconds.
 const MONTH: i64 = 31 * 24 * 3600;
 
+/// What Stripe may take to draw up the bill of a period that begins.
+const MINUTE: i64 = 60;
+
 impl Billing {
     /// What the credits were given for that a payment paid: a pack's are named after the payment,
     /// a plan's after the subscription and the month.
@@ -32,9 +35,16 @@ fn is_paid_by(bill: &Bill, given: &str) -> bool {
         None => (given, false),
     };
     let (Ok(month), Some(period)) = (month.parse::<i64>(), bill.period()) else { return false };
-    match bill.billing_reason.as_deref() {
-        Some("subscription_update") => is_upgrade && (month..month + MONTH).contains(&bill.created),
-        _ => !is_upgrade && (period.start..period.end).contains(&month),
+    let in_period = (period.start..period.end).contains(&month);
+    match (bill.billing_reason.as_deref(), is_upgrade) {
+        (Some("subscription_update"), true) => (month..month + MONTH).contains(&bill.created),
+        // Another interval, which begins at once.
+        (Some("subscription_update"), false) => in_period && bill.created <= month + MINUTE,
+        // One that is drawn up when its period ends is for what was used in it.
+        (Some("subscription_create" | "subscription_cycle"), false) => {
+            in_period && bill.created < period.end
+        }
+        _ => false,
     }
 }
 
@@ -71,6 +81,21 @@ mod tests {
         let periods = [(400_000, 1_000_000), (1_000_000, 3_592_000)];
         let month = bill("subscription_cycle", 1_000_000, &periods);
         assert!(is_paid_by(&month, "1000000") && !is_paid_by(&month, "400000"));
+    }
+
+    #[test]
+    fn what_is_billed_when_a_period_ends_pays_for_none_of_its_credits() {
+        let used = bill("subscription_cycle", 3_592_000, &[(1_000_000, 3_592_000)]);
+        assert!(!is_paid_by(&used, "1000000"));
+        let cancelled = bill("manual", 1_500_000, &[(1_000_000, 3_592_000)]);
+        assert!(!is_paid_by(&cancelled, "1000000"));
+    }
+
+    #[test]
+    fn a_year_that_begins_within_a_month_pays_for_its_own_months() {
+        let year = bill("subscription_update", 1_500_000, &[(1_500_000, 33_036_000)]);
+        assert!(is_paid_by(&year, "1500000") && is_paid_by(&year, "29000000"));
+        assert!(!is_paid_by(&year, "1000000"));
     }
 
     #[test]

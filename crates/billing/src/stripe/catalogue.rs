@@ -1,9 +1,12 @@
 //! Products and prices.
 
+use std::convert::Infallible;
+
 use miniserde::Deserialize;
 use stripe_product::{
     price::{
-        CreatePrice, CreatePriceRecurring, CreatePriceRecurringInterval, ListPrice, UpdatePrice,
+        CreatePrice, CreatePriceRecurring, CreatePriceRecurringInterval,
+        CreatePriceRecurringUsageType, ListPrice, UpdatePrice,
     },
     product::{CreateProduct, RetrieveProduct, UpdateProduct},
 };
@@ -45,6 +48,8 @@ pub(crate) struct Recurring {
     interval: String,
     /// Of how many of those.
     interval_count: i64,
+    /// `licensed` or `metered`.
+    usage_type: Option<String>,
 }
 
 impl Price {
@@ -55,8 +60,18 @@ impl Price {
             Interval::Month => ("month", 1),
             Interval::Year => ("year", 1),
         });
-        self.currency == "usd" && self.unit_amount == Some(listing.cents) && interval == wanted
+        let usage = self.recurring.as_ref().and_then(|it| it.usage_type.as_deref());
+        let metered = usage == Some("metered");
+        metered == listing.metered
+            && self.currency == listing.currency
+            && self.unit_amount == Some(listing.cents)
+            && interval == wanted
     }
+}
+
+/// Stripe's word for a currency. It tells itself if it does not know one.
+pub(super) fn currency(name: &str) -> Currency {
+    name.parse().unwrap_or_else(|never: Infallible| match never {})
 }
 
 impl Stripe {
@@ -89,18 +104,24 @@ impl Stripe {
 
     /// Makes a price, of which there is one for each product, interval and amount.
     pub(crate) async fn create_price(&self, listing: &Listing) -> Result<Price, Failure> {
-        let mut request = CreatePrice::new(Currency::USD)
+        let mut request = CreatePrice::new(currency(&listing.currency))
             .product(listing.product.as_str())
             .unit_amount(listing.cents)
             .lookup_key(listing.item.as_str())
             .transfer_lookup_key(true);
         if let Some(interval) = listing.interval {
-            request = request.recurring(CreatePriceRecurring::new(match interval {
+            let mut recurring = CreatePriceRecurring::new(match interval {
                 Interval::Month => CreatePriceRecurringInterval::Month,
                 Interval::Year => CreatePriceRecurringInterval::Year,
-            }));
+            });
+            if listing.metered {
+                recurring.meter = Some(self.overage_meter().await?);
+                recurring.usage_type = Some(CreatePriceRecurringUsageType::Metered);
+            }
+            request = request.recurring(recurring);
         }
-        self.send(&request, Some(format!("price-{}-{}", listing.item, listing.cents))).await
+        let key = format!("price-{}-{}-{}", listing.item, listing.cents, listing.currency);
+        self.send(&request, Some(key)).await
     }
 
     /// Puts a price that was archived up for sale again, under its name.

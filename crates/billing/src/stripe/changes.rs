@@ -32,13 +32,17 @@ use crate::Interval;
 pub(crate) struct ItemChange {
     /// `si_…`; absent: a new one.
     id: Option<String>,
-    /// `price_…` and how many; absent: it is removed.
-    is: Option<(String, i64)>,
+    /// `price_…` and how many (of what is metered: as many as were used); absent: it is removed.
+    is: Option<(String, Option<i64>)>,
 }
 
 impl ItemChange {
     pub(crate) fn set(id: Option<String>, price: String, quantity: i64) -> Self {
-        Self { id, is: Some((price, quantity)) }
+        Self { id, is: Some((price, Some(quantity))) }
+    }
+
+    pub(crate) fn metered(id: String, price: String) -> Self {
+        Self { id: Some(id), is: Some((price, None)) }
     }
 
     pub(crate) fn remove(id: String) -> Self {
@@ -46,7 +50,8 @@ impl ItemChange {
     }
 
     fn quantity(&self) -> Option<u64> {
-        self.is.as_ref().and_then(|(_, quantity)| u64::try_from(*quantity).ok())
+        let quantity = self.is.as_ref().and_then(|(_, quantity)| *quantity)?;
+        u64::try_from(quantity).ok()
     }
 
     fn update(&self) -> UpdateSubscriptionItems {
@@ -154,7 +159,7 @@ impl Stripe {
             .items
             .data
             .iter()
-            .map(|item| phase_item(&item.price.id, item.quantity.unwrap_or(1)))
+            .map(|item| phase_item(&item.price.id, item.quantity))
             .collect();
         let then: Vec<_> = items
             .iter()
@@ -199,17 +204,20 @@ impl Stripe {
         Ok(())
     }
 
-    /// Ends a subscription now.
-    pub(crate) async fn cancel(&self, id: &str) -> Result<(), Failure> {
-        let request = CancelSubscription::new(id).expand(["latest_invoice".to_owned()]);
+    /// Ends a subscription now; what was used and is not billed is `billed`, or forgiven.
+    pub(crate) async fn cancel(&self, id: &str, billed: bool) -> Result<(), Failure> {
+        let mut request = CancelSubscription::new(id).expand(["latest_invoice".to_owned()]);
+        if billed {
+            request = request.invoice_now(true);
+        }
         let _: Subscription = self.send(&request, None).await?;
         Ok(())
     }
 }
 
-fn phase_item(price: &str, quantity: i64) -> PhaseItem {
+fn phase_item(price: &str, quantity: Option<i64>) -> PhaseItem {
     let mut item = PhaseItem::new();
     item.price = Some(price.to_owned());
-    item.quantity = u64::try_from(quantity).ok();
+    item.quantity = quantity.and_then(|it| u64::try_from(it).ok());
     item
 }

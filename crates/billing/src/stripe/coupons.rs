@@ -3,9 +3,8 @@
 use miniserde::Deserialize;
 use stripe_product::coupon::{CreateCoupon, RetrieveCoupon};
 use stripe_shared::CouponDuration;
-use stripe_types::Currency;
 
-use super::{Failure, Stripe};
+use super::{Failure, Stripe, catalogue};
 use crate::{Coupon, CouponKind};
 
 #[derive(Debug, Deserialize)]
@@ -15,7 +14,11 @@ struct Id {
 
 impl Stripe {
     /// Makes sure that Stripe knows a coupon. It has our id there, so it is made once.
-    pub(crate) async fn coupon(&self, coupon: &Coupon) -> Result<String, Failure> {
+    pub(crate) async fn coupon(
+        &self,
+        coupon: &Coupon,
+        currency: &str,
+    ) -> Result<String, Failure> {
         let id = coupon.id.to_string();
         let known: Result<Id, _> = self.send(&RetrieveCoupon::new(id.as_str()), None).await;
         match known {
@@ -28,7 +31,7 @@ impl Stripe {
                 let percent = i32::try_from(coupon.amount).unwrap_or(100);
                 request.percent_off(f64::from(percent))
             }
-            _ => request.amount_off(coupon.amount).currency(Currency::USD),
+            _ => request.amount_off(coupon.amount).currency(catalogue::currency(currency)),
         };
         request = match coupon.months {
             None => request.duration(CouponDuration::Forever),

@@ -7,6 +7,7 @@ mod changes;
 mod coupons;
 mod failure;
 mod objects;
+mod overage;
 mod read;
 mod requests;
 mod returns;

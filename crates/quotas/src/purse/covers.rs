@@ -22,7 +22,8 @@ impl Purse {
         for debtor in 0..self.grants.len() {
             for lender in &lenders {
                 let (owed, grant) = (self.grants[debtor].owed(), &self.grants[*lender]);
-                let room = if grant.is_live(self.now) { grant.left() } else { 0 };
+                let pays = !grant.billed && grant.is_live(self.now);
+                let room = if pays { grant.left() } else { 0 };
                 self.lend(*lender, debtor, owed.min(room));
             }
         }

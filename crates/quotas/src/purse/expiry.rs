@@ -108,7 +108,8 @@ async fn overdrawn(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Id<Org>>> {
            from grants debtor
            where clawed_back > 0 and spent + revoked > amount
              and exists (select from grants g
-                         where g.org_id = debtor.org_id and g.spent + g.held + g.revoked < g.amount)"#,
+                         where g.org_id = debtor.org_id and g.spent + g.held + g.revoked < g.amount
+                           and g.source <> 'overage')"#,
     )
     .fetch_all(db)
     .await

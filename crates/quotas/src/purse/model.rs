@@ -58,6 +58,7 @@ impl World {
                 self.purse.grants.push(Bucket {
                     id,
                     given_for: id.to_string(),
+                    billed: priority == 2,
                     priority,
                     expires_at: hours.map(|it| self.purse.now + TimeDelta::hours(it)),
                     amount,
@@ -139,8 +140,11 @@ impl World {
         }
         prop_assert_eq!(in_transit, 0, "what one pays another gets");
         let owes = purse.grants.iter().any(|it| it.owed() > 0);
-        let can_pay = purse.grants.iter().any(|it| it.is_live(purse.now) && it.left() > 0);
+        let can_pay = purse.grants.iter().any(|it| !it.billed && it.is_live(purse.now) && it.left() > 0);
         prop_assert!(!(owes && can_pay), "whoever can pays what is owed");
+        let mut lenders = purse.covers.iter().filter(|it| it.amount > 0).map(|it| it.lender);
+        let is_billed = |id| purse.grants.iter().any(|it| it.id == id && it.billed);
+        prop_assert!(!lenders.any(is_billed), "nobody is billed for what was taken back");
         Ok(())
     }
 }

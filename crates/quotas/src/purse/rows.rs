@@ -15,7 +15,8 @@ impl Purse {
         Grant::lock(&mut *db, org).await?;
         let grants = sqlx::query_as!(
             Bucket,
-            r#"select id as "id: Id<Grant>", external_id as given_for, priority, expires_at, amount,
+            r#"select id as "id: Id<Grant>", external_id as given_for, source = 'overage' as "billed!", priority,
+                      expires_at, amount,
                       spent, held, revoked, clawed_back, lapsed, movements
                from grants
                where org_id = $1

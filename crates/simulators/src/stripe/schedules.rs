@@ -41,13 +41,14 @@ pub(super) fn create(action: &mut Action, mut params: Params) -> Result<Value, E
 }
 
 fn planned(bought: &Bought) -> Value {
+    let quantity = (!bought.is_metered()).then_some(bought.quantity);
     json!({
         "billing_thresholds": null,
         "discounts": [],
         "metadata": {},
         "plan": bought.price["id"],
         "price": bought.price["id"],
-        "quantity": bought.quantity,
+        "quantity": quantity,
         "tax_rates": [],
     })
 }
@@ -129,9 +130,14 @@ fn read_phase(
         let param = item.name("price");
         let price = action.refer("price", &item.required("price")?, &param)?;
         prices::check_recurring(&price, &param)?;
-        let quantity = item.integer("quantity")?.unwrap_or(1);
+        let name = item.name("quantity");
+        let quantity = item.integer("quantity")?;
         item.done()?;
-        items.push(planned(&Bought { price, quantity }));
+        let bought = Bought { price, quantity: quantity.unwrap_or(1) };
+        if quantity.is_some() && bought.is_metered() {
+            return Err(Error::invalid(&name, "Metered prices have no quantity."));
+        }
+        items.push(planned(&bought));
     }
     if items.is_empty() {
         return Err(Error::missing(&given.name("items")));

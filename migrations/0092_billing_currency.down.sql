@@ -1,0 +1,1 @@
+alter table stripe_prices drop column currency;
