@@ -66,10 +66,19 @@ impl Billing {
             self.terms.app_url
         );
         let paragraphs = [what, consequence, way];
-        for Recipient { email, user, name } in
-            &Recipient::payers(&mut *db, subscription.org).await?
-        {
-            let notice = Notice { name, subject: &subject, paragraphs: &paragraphs };
+        self.mail_payers(db, subscription.org, &subject, &paragraphs).await
+    }
+
+    /// Mails something about their plan to everybody who pays for an org.
+    pub(crate) async fn mail_payers(
+        &self,
+        db: &mut PgConnection,
+        org: Id<Org>,
+        subject: &str,
+        paragraphs: &[String],
+    ) -> Result<()> {
+        for Recipient { email, user, name } in &Recipient::payers(&mut *db, org).await? {
+            let notice = Notice { name, subject, paragraphs };
             self.mailer.queue(db, email, *user, &notice).await?;
         }
         Ok(())

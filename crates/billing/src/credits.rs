@@ -1,19 +1,27 @@
 use chrono::{DateTime, Utc};
+use kernel::{Id, Org};
 use quotas::{GrantSource, NewGrant};
 use sqlx::PgConnection;
 
 use crate::{Billing, Catalogue, Result, Subscription, month::Month, standing::paid_plan};
 
+/// When credits are given, and when the plan changed for which they are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    pub(crate) now: DateTime<Utc>,
+    pub(crate) changed: DateTime<Utc>,
+}
+
 impl Billing {
-    /// Gives the plan's credits of the month that `now` is in, once, if the period is paid: years have
-    /// twelve months. Who changes to a better plan within the month gets the difference, in proportion
-    /// to what is left of it, as with the price.
+    /// Gives the plan's credits of every month that has begun of the running period, once, if it is paid:
+    /// years have twelve months. Who changes to a better plan within the month gets the difference, in
+    /// proportion to what was left of it then, as with the price.
     pub(crate) async fn give_credits(
         &self,
         db: &mut PgConnection,
         catalogue: &Catalogue,
         subscription: &mut Subscription,
-        now: DateTime<Utc>,
+        Times { now, changed }: Times,
     ) -> Result<()> {
         let due = subscription.is_paid() && subscription.state(self.grace, now).credits;
         let credits_of = |id: &str| catalogue.plan(id).map_or(0, |plan| plan.credits_per_month);
@@ -21,22 +29,27 @@ impl Billing {
         if !due || credits <= 0 {
             return Ok(());
         }
-        let month = Month::of(subscription, now);
-        let key =
-            format!("stripe:{}:{}", subscription.stripe_subscription_id, month.start.timestamp());
-        let given = give(db, subscription, &key, credits, month, now).await?;
+        let (org, id) = (subscription.org, subscription.stripe_subscription_id.clone());
+        let before = subscription.credited_month;
+        for missed in Month::begun(subscription.period(), now) {
+            if missed.end <= now && before.is_none_or(|before| before < missed.start) {
+                give_month(db, org, &id, missed, credits, now).await?;
+            }
+        }
+        let month = Month::of(subscription.period(), now);
+        let given = give_month(db, org, &id, month, credits, now).await?;
         let before = subscription.credited_plan.as_deref().filter(|before| {
             !given
                 && subscription.credited_month == Some(month.start)
                 && *before != subscription.plan
         });
         if let Some(before) = before {
-            let more = month.rest_of(credits - credits_of(before), now);
+            let more = month.rest_of(credits - credits_of(before), changed);
             if more <= 0 {
                 return Ok(()); // The better plan stays noted, so that nothing is given for it again.
             }
-            let key = format!("{key}:{}", subscription.plan);
-            give(db, subscription, &key, more, month, now).await?;
+            let key = format!("{}:{}", key(&id, month), subscription.plan);
+            give(db, org, key, more, month.end, now).await?;
         }
         subscription.credited_month = Some(month.start);
         subscription.credited_plan = Some(subscription.plan.clone());
@@ -44,20 +57,31 @@ impl Billing {
     }
 }
 
-async fn give(
+/// Gives the credits of a month that was paid, once, also if it is over.
+pub(crate) async fn give_month(
     db: &mut PgConnection,
-    subscription: &Subscription,
-    external_id: &str,
-    amount: i64,
+    org: Id<Org>,
+    subscription: &str,
     month: Month,
+    credits: i64,
     now: DateTime<Utc>,
 ) -> Result<bool> {
-    let grant = NewGrant {
-        org: subscription.org,
-        source: GrantSource::Plan,
-        amount,
-        expires_at: Some(month.end),
-        external_id: external_id.to_owned(),
-    };
+    give(db, org, key(subscription, month), credits, month.spendable_until(now), now).await
+}
+
+fn key(subscription: &str, month: Month) -> String {
+    format!("stripe:{subscription}:{}", month.start.timestamp())
+}
+
+async fn give(
+    db: &mut PgConnection,
+    org: Id<Org>,
+    external_id: String,
+    amount: i64,
+    until: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let source = GrantSource::Plan;
+    let grant = NewGrant { org, source, amount, expires_at: Some(until), external_id };
     Ok(grant.give(db, now).await?)
 }

@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 
@@ -100,6 +102,12 @@ impl Price {
         sqlx::query_scalar!("select id from stripe_prices where item = $1", item)
             .fetch_all(db)
             .await
+    }
+
+    /// What every price is the price of, by id.
+    pub(crate) async fn names(db: impl PgExecutor<'_>) -> sqlx::Result<HashMap<String, String>> {
+        let prices = sqlx::query!("select id, item from stripe_prices").fetch_all(db).await?;
+        Ok(prices.into_iter().map(|price| (price.id, price.item)).collect())
     }
 
     /// The items that are for sale at Stripe, as far as we know.

@@ -32,7 +32,8 @@ impl Billing {
             None => None,
         };
         let customer = self.customer(stripe, org).await?;
-        let mut checkout = self.open(stripe, org, user, (&offer, currency), coupon.as_ref()).await?;
+        let mut checkout =
+            self.open(stripe, org, user, (&offer, currency), coupon.as_ref()).await?;
         if checkout.url.is_none() {
             let session = stripe.create_session(&checkout, &offer, &customer, &self.terms).await?;
             let id = session.id.clone();

@@ -3,6 +3,7 @@
 //! is reported to people.
 
 mod charges;
+mod customers;
 mod overage;
 mod report;
 mod returns;
@@ -18,8 +19,10 @@ pub use report::{Finding, Reconciliation};
 
 use crate::{Billing, Error, Result, inbox, stripe::Stripe, violations};
 
-/// How far back each look goes: longer than Stripe tries to deliver an event.
+/// How far back each look goes at least: longer than Stripe tries to deliver an event.
 const WINDOW: TimeDelta = TimeDelta::days(7);
+/// How far back the first look goes; others begin where the last one that was whole ended.
+const FIRST: TimeDelta = TimeDelta::days(35);
 /// Disputes are decided after months.
 const DISPUTES: TimeDelta = TimeDelta::days(180);
 /// The longest that anything is paid for in advance, and some days.
@@ -51,9 +54,11 @@ impl Billing {
         let stripe = self.stripe()?;
         let started = self.clock.now();
         let mut report = Report::default();
-        let outcome = self.compare_books(stripe, started, &mut report).await;
+        let since = Reconciliation::last_success(self.db.pool()).await?.unwrap_or(started - FIRST);
+        let since = (since - IN_FLIGHT).min(started - WINDOW);
+        let outcome = self.compare_books(stripe, (since, started), &mut report).await;
         let failure = outcome.as_ref().err().map(ToString::to_string);
-        let kept = report.keep(self.db.pool(), started - WINDOW, started, failure).await?;
+        let kept = report.keep(self.db.pool(), since, started, failure).await?;
         if kept.failure.is_some() || !kept.findings.is_empty() {
             self.alert("Our books differed from Stripe's", &kept.summary()).await?;
         }
@@ -65,13 +70,14 @@ impl Billing {
     async fn compare_books(
         &self,
         stripe: &Stripe,
-        now: DateTime<Utc>,
+        (since, now): (DateTime<Utc>, DateTime<Utc>),
         report: &mut Report,
     ) -> Result<()> {
         self.send_waiting(now, report).await?;
-        self.compare_charges(stripe, now, report).await?;
-        self.compare_refunds(stripe, now - WINDOW, report).await?;
+        self.compare_charges(stripe, (since, now), report).await?;
+        self.compare_refunds(stripe, since, report).await?;
         self.compare_disputes(stripe, now - DISPUTES, report).await?;
+        self.compare_customers(stripe, since, report).await?;
         self.compare_subscriptions(stripe, report).await?;
         self.follow_money(stripe, now - YEAR, report).await?;
         self.compare_overage(stripe, now, report).await?;

@@ -3,12 +3,11 @@ use kernel::Id;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
-use web::{
-    Access, Caller, Html, Json, Page, PageQuery, Path, Permission, Query, RateClass, Routes,
-};
+use web::{Access, Caller, Html, Json, Page, Path, Permission, Query, RateClass, Routes};
 
 use crate::{
-    Billing, Checkout, Error, Pack, Payment, Plan, account, coupons, subscription_routes, webhook,
+    Billing, Checkout, Error, Pack, Payment, Plan, account, coupons, payment::PaymentQuery,
+    subscription_routes, webhook,
 };
 
 const READ: Permission = Permission::read("billing:read");
@@ -117,18 +116,18 @@ async fn checkout(
     Ok(Json(checkout.ok_or(Error::NoSuchCheckout)?))
 }
 
-/// What the org paid, the newest first.
+/// What the org paid, the newest first: by status, item and time.
 #[utoipa::path(
     get,
     path = "/v1/billing/payments",
     tag = "billing",
-    params(PageQuery),
+    params(PaymentQuery),
     responses((status = 200, body = Page<Payment>))
 )]
 async fn payments(
     State(billing): State<Billing>,
     caller: Caller,
-    Query(query): Query<PageQuery>,
+    Query(query): Query<PaymentQuery>,
 ) -> web::Result<Json<Page<Payment>>> {
     let mut tx = billing.db.tenant(caller.org).await?;
     Ok(Json(Payment::list(&mut *tx, caller.org, &query).await?))

@@ -49,6 +49,8 @@ pub struct Subscription {
     pub(crate) next_interval: Option<Interval>,
     /// With how many seats beyond those of the plan.
     pub(crate) next_extra_seats: Option<i64>,
+    /// Whether people were told that its trial ends soon.
+    pub(crate) trial_reminded: bool,
     /// What a credit of overage costs; 0: Stripe bills none.
     pub(crate) overage_cents: i64,
     /// How many of those the org wants to use at most in a period.
@@ -65,7 +67,7 @@ impl Subscription {
                       past_due_since, stripe_subscription_id, catalogue_version, paid_until, reminders,
                       credited_month, credited_plan, schedule_id, next_plan,
                       next_interval as "next_interval: _", next_extra_seats, overage_cents,
-                      overage_credits
+                      overage_credits, trial_reminded
                from subscriptions
                where org_id = $1"#,
             org as _,
@@ -82,9 +84,9 @@ impl Subscription {
                   current_period_start, current_period_end, cancel_at_period_end, trial_end,
                   past_due_since, catalogue_version, paid_until, reminders, credited_month,
                   credited_plan, schedule_id, next_plan, next_interval, next_extra_seats, updated_at,
-                  overage_cents, overage_credits)
+                  overage_cents, overage_credits, trial_reminded)
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-                     $19, $20, $21, $22, $23)
+                     $19, $20, $21, $22, $23, $24)
              on conflict (org_id) do update set
                  stripe_subscription_id = excluded.stripe_subscription_id,
                  plan = excluded.plan,
@@ -107,7 +109,8 @@ impl Subscription {
                  next_extra_seats = excluded.next_extra_seats,
                  updated_at = excluded.updated_at,
                  overage_cents = excluded.overage_cents,
-                 overage_credits = excluded.overage_credits",
+                 overage_credits = excluded.overage_credits,
+                 trial_reminded = excluded.trial_reminded",
             self.org as _,
             self.stripe_subscription_id,
             self.plan,
@@ -131,6 +134,7 @@ impl Subscription {
             now,
             self.overage_cents,
             self.overage_credits,
+            self.trial_reminded,
         )
         .execute(db)
         .await?;
@@ -188,6 +192,7 @@ impl Subscription {
             next_plan: None,
             next_interval: None,
             next_extra_seats: None,
+            trial_reminded: false,
             overage_cents: 0,
             overage_credits: 0,
         }

@@ -4,10 +4,12 @@ use kernel::{Id, Org};
 use serde::{Deserialize, Serialize};
 use sqlx::PgExecutor;
 
-use crate::{Billing, CatalogueVersion, PlanGrant, Result, Subscription, subscription};
+use crate::{
+    Billing, CatalogueVersion, PlanGrant, Result, Subscription, credits::Times, subscription, trial,
+};
 
 /// What time brings about without any news from Stripe: the months of years that are paid, reminders
-/// of overdue bills and the end of their grace, the end of plans that were given.
+/// of overdue bills and the end of their grace, news of trials that end, the end of plans that were given.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Upkeep {}
 
@@ -19,6 +21,9 @@ impl Job for Upkeep {
     async fn run(self, billing: Billing) -> anyhow::Result<()> {
         let (pool, now) = (billing.db.pool(), billing.clock.now());
         for org in new_months(pool, now).await? {
+            report(org, billing.begin_month(org).await);
+        }
+        for org in trial::ending(pool, now).await? {
             report(org, billing.begin_month(org).await);
         }
         for org in in_arrears(pool).await? {
@@ -39,13 +44,16 @@ fn report(org: Id<Org>, result: Result<()>) {
 }
 
 impl Billing {
+    /// Gives the credits of a month that has begun, and says that a trial ends, if so.
     async fn begin_month(&self, org: Id<Org>) -> Result<()> {
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
         subscription::lock(&mut tx, org).await?;
         if let Some(mut it) = Subscription::of(&mut *tx, org).await? {
             let newest = CatalogueVersion::newest(&mut *tx).await?;
-            self.give_credits(&mut tx, &newest.catalogue, &mut it, now).await?;
+            let times = Times { now, changed: now };
+            self.give_credits(&mut tx, &newest.catalogue, &mut it, times).await?;
+            self.tell_of_trials_end(&mut tx, &newest.catalogue, &mut it, now).await?;
             it.save(&mut tx, now).await?;
         }
         Ok(tx.commit().await?)

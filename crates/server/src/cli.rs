@@ -7,8 +7,7 @@ use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::{
     Settings,
     commands::{
-        audit, catalogue, inbox, ledger, migrate, openapi, operator, quotas, seed, serve, tour,
-        usage,
+        audit, catalogue, inbox, ledger, migrate, openapi, operator, seed, serve, tour, usage,
     },
     output,
 };
@@ -57,10 +56,7 @@ pub enum Action {
     /// Bring Stripe in line with what is sold.
     #[command(subcommand)]
     Catalogue(catalogue::Action),
-    /// Check the counters of budgets and credits, or compute them again.
-    #[command(subcommand)]
-    Quotas(quotas::Action),
-    /// Check the books, set them right, close a month, export it.
+    /// Check the books and every counter, set counters right, close a month, export it.
     #[command(subcommand)]
     Ledger(ledger::Action),
     /// Apply events of Stripe's again.
@@ -119,7 +115,6 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Action::Seed(options) => seed::run(settings, options).await,
         Action::Operator(action) => operator::run(settings, action).await,
         Action::Catalogue(action) => catalogue::run(settings, action).await,
-        Action::Quotas(action) => quotas::run(settings, action).await,
         Action::Inbox(action) => inbox::run(settings, action).await,
         Action::Ledger(action) => ledger::run(settings, action).await,
         Action::Usage(action) => usage::run(settings, action).await,

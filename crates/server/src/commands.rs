@@ -7,7 +7,6 @@ pub mod ledger;
 pub mod migrate;
 pub mod openapi;
 pub mod operator;
-pub mod quotas;
 pub mod seed;
 pub mod serve;
 pub mod tour;

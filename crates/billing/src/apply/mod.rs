@@ -1,5 +1,6 @@
 //! Takes over the state of Stripe's objects: idempotent, in any order, any number of times at once.
 
+mod invoice;
 mod session;
 mod subscription;
 

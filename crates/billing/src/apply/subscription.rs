@@ -5,6 +5,7 @@ use sqlx::PgConnection;
 use crate::{
     Billing, CatalogueVersion, Checkout, Error, Interval, Offer, Result, Subscription,
     catalogue::OVERAGE,
+    credits::Times,
     customer::Customer,
     event::Outcome,
     payment::NewPayment,
@@ -22,6 +23,14 @@ struct Bought {
     checkout: Id<Checkout>,
     subscription: Subscription,
     invoice: Option<stripe::Invoice>,
+}
+
+/// What a subscription is for.
+struct Bundle {
+    plan: String,
+    interval: Interval,
+    extra_seats: i64,
+    overage_cents: i64,
 }
 
 impl Billing {
@@ -42,7 +51,7 @@ impl Billing {
             if subscriptions.is_empty() {
                 return Ok(Outcome::Ignored);
             }
-            let Some(bought) = self.choose(customer.org, subscriptions).await? else {
+            let Some(bought) = self.choose(stripe, customer.org, subscriptions).await? else {
                 return Ok(Outcome::Refused);
             };
             let mut tx = self.db.begin().await?;
@@ -59,6 +68,7 @@ impl Billing {
     /// The subscription that counts, of those that a checkout of the org started.
     async fn choose(
         &self,
+        stripe: &Stripe,
         org: Id<Org>,
         subscriptions: Vec<stripe::Subscription>,
     ) -> Result<Option<Bought>> {
@@ -88,27 +98,27 @@ impl Billing {
         let chosen = ours.into_iter().max_by_key(|(_, it)| (in_force(it), running(it), it.created));
         match chosen {
             Some((checkout, subscription)) => {
-                Ok(Some(self.understand(checkout, subscription).await?))
+                Ok(Some(self.understand(stripe, checkout, subscription).await?))
             }
             None => Ok(None),
         }
     }
 
-    async fn understand(&self, checkout: Checkout, theirs: stripe::Subscription) -> Result<Bought> {
+    async fn understand(
+        &self,
+        stripe: &Stripe,
+        checkout: Checkout,
+        theirs: stripe::Subscription,
+    ) -> Result<Bought> {
         let strange = || Error::Incomprehensible(theirs.id.clone());
-        let first = theirs.items.data.first().ok_or_else(strange)?;
-        let (mut item, mut period) = (checkout.item.clone(), first);
-        let (mut extra_seats, mut overage_cents) = (0, 0);
-        for it in &theirs.items.data {
-            let price = Price::find(self.db.pool(), &it.price.id).await?;
-            match price {
-                Some(seat) if seat.is_seat() => extra_seats = it.quantity.unwrap_or(0),
-                Some(overage) if overage.item == OVERAGE => overage_cents = overage.cents,
-                Some(plan) => (item, period) = (plan.item, it),
-                None => {}
-            }
-        }
-        let (plan, interval) = self.plan_of(&item).await?;
+        let items = theirs.items.data.iter().map(|it| (it.price.id.as_str(), it.quantity));
+        let Bundle { plan, interval, extra_seats, overage_cents } =
+            self.bundle(items, &checkout.item).await?;
+        let period = theirs.items.data.first().ok_or_else(strange)?;
+        let next = match &theirs.schedule {
+            Some(schedule) => self.next(stripe, schedule, &checkout.item).await?,
+            None => None,
+        };
         let time = |seconds| DateTime::from_timestamp(seconds, 0).ok_or_else(strange);
         let overdue = matches!(theirs.status.as_str(), "past_due" | "unpaid");
         let invoice = theirs.latest_invoice;
@@ -132,18 +142,45 @@ impl Billing {
             reminders: 0,
             credited_month: None,
             credited_plan: None,
-            next_plan: None,
-            next_interval: None,
-            next_extra_seats: None,
+            next_plan: next.as_ref().map(|next| next.plan.clone()),
+            next_interval: next.as_ref().map(|next| next.interval),
+            next_extra_seats: next.as_ref().map(|next| next.extra_seats),
             overage_cents,
             overage_credits: 0,
+            trial_reminded: false,
             status: theirs.status,
             stripe_subscription_id: theirs.id,
         };
         Ok(Bought { checkout: checkout.id, subscription, invoice })
     }
 
-    async fn plan_of(&self, item: &str) -> Result<(String, Interval)> {
+    /// What prices and numbers of them stand for; `item` is what was bought at first.
+    async fn bundle(
+        &self,
+        items: impl Iterator<Item = (&str, Option<i64>)>,
+        item: &str,
+    ) -> Result<Bundle> {
+        let (mut item, mut extra_seats, mut overage_cents) = (item.to_owned(), 0, 0);
+        for (price, quantity) in items {
+            match Price::find(self.db.pool(), price).await? {
+                Some(seat) if seat.is_seat() => extra_seats = quantity.unwrap_or(0),
+                Some(overage) if overage.item == OVERAGE => overage_cents = overage.cents,
+                Some(plan) => item = plan.item,
+                None => {}
+            }
+        }
+        let (plan, interval) = self.plan_of(&item).await?;
+        Ok(Bundle { plan, interval, extra_seats, overage_cents })
+    }
+
+    /// What a subscription becomes when its period ends.
+    async fn next(&self, stripe: &Stripe, schedule: &str, item: &str) -> Result<Option<Bundle>> {
+        let Some(planned) = stripe.planned(schedule).await? else { return Ok(None) };
+        let items = planned.iter().map(|it| (it.price.as_str(), it.quantity));
+        Ok(Some(self.bundle(items, item).await?))
+    }
+
+    pub(crate) async fn plan_of(&self, item: &str) -> Result<(String, Interval)> {
         let version = self.catalogues.current().await?;
         match version.catalogue.sold(item) {
             Some(Offer::Plan(plan, interval)) => Ok((plan.id.clone(), interval)),
@@ -160,6 +197,8 @@ impl Billing {
         if let Some(before) = before {
             subscription.keep(&before);
         }
+        // The credits of a change are counted from when it was billed.
+        let changed = invoice.as_ref().and_then(stripe::Invoice::changed_at).unwrap_or(now);
         let paid = invoice.filter(|invoice| invoice.is_paid() && invoice.amount_paid > 0);
         if let Some(invoice) = paid {
             let payment = NewPayment {
@@ -171,7 +210,9 @@ impl Billing {
             };
             payment.record(db, now).await?;
         }
-        self.give_credits(db, &newest.catalogue, &mut subscription, now).await?;
+        let times = Times { now, changed: changed.min(now) };
+        self.give_credits(db, &newest.catalogue, &mut subscription, times).await?;
+        self.tell_of_trials_end(db, &newest.catalogue, &mut subscription, now).await?;
         subscription.save(db, now).await?;
         self.entitle(db, org, now).await
     }
@@ -195,11 +236,6 @@ impl Subscription {
             self.past_due_since = Some(since);
             self.reminders = before.reminders;
         }
-        // With the next period it has begun.
-        if same_period && self.schedule_id.is_some() && self.schedule_id == before.schedule_id {
-            self.next_plan.clone_from(&before.next_plan);
-            self.next_interval = before.next_interval;
-            self.next_extra_seats = before.next_extra_seats;
-        }
+        self.trial_reminded = before.trial_reminded;
     }
 }

@@ -76,7 +76,11 @@ impl Listing {
 impl Listing {
     /// What it costs, in words.
     pub(crate) fn price(&self) -> String {
-        let unit = if self.currency == "usd" { "cents".to_owned() } else { self.currency.to_uppercase() + " cents" };
+        let unit = if self.currency == "usd" {
+            "cents".to_owned()
+        } else {
+            self.currency.to_uppercase() + " cents"
+        };
         format!("{} {unit}", self.cents)
     }
 }

@@ -151,7 +151,9 @@ impl Sync<'_> {
         if let (Some(id), false) = (&price, self.dry_run) {
             let Listing { item, cents, currency, .. } = listing.clone();
             let mut tx = self.billing.db.begin().await?;
-            Price { id: id.clone(), item, cents, currency }.note(&mut tx, self.billing.clock.now()).await?;
+            Price { id: id.clone(), item, cents, currency }
+                .note(&mut tx, self.billing.clock.now())
+                .await?;
             tx.commit().await?;
         }
         Ok(price)

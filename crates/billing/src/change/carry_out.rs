@@ -36,7 +36,7 @@ impl Billing {
         let key = change.id.to_string();
         let done = self.carry_out(stripe, &subscription, input, &key).await;
         let status = match &done {
-            Ok(_) => "done",
+            Ok(()) => "done",
             Err(Error::Stripe(Failure::Unavailable(_))) => "open",
             Err(_) => "refused",
         };
@@ -47,9 +47,9 @@ impl Billing {
             entry.after(json!(input)).record(&mut tx, now).await?;
         }
         tx.commit().await?;
-        let next = done?;
+        done?;
         self.apply_subscription(stripe, &customer.id).await?;
-        self.note_next(org, next, input.overage_credits).await
+        self.note_overage(org, input.overage_credits).await
     }
 
     /// The org's subscription, if it has one that can be changed.
@@ -67,17 +67,16 @@ impl Billing {
         Ok((customer, subscription))
     }
 
-    /// Does at Stripe what `input` says. Answers what is to happen when the period ends.
+    /// Does at Stripe what `input` says.
     async fn carry_out(
         &self,
         stripe: &Stripe,
         subscription: &Subscription,
         input: &ChangeInput,
         key: &str,
-    ) -> Result<Option<Next>> {
+    ) -> Result<()> {
         let version = self.catalogues.current().await?;
         let target = input.target(subscription, &version.catalogue)?;
-        let mut next = None;
         if let Some(target) = target {
             self.require_changeable(subscription)?;
             self.require_seats(subscription.org, &target).await?;
@@ -92,8 +91,7 @@ impl Billing {
                     answer => answer?,
                 },
                 When::PeriodEnd => {
-                    let schedule = stripe.schedule(&theirs, &items, target.interval, key).await?;
-                    next = Some(Next::new(schedule, &target));
+                    stripe.schedule(&theirs, &items, target.interval, key).await?;
                 }
             }
         }
@@ -107,10 +105,9 @@ impl Billing {
         }
         if let Some(at_period_end) = input.cancel_at_period_end {
             let theirs = self.released(stripe, subscription, key).await?;
-            next = None;
             stripe.cancel_at_period_end(&theirs.id, at_period_end, key).await?;
         }
-        Ok(next)
+        Ok(())
     }
 
     fn require_changeable(&self, subscription: &Subscription) -> Result<()> {
@@ -145,26 +142,14 @@ impl Billing {
         Ok(theirs)
     }
 
-    /// Notes what Stripe does not tell: how much overage the org wants, and what is to happen when the period
-    /// ends, which only its schedule would say.
-    async fn note_next(
-        &self,
-        org: Id<Org>,
-        next: Option<Next>,
-        overage_credits: Option<i64>,
-    ) -> Result<Subscription> {
+    /// Notes how much overage the org wants, of which Stripe knows nothing.
+    async fn note_overage(&self, org: Id<Org>, credits: Option<i64>) -> Result<Subscription> {
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
         lock(&mut tx, org).await?;
         let mut it = Subscription::of(&mut *tx, org).await?.ok_or(Error::NotSubscribed)?;
-        let before = it.clone();
-        it.overage_credits = overage_credits.unwrap_or(it.overage_credits);
-        if let Some(next) = next.filter(|next| it.schedule_id.as_ref() == Some(&next.schedule)) {
-            it.next_plan = Some(next.plan);
-            it.next_interval = Some(next.interval);
-            it.next_extra_seats = Some(next.extra_seats);
-        }
-        if it != before {
+        if let Some(credits) = credits {
+            it.overage_credits = credits;
             it.save(&mut tx, now).await?;
             self.entitle(&mut tx, org, now).await?;
         }
@@ -202,19 +187,4 @@ fn require_overage(subscription: &Subscription, catalogue: &Catalogue, credits: 
     }
     let plan = plan.map_or_else(|| subscription.plan.clone(), |plan| plan.name.clone());
     Err(ChangeRefused::NoSuchOverage { plan, most }.into())
-}
-
-/// What a subscription changes to when its period ends.
-struct Next {
-    schedule: String,
-    plan: String,
-    interval: crate::Interval,
-    extra_seats: i64,
-}
-
-impl Next {
-    fn new(schedule: String, target: &Target<'_>) -> Self {
-        let plan = target.plan.id.clone();
-        Self { schedule, plan, interval: target.interval, extra_seats: target.extra_seats }
-    }
 }

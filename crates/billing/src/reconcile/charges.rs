@@ -16,10 +16,10 @@ impl Billing {
     pub(super) async fn compare_charges(
         &self,
         stripe: &Stripe,
-        now: DateTime<Utc>,
+        (since, now): (DateTime<Utc>, DateTime<Utc>),
         report: &mut Report,
     ) -> Result<()> {
-        let charges = stripe.charges_since(now - WINDOW).await?;
+        let charges = stripe.charges_since(since).await?;
         report.count("charges", charges.len());
         let mut seen = HashSet::new();
         for charge in charges.iter().filter(|it| it.paid) {

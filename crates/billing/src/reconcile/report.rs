@@ -94,6 +94,15 @@ impl Report {
 }
 
 impl Reconciliation {
+    /// When the last one began that compared everything.
+    pub(super) async fn last_success(
+        db: impl PgExecutor<'_>,
+    ) -> sqlx::Result<Option<DateTime<Utc>>> {
+        sqlx::query_scalar!("select max(created_at) from reconciliations where failure is null")
+            .fetch_one(db)
+            .await
+    }
+
     /// All of them, the newest first.
     pub async fn list(db: impl PgExecutor<'_>, query: &PageQuery) -> web::Result<Page<Self>> {
         let rows = sqlx::query_as!(

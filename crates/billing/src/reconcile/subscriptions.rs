@@ -3,8 +3,10 @@ use std::collections::{BTreeMap, HashMap};
 use super::{Finding, Report};
 use crate::{
     Billing, Error, Result, Subscription,
+    catalogue::OVERAGE,
     customer::Customer,
     event::Outcome,
+    price::Price,
     stripe::{Standing, Stripe},
 };
 
@@ -17,6 +19,7 @@ impl Billing {
     ) -> Result<()> {
         let all = stripe.standings().await?;
         report.count("subscriptions", all.len());
+        let prices = Price::names(self.db.pool()).await?;
         let mut by_customer: BTreeMap<String, HashMap<String, Standing>> = BTreeMap::new();
         for it in all {
             by_customer.entry(it.customer.clone()).or_default().insert(it.id.clone(), it);
@@ -24,7 +27,7 @@ impl Billing {
         for (customer, theirs) in by_customer {
             let Some(customer) = Customer::find(self.db.pool(), &customer).await? else { continue };
             let ours = Subscription::of(self.db.pool(), customer.org).await?;
-            let Some(detail) = difference(ours.as_ref(), &theirs) else { continue };
+            let Some(detail) = difference(ours.as_ref(), &theirs, &prices) else { continue };
             let outcome = match self.apply_subscription(stripe, &customer.id).await {
                 Err(Error::Stripe(failure)) => return Err(failure.into()),
                 outcome => outcome.unwrap_or(Outcome::Refused),
@@ -36,15 +39,32 @@ impl Billing {
                 org_id: Some(customer.org),
                 detail,
                 repaired: outcome == Outcome::Applied
-                    && difference(ours.as_ref(), &theirs).is_none(),
+                    && difference(ours.as_ref(), &theirs, &prices).is_none(),
             });
         }
         Ok(())
     }
 }
 
+impl Subscription {
+    /// What it is for, by the names of prices.
+    fn bought(&self) -> Vec<(String, i64)> {
+        let Self { plan, interval, extra_seats, overage_cents, .. } = self;
+        let seats = (format!("seat-{plan}-{interval}"), *extra_seats);
+        let mut bought = vec![(format!("plan-{plan}-{interval}"), 1)];
+        bought.extend((*extra_seats > 0).then_some(seats));
+        bought.extend((*overage_cents > 0).then(|| (OVERAGE.to_owned(), 0)));
+        bought.sort();
+        bought
+    }
+}
+
 /// What we have of a customer's subscriptions that Stripe has not, or the other way round.
-fn difference(ours: Option<&Subscription>, theirs: &HashMap<String, Standing>) -> Option<String> {
+fn difference(
+    ours: Option<&Subscription>,
+    theirs: &HashMap<String, Standing>,
+    prices: &HashMap<String, String>,
+) -> Option<String> {
     let running = theirs.values().find(|it| it.is_running());
     let Some(ours) = ours else {
         return running.map(|it| format!("{} is {}, we had none", it.id, it.status));
@@ -59,6 +79,15 @@ fn difference(ours: Option<&Subscription>, theirs: &HashMap<String, Standing>) -
         }
         Some(same) if same.period_end() != Some(ours.current_period_end.timestamp()) => {
             Some(format!("{} is in another period", same.id))
+        }
+        Some(same) if same.is_running() && same.schedule != ours.schedule_id => {
+            Some(format!("{} is planned to become something else", same.id))
+        }
+        Some(same)
+            if same.is_running()
+                && same.bought(prices).is_some_and(|bought| bought != ours.bought()) =>
+        {
+            Some(format!("{} is for something else than {}", same.id, ours.plan))
         }
         Some(same) if !same.is_running() => running.map(|it| {
             format!("{} is {}, we had {}", it.id, it.status, ours.stripe_subscription_id)

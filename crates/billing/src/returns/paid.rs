@@ -1,9 +1,7 @@
 use kernel::{Id, Org};
 use sqlx::{PgConnection, PgExecutor};
 
-use crate::{
-    Billing, Checkout, Payment, Result, customer::Customer, payment::NewPayment, stripe::Stripe,
-};
+use crate::{Billing, Payment, Result, stripe::Stripe};
 
 /// A payment of ours, to be returned in part or whole.
 #[derive(Clone, Debug)]
@@ -145,33 +143,5 @@ impl Billing {
             paid.note_intent(self.db.pool(), intent).await?;
         }
         Ok(intent)
-    }
-
-    /// Records the payment of an invoice that is no longer its subscription's latest.
-    async fn take_over_invoice(&self, stripe: &Stripe, invoice: &str) -> Result<()> {
-        let bill = stripe.bill(invoice).await?;
-        let Some(customer) = &bill.customer else { return Ok(()) };
-        let Some(Customer { org, .. }) = Customer::find(self.db.pool(), customer).await? else {
-            return Ok(());
-        };
-        let noted = bill.subscription().and_then(|it| it.metadata.as_ref()?.checkout_id.as_deref());
-        let Some(checkout) = noted.and_then(|id| id.parse().ok()) else { return Ok(()) };
-        // What it claims counts only if we know it to be the org's.
-        let Some(checkout) = Checkout::get(self.db.pool(), org, checkout).await? else {
-            return Ok(());
-        };
-        if bill.status.as_deref() != Some("paid") || bill.amount_paid == 0 {
-            return Ok(());
-        }
-        let payment = NewPayment {
-            org,
-            checkout: checkout.id,
-            stripe_id: &bill.id,
-            amount_cents: bill.amount_paid,
-            currency: &bill.currency,
-        };
-        let mut tx = self.db.begin().await?;
-        payment.record(&mut tx, self.clock.now()).await?;
-        Ok(tx.commit().await?)
     }
 }

@@ -60,6 +60,28 @@ pub(crate) struct Lines {
 pub(crate) struct Line {
     /// For which time.
     pub(crate) period: Period,
+    /// At what price.
+    pub(crate) pricing: Option<Pricing>,
+}
+
+/// The price of a line.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Pricing {
+    pub(crate) price_details: Option<PriceDetails>,
+}
+
+/// Which price it is.
+#[derive(Debug, Deserialize)]
+pub(crate) struct PriceDetails {
+    /// `price_…`.
+    pub(crate) price: String,
+}
+
+impl Line {
+    /// `price_…`.
+    pub(crate) fn price(&self) -> Option<&str> {
+        Some(self.pricing.as_ref()?.price_details.as_ref()?.price.as_str())
+    }
 }
 
 /// From when until when, in seconds since 1970.
@@ -75,6 +97,17 @@ impl Bill {
     /// The subscription that is billed.
     pub(crate) fn subscription(&self) -> Option<&SubscriptionDetails> {
         self.parent.as_ref()?.subscription_details.as_ref()
+    }
+
+    /// Whether a period begins with it that it pays whole, in advance.
+    pub(crate) fn begins(&self, period: Period) -> bool {
+        let whole = matches!(
+            self.billing_reason.as_deref(),
+            Some("subscription_create" | "subscription_cycle")
+        );
+        whole
+            && self.period().is_some_and(|last| last.start == period.start)
+            && self.created < period.end
     }
 
     /// The time that is billed last: lines of earlier ones settle what was left of them.

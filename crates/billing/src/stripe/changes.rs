@@ -145,14 +145,14 @@ impl Stripe {
         Ok(())
     }
 
-    /// Plans a change for the end of the period that is paid. Answers what plans it.
+    /// Plans a change for the end of the period that is paid.
     pub(crate) async fn schedule(
         &self,
         subscription: &Subscription,
         items: &[ItemChange],
         interval: Interval,
         key: &str,
-    ) -> Result<String, Failure> {
+    ) -> Result<(), Failure> {
         let request = CreateSubscriptionSchedule::new().from_subscription(subscription.id.as_str());
         let schedule: Schedule = self.send(&request, Some(format!("{key}-schedule"))).await?;
         let now: Vec<_> = subscription
@@ -179,8 +179,8 @@ impl Stripe {
             .end_behavior(SubscriptionScheduleEndBehavior::Release)
             .phases([running, next])
             .proration_behavior(ScheduleProration::None);
-        let schedule: Schedule = self.send(&request, Some(format!("{key}-phases"))).await?;
-        Ok(schedule.id)
+        let _: Schedule = self.send(&request, Some(format!("{key}-phases"))).await?;
+        Ok(())
     }
 
     /// Takes back what was planned; the subscription goes on as it is.

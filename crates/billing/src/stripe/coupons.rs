@@ -14,11 +14,7 @@ struct Id {
 
 impl Stripe {
     /// Makes sure that Stripe knows a coupon. It has our id there, so it is made once.
-    pub(crate) async fn coupon(
-        &self,
-        coupon: &Coupon,
-        currency: &str,
-    ) -> Result<String, Failure> {
+    pub(crate) async fn coupon(&self, coupon: &Coupon, currency: &str) -> Result<String, Failure> {
         let id = coupon.id.to_string();
         let known: Result<Id, _> = self.send(&RetrieveCoupon::new(id.as_str()), None).await;
         match known {

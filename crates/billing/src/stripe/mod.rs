@@ -8,6 +8,7 @@ mod coupons;
 mod failure;
 mod objects;
 mod overage;
+mod planned;
 mod read;
 mod requests;
 mod returns;
@@ -31,7 +32,7 @@ use stripe_core::payment_intent::RetrievePaymentIntent;
 use crate::{Checkout, Config, Offer};
 
 pub(crate) use account::{CustomerDetails, ShownInvoice};
-pub(crate) use bill::Bill;
+pub(crate) use bill::{Bill, Period};
 pub(crate) use catalogue::Price;
 pub(crate) use changes::ItemChange;
 pub use failure::Failure;

@@ -1,3 +1,4 @@
+use chrono::{DateTime, Utc};
 use miniserde::Deserialize;
 
 /// One page of a list.
@@ -145,6 +146,8 @@ pub(crate) struct Invoice {
     pub(crate) status: Option<String>,
     /// When it was drawn up, in seconds since 1970.
     pub(crate) created: i64,
+    /// Such as `subscription_create`, `subscription_cycle` or `subscription_update`.
+    pub(crate) billing_reason: Option<String>,
     /// In the smallest unit of the currency; 0 for the bill of a trial.
     pub(crate) amount_paid: i64,
     /// In small letters.
@@ -155,6 +158,12 @@ impl Invoice {
     /// Whether nothing is owed on it any more because it was paid.
     pub(crate) fn is_paid(&self) -> bool {
         self.status.as_deref() == Some("paid")
+    }
+
+    /// When what was billed changed the subscription, if it did.
+    pub(crate) fn changed_at(&self) -> Option<DateTime<Utc>> {
+        let is_change = self.billing_reason.as_deref() == Some("subscription_update");
+        DateTime::from_timestamp(self.created, 0).filter(|_| is_change)
     }
 }
 

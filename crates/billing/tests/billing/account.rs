@@ -1,9 +1,10 @@
 //! The portal, invoices, and what stands on them.
 
 use serde_json::json;
+use simulators::stripe::Complaint;
 use testing::TestApp;
 
-use crate::support::{at_stripe, bought, colleague};
+use crate::support::{at_dashboard, at_stripe, bought, colleague, settle};
 
 #[tokio::test]
 async fn only_those_who_pay_open_the_portal_and_see_invoices() {
@@ -128,4 +129,45 @@ async fn with_automatic_tax_stripe_is_asked_to_compute_it() {
     let session = at_stripe(&app, "checkout.session").remove(0);
     assert_eq!(session["automatic_tax"]["enabled"], true);
     assert_eq!(session["tax_id_collection"]["enabled"], true);
+}
+
+#[tokio::test]
+async fn payments_are_found_by_how_they_stand_what_they_were_for_and_when() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    for item in ["pack-10", "pack-50", "pack-100", "pack-500"] {
+        bought(&app, &owner, item).await;
+        app.advance(chrono::TimeDelta::minutes(1));
+    }
+    let charge = |cents: i64| {
+        let charges = at_stripe(&app, "charge");
+        let charge = charges.iter().find(|charge| charge["amount"] == cents).unwrap();
+        charge["id"].as_str().unwrap().to_owned()
+    };
+    for (cents, part) in [(900, "900"), (1600, "5")] {
+        let form = [("charge", charge(cents)), ("amount", part.to_owned())];
+        let form = form.each_ref().map(|(name, value)| (*name, value.as_str()));
+        at_dashboard(&app, reqwest::Method::POST, "refunds", &form).await;
+    }
+    app.simulators.stripe.dispute(&Complaint::about(charge(7000))).unwrap();
+    settle(&app).await;
+    let found = async |query: &str| -> Vec<String> {
+        let page = owner.get(&format!("/v1/billing/payments?{query}")).await.ok();
+        let items = page["items"].as_array().unwrap().clone();
+        items.iter().map(|it| it["item"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(found("").await, ["pack-500", "pack-100", "pack-50", "pack-10"]);
+    assert_eq!(found("status=paid").await, ["pack-10"]);
+    assert_eq!(found("status=refunded").await, ["pack-50"]);
+    assert_eq!(found("status=partly_refunded").await, ["pack-100"]);
+    assert_eq!(found("status=disputed").await, ["pack-500"]);
+    assert_eq!(found("item=pack-100").await, ["pack-100"]);
+    assert_eq!(found("item=pack-100&status=paid").await, [""; 0]);
+    let all = owner.get("/v1/billing/payments").await.ok();
+    assert_eq!(all["items"][1]["returned_cents"], 5);
+    let second = all["items"][2]["created_at"].as_str().unwrap().replace('+', "%2B");
+    assert_eq!(found(&format!("to={second}")).await, ["pack-10"]);
+    assert_eq!(found(&format!("from={second}&limit=2")).await, ["pack-500", "pack-100"]);
+    assert_eq!(owner.get("/v1/billing/payments?status=lost").await.status, 400);
+    assert_eq!(app.owner().await.get("/v1/billing/payments").await.ok()["items"], json!([]));
 }

@@ -3,11 +3,12 @@
 use chrono::TimeDelta;
 use futures::future::join_all;
 use serde_json::{Value, json};
-use simulators::stripe::{Card, Fault, Trouble};
+use simulators::stripe::{Card, Delivery, Fault, Trouble};
 use testing::{Client, Reply, TestApp};
 
 use crate::support::{
-    at_stripe, bought, colleague, count, credits, live, plan, settle, signed_in_again, subscription,
+    at_dashboard, at_stripe, bought, colleague, count, credits, live, plan, settle,
+    signed_in_again, subscription,
 };
 
 const PATH: &str = "/v1/billing/subscription";
@@ -237,4 +238,38 @@ async fn only_those_who_pay_change_the_subscription() {
         change(&stranger, to("plan-pro-month")).await.problem(),
         (404, "not_subscribed".into())
     );
+}
+
+#[tokio::test]
+async fn an_upgrade_that_is_heard_of_late_gives_the_credits_of_the_moment_it_was_billed() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    bought(&app, &owner, "plan-creator-month").await;
+    let half = half_a_period(&subscription(&owner).await);
+    app.advance(half);
+    app.simulators.stripe.deliver_as(Delivery { drop: true, ..Delivery::default() });
+    let before = at_stripe(&app, "subscription").remove(0);
+    let item = before["items"]["data"][0]["id"].as_str().unwrap();
+    bought(&app, &app.owner().await, "plan-pro-month").await;
+    let prices = at_stripe(&app, "price");
+    let price = prices.iter().find(|price| price["lookup_key"] == "plan-pro-month").unwrap();
+    let form = [
+        ("items[0][id]", item),
+        ("items[0][price]", price["id"].as_str().unwrap()),
+        ("proration_behavior", "always_invoice"),
+    ];
+    let path = format!("subscriptions/{}", before["id"].as_str().unwrap());
+    at_dashboard(&app, reqwest::Method::POST, &path, &form).await;
+
+    app.advance(TimeDelta::days(5));
+    let operator = app.operator().await;
+    operator.post("/admin/v1/billing/reconciliations", json!({})).await.ok();
+    let owner = signed_in_again(&owner).await;
+    assert_eq!(plan(&owner).await, "pro");
+    assert_eq!(
+        credits(&owner).await,
+        300,
+        "half of the difference, not what is left five days later"
+    );
+    app.assert_books_balance().await;
 }

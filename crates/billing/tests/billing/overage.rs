@@ -117,7 +117,10 @@ async fn overage_is_spent_last_up_to_the_cap_and_billed_with_the_next_invoice() 
                            "cap_credits": 4, "used_credits": 4, "amount_cents": 100 });
     assert_eq!(seen["overage"], expected);
     let quotas = owner.get("/v1/quotas").await.ok();
-    assert_eq!((&quotas["credits"]["available"], &quotas["credits"]["overage"]), (&json!(0), &json!(0)));
+    assert_eq!(
+        (&quotas["credits"]["available"], &quotas["credits"]["overage"]),
+        (&json!(0), &json!(0))
+    );
 
     until_the_period_ends(&app, &owner).await;
     assert_eq!(billed(&app), [100]);
@@ -279,7 +282,10 @@ async fn a_plan_without_overage_begins_when_what_was_used_is_billed() {
     call(&owner, 7).await;
     report(&app).await;
     let agency = owner.patch(PATH, json!({ "item": "plan-agency-month" })).await.ok();
-    assert_eq!((&agency["plan"], &agency["overage"]["most_credits"]), (&json!("agency"), &json!(20)));
+    assert_eq!(
+        (&agency["plan"], &agency["overage"]["most_credits"]),
+        (&json!("agency"), &json!(20))
+    );
     assert_eq!(agency["overage"]["used_credits"], 2, "goes on");
     let year = owner.patch(PATH, json!({ "item": "plan-agency-year" })).await.ok();
     assert_eq!((&year["plan"], &year["interval"]), (&json!("agency"), &json!("month")));

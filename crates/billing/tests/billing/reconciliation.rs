@@ -190,3 +190,108 @@ async fn events_are_forgotten_long_after_they_were_handled_and_waiting_ones_neve
     assert_eq!(waiting, 0, "it was tried again");
     assert_eq!(count(&app, "select count(*) from payments").await, 1);
 }
+
+#[tokio::test]
+async fn months_whose_renewals_were_lost_for_months_still_give_their_credits_once() {
+    let app = TestApp::start().await;
+    let (owner, operator) = (app.owner().await, app.operator().await);
+    bought(&app, &owner, "plan-creator-month").await;
+    assert_eq!(reconcile(&operator).await["findings"], json!([]));
+    lose_events(&app);
+    // Nobody looks for two and a half months: two renewals are paid, and the first of those months is over.
+    app.advance(TimeDelta::days(75));
+    app.simulators.stripe.live_until(app.clock.now().timestamp()).unwrap();
+    let operator = app.operator().await;
+    let report = reconcile(&operator).await;
+    assert!(kinds(&report).iter().all(|(_, repaired)| *repaired), "{report}");
+    let owner = crate::support::signed_in_again(&owner).await;
+    assert_eq!(count(&app, "select count(*) from payments").await, 3);
+    assert_eq!(
+        credits(&owner).await,
+        200,
+        "of the month that runs, and of the one nobody heard of"
+    );
+    let late = "select count(*) from grants where expires_at - created_at between interval '28 days' and interval '31 days'";
+    assert_eq!(count(&app, late).await, 2, "the first month's and the late one's last a month");
+    assert_eq!(reconcile(&operator).await["findings"], json!([]), "then nothing differs");
+    assert_eq!(credits(&owner).await, 200);
+    app.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn a_change_whose_events_were_lost_is_taken_over_with_what_is_planned_next() {
+    let app = TestApp::start().await;
+    let (owner, operator) = (app.owner().await, app.operator().await);
+    bought(&app, &owner, "plan-pro-month").await;
+    bought(&app, &app.owner().await, "plan-agency-month").await;
+    lose_events(&app);
+    // Somebody changes the plan in Stripe's dashboard, and plans another one.
+    let prices = at_stripe(&app, "price");
+    let price = |item: &str| {
+        let price = prices.iter().find(|price| price["lookup_key"] == item).unwrap();
+        price["id"].as_str().unwrap().to_owned()
+    };
+    let subscription = own(&app, 4900);
+    let (id, item) = (&subscription["id"], &subscription["items"]["data"][0]["id"]);
+    let agency = price("plan-agency-month");
+    let form = [("items[0][id]", item.as_str().unwrap()), ("items[0][price]", agency.as_str())];
+    let path = format!("subscriptions/{}", id.as_str().unwrap());
+    at_dashboard(&app, Method::POST, &path, &form).await;
+    assert_eq!(kinds(&reconcile(&operator).await), [("subscription_differs".to_owned(), true)]);
+    assert_eq!(owner.get("/v1/quotas").await.ok()["plan"], "agency");
+
+    let form = [("from_subscription", id.as_str().unwrap())];
+    let schedule = at_dashboard(&app, Method::POST, "subscription_schedules", &form).await;
+    let period = &subscription["items"]["data"][0];
+    let (start, end) = (&period["current_period_start"], &period["current_period_end"]);
+    let (start, end, pro) = (start.to_string(), end.to_string(), price("plan-pro-month"));
+    let form = [
+        ("phases[0][start_date]", start.as_str()),
+        ("phases[0][end_date]", end.as_str()),
+        ("phases[0][items][0][price]", agency.as_str()),
+        ("phases[1][duration][interval]", "month"),
+        ("phases[1][items][0][price]", pro.as_str()),
+    ];
+    let path = format!("subscription_schedules/{}", schedule["id"].as_str().unwrap());
+    at_dashboard(&app, Method::POST, &path, &form).await;
+    assert_eq!(kinds(&reconcile(&operator).await), [("subscription_differs".to_owned(), true)]);
+    let shown = owner.get("/v1/billing/subscription").await.ok();
+    assert_eq!((&shown["plan"], &shown["next"]["plan"]), (&json!("agency"), &json!("pro")));
+    assert_eq!(reconcile(&operator).await["findings"], json!([]));
+}
+
+/// The subscription that costs so much.
+fn own(app: &TestApp, cents: i64) -> Value {
+    let subscriptions = at_stripe(app, "subscription").into_iter();
+    let mut costs =
+        subscriptions.filter(|it| it["items"]["data"][0]["price"]["unit_amount"] == cents);
+    costs.next().unwrap()
+}
+
+#[tokio::test]
+async fn a_customer_that_was_made_and_forgotten_is_remembered_or_deleted() {
+    let app = TestApp::start_with(|it| it.billing.stripe_timeout_ms = 150).await;
+    let (owner, operator) = (app.owner().await, app.operator().await);
+    let lost = Fault { path: "/v1/customers".into(), times: 4, trouble: Trouble::DropAnswer };
+    app.simulators.stripe.fail(lost.clone());
+    assert_eq!(buy(&owner, "pack-10").await.problem(), (503, "payments_unavailable".into()));
+    app.simulators.stripe.heal();
+    assert_eq!(kinds(&reconcile(&operator).await), [("customer_forgotten".to_owned(), true)]);
+    bought(&app, &owner, "pack-10").await;
+    assert_eq!(at_stripe(&app, "customer").len(), 1, "the same one");
+
+    let other = app.owner().await;
+    app.simulators.stripe.fail(lost);
+    assert_eq!(buy(&other, "pack-10").await.problem(), (503, "payments_unavailable".into()));
+    app.simulators.stripe.heal();
+    // Stripe has forgotten the question.
+    app.advance(TimeDelta::hours(25));
+    let other = crate::support::signed_in_again(&other).await;
+    bought(&app, &other, "pack-10").await;
+    let operator = app.operator().await;
+    assert_eq!(kinds(&reconcile(&operator).await), [("customer_forgotten".to_owned(), true)]);
+    let gone = |it: &&Value| it["deleted"] == true;
+    assert_eq!(at_stripe(&app, "customer").iter().filter(gone).count(), 1);
+    assert_eq!(credits(&other).await, 10);
+    assert_eq!(reconcile(&operator).await["findings"], json!([]));
+}

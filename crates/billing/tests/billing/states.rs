@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
-use simulators::stripe::{Card, Dunning};
+use simulators::stripe::{Card, Delivery, Dunning};
 use testing::{Client, TestApp};
 
 use crate::support::{
@@ -230,4 +230,42 @@ async fn included_generations_begin_anew_with_each_day_and_month() {
     app.advance(TimeDelta::days(1));
     let owner = signed_in_again(&owner).await;
     assert!(used(&owner).await.iter().all(|used| *used == 0), "the first of the month");
+}
+
+#[tokio::test]
+async fn people_are_told_once_that_a_trial_ends_whether_stripes_event_comes_or_not() {
+    for lost in [false, true] {
+        let app = start_at("2027-03-10T12:00:00Z").await;
+        with_trials(&app, 14).await;
+        let owner = app.owner().await;
+        bought(&app, &owner, "plan-pro-month").await;
+        app.simulators.stripe.deliver_as(Delivery { drop: lost, ..Delivery::default() });
+        live_until(&app, "2027-03-21T06:00:00Z").await;
+        assert_eq!(mails(&app, "Your trial of Pro ends soon").await, 0);
+        live_until(&app, "2027-03-22T12:00:00Z").await;
+        assert_eq!(mails(&app, "Your trial of Pro ends soon").await, 1, "lost: {lost}");
+        let text = "select count(*) from emails where text like '%costs 49.00 USD each month%'";
+        assert_eq!(count(&app, text).await, 1);
+        live_until(&app, "2027-03-26T12:00:00Z").await;
+        assert_eq!(mails(&app, "Your trial of Pro ends soon").await, 1, "once");
+    }
+}
+
+#[tokio::test]
+async fn a_paid_year_gives_the_credits_of_months_in_which_nobody_looked() {
+    let app = start_at("2027-01-31T12:00:00Z").await;
+    let owner = app.owner().await;
+    bought(&app, &owner, "plan-creator-year").await;
+    app.advance(TimeDelta::days(75));
+    app.simulators.stripe.live_until(app.clock.now().timestamp()).unwrap();
+    upkeep(&app).await;
+    upkeep(&app).await;
+    assert_eq!(count(&app, "select count(*) from grants").await, 3);
+    let owner = signed_in_again(&owner).await;
+    assert_eq!(
+        credits(&owner).await,
+        200,
+        "of March, which runs, and of February, which nobody saw"
+    );
+    app.assert_books_balance().await;
 }

@@ -149,3 +149,11 @@ async fn events_that_share_a_commit_are_answered_once_they_are_stored_and_each_f
     assert_eq!(send_event(&app, &event("evt_7")).await.status, 200, "it was there before");
     assert_eq!(count(&app, waiting).await, 0, "and is handled");
 }
+
+#[tokio::test]
+async fn while_the_database_is_away_stripe_is_told_to_try_again() {
+    let app = TestApp::start().await;
+    app.db.pool().close().await;
+    let reply = send(&app, EVENT, &signature(&app, WEBHOOK_SECRET, EVENT, 0)).await;
+    assert_eq!(reply.status, 503, "{:?}", reply.body);
+}

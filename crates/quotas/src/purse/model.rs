@@ -140,7 +140,8 @@ impl World {
         }
         prop_assert_eq!(in_transit, 0, "what one pays another gets");
         let owes = purse.grants.iter().any(|it| it.owed() > 0);
-        let can_pay = purse.grants.iter().any(|it| !it.billed && it.is_live(purse.now) && it.left() > 0);
+        let can_pay =
+            purse.grants.iter().any(|it| !it.billed && it.is_live(purse.now) && it.left() > 0);
         prop_assert!(!(owes && can_pay), "whoever can pays what is owed");
         let mut lenders = purse.covers.iter().filter(|it| it.amount > 0).map(|it| it.lender);
         let is_billed = |id| purse.grants.iter().any(|it| it.id == id && it.billed);

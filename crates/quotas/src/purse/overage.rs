@@ -38,21 +38,25 @@ impl Overage {
     /// must not be changed twice at once.
     pub async fn allow(&self, db: &mut PgConnection, now: DateTime<Utc>) -> sqlx::Result<()> {
         let prefix = prefix(&self.period);
-        let allowed = sqlx::query_scalar!(
-            r#"select coalesce(sum(amount - revoked), 0)::bigint as "allowed!"
+        let known = sqlx::query!(
+            r#"select coalesce(sum(amount - revoked) filter (where current), 0)::bigint as "allowed!",
+                      coalesce(bool_or(amount > spent + revoked) filter (where not current), false) as "stale!"
                from grants
-               where org_id = $1 and source = 'overage' and starts_with(external_id, $2)"#,
+               cross join lateral (select starts_with(external_id, $2) as current) it
+               where org_id = $1 and source = 'overage' and (current or expires_at > $3)"#,
             self.org as _,
             prefix,
+            now,
         )
         .fetch_one(&mut *db)
         .await?;
-        let more = self.credits - allowed;
-        if more < 0 {
+        let more = self.credits - known.allowed;
+        if more < 0 || known.stale {
             let mut purse = Purse::lock(&mut *db, self.org, now).await?;
             purse.withdraw(&prefix, -more);
-            purse.save(db).await?;
-        } else if more > 0 && now < self.until {
+            purse.save(&mut *db).await?;
+        }
+        if more > 0 && now < self.until {
             let grant = NewGrant {
                 org: self.org,
                 source: GrantSource::Overage,
@@ -109,16 +113,18 @@ fn prefix(period: &str) -> String {
 }
 
 impl Purse {
-    /// Takes so many credits away that are not used yet, as far as there are.
+    /// Takes away so many credits of the period called `prefix`, and all of others, as far as they are not used.
     fn withdraw(&mut self, prefix: &str, credits: i64) {
-        let mut wanted = credits;
+        let mut wanted = credits.max(0);
         for index in 0..self.grants.len() {
             let grant = &self.grants[index];
-            if grant.given_for.starts_with(prefix) {
-                let part = grant.left().min(wanted);
-                self.move_credits(index, Account::Available, Account::Expired, part);
-                wanted -= part;
+            if !grant.billed || !grant.is_live(self.now) {
+                continue;
             }
+            let is_current = grant.given_for.starts_with(prefix);
+            let part = if is_current { grant.left().min(wanted) } else { grant.left() };
+            wanted -= if is_current { part } else { 0 };
+            self.move_credits(index, Account::Available, Account::Expired, part);
         }
     }
 }

@@ -9,10 +9,10 @@ use crate::{Settings, database_address, output};
 /// What to do with the books.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
 pub enum Action {
-    /// Check every rule of the books, of credits and of money, and add up every counter again.
-    /// Fails if anything is wrong.
+    /// Check every rule of the books, of credits and of money, and compute every counter of budgets and
+    /// credits again from the ledger, the usage records and the calls in flight. Fails if anything is wrong.
     Verify,
-    /// Set every counter to what the ledger adds up to. Calls wait meanwhile.
+    /// Set every counter right that `verify` finds wrong. Calls wait meanwhile.
     Rebuild {
         /// Only show what would be changed.
         #[arg(long)]

@@ -74,11 +74,16 @@ impl Bought {
     ) -> Value {
         let mut item = action.shape("subscription_item", self.fields());
         item["subscription"] = subscription.into();
+        self.drop_quantity(&mut item);
+        set_period(&mut item, period);
+        item
+    }
+
+    /// Of what is metered nobody says beforehand how many there are.
+    fn drop_quantity(&self, item: &mut Value) {
         if let (true, Some(fields)) = (self.is_metered(), item.as_object_mut()) {
             fields.remove("quantity");
         }
-        set_period(&mut item, period);
-        item
     }
 }
 
@@ -187,6 +192,7 @@ impl Change<'_> {
         let old = Bought::of(item);
         let mut lines = self.end(action, item);
         merge(item, new.fields());
+        new.drop_quantity(item);
         if new.interval() == old.interval() || !self.charged {
             lines.extend(self.begin(action, item));
         } else {

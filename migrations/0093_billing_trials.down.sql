@@ -1,0 +1,1 @@
+alter table subscriptions drop column trial_reminded;
