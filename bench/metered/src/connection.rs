@@ -38,7 +38,7 @@ impl Connection {
             }
         };
         let length = content_length(&self.buffer[..body]);
-        if self.buffer.len() == body {
+        if self.buffer.len() == body && length != Some(0) {
             self.read().await?;
         }
         let began = Instant::now();

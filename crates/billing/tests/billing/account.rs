@@ -168,6 +168,6 @@ async fn payments_are_found_by_how_they_stand_what_they_were_for_and_when() {
     let second = all["items"][2]["created_at"].as_str().unwrap().replace('+', "%2B");
     assert_eq!(found(&format!("to={second}")).await, ["pack-10"]);
     assert_eq!(found(&format!("from={second}&limit=2")).await, ["pack-500", "pack-100"]);
-    assert_eq!(owner.get("/v1/billing/payments?status=lost").await.status, 400);
+    assert_eq!(owner.get("/v1/billing/payments?status=lost").await.status, 422);
     assert_eq!(app.owner().await.get("/v1/billing/payments").await.ok()["items"], json!([]));
 }

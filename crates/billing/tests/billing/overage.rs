@@ -253,8 +253,9 @@ async fn who_does_not_pay_gets_no_overage() {
     assert_eq!(wish(&owner, 5).await.problem(), (409, "subscription_not_changeable".into()));
     let customer = at_stripe(&app, "customer")[0]["id"].as_str().unwrap().to_owned();
     app.simulators.stripe.set_card(&customer, Card::Accepted).unwrap();
-    settle(&app).await;
-    assert_eq!(owner.get("/v1/quotas").await.ok()["credits"]["overage"], 10);
+    live(&app, TimeDelta::days(4)).await;
+    let owner = signed_in_again(&owner).await;
+    assert_eq!(owner.get("/v1/quotas").await.ok()["credits"]["overage"], 10, "paid at last");
     app.assert_books_balance().await;
 }
 
