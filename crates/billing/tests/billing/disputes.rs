@@ -13,7 +13,7 @@ async fn owed(client: &Client) -> i64 {
     client.get("/v1/quotas").await.ok()["credits"]["owed"].as_i64().unwrap()
 }
 
-async fn spend(app: &TestApp, owner: &Client, credits: i64) {
+pub(crate) async fn spend(app: &TestApp, owner: &Client, credits: i64) {
     sqlx::query("update grants set spent = $2 where org_id = $1")
         .bind(owner.org())
         .bind(credits)
