@@ -290,9 +290,15 @@ impl Ai {
     async fn book_answer(&self, hold: &Hold, answer: &Answer, at_most: Quantities) -> Booked {
         let counted = answer.usage.and_then(UsageReport::quantities);
         if at_most.images > 0 {
-            // Image models are priced per image and by the prompt; the image's tokens are a by-product.
-            let input_tokens = counted.map_or(at_most.input_tokens, |counted| counted.input_tokens);
-            let used = Quantities { images: at_most.images, input_tokens, ..Quantities::default() };
+            // Some are priced by the tokens of the image; of others these are a by-product.
+            let counted = counted.unwrap_or(at_most);
+            let by_tokens = at_most.output_tokens > 0;
+            let used = Quantities {
+                images: at_most.images,
+                input_tokens: counted.input_tokens,
+                output_tokens: if by_tokens { counted.output_tokens } else { 0 },
+                ..Quantities::default()
+            };
             return self.book(hold, Outcome::Succeeded, Some(used), used).await;
         }
         let estimate = estimate(at_most, answer.body.len());

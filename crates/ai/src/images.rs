@@ -1,6 +1,6 @@
 use axum::{extract::State, response::IntoResponse};
 use serde::Deserialize;
-use usage::{ModelKind, Quantities};
+use usage::{Model, ModelKind, Quantities};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 use web::{Access, Problem, RateClass, RawJson, Routes};
@@ -83,9 +83,12 @@ pub(crate) async fn ask(ai: &Ai, context: Context, body: RawJson) -> Result<Aske
     let images = within("/n", request.n.unwrap_or(1), 10)?;
     // The prompt counts too; no text has more tokens than bytes.
     let input_tokens = i64::try_from(body.0.len()).unwrap_or(i64::MAX);
-    let at_most = Quantities { images, input_tokens, ..Quantities::default() };
+    let at_most = |model: &Model| {
+        let output_tokens = images.saturating_mul(model.max_output_tokens);
+        Ok(Quantities { images, input_tokens, output_tokens, ..Quantities::default() })
+    };
     let (name, bytes) = (&request.model, body.0.len());
-    let candidates = ai.candidates(&context, IMAGE, name, bytes, |_| Ok(at_most)).await?;
+    let candidates = ai.candidates(&context, IMAGE, name, bytes, at_most).await?;
     let payload =
         Payload { dialect: Dialect::OpenAi, json: body.0, limit: None, caching: Caching::None };
     Asked::new(context, IMAGE, candidates, payload)

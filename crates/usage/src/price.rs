@@ -61,7 +61,7 @@ impl Quantities {
 pub type ByTier = BTreeMap<Tier, i64>;
 
 /// What a model costs from some time on, in nano-USD. Token prices are per million tokens.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Price {
     /// Identifies this version of the price.
     pub id: Id<Price>,

@@ -36,7 +36,9 @@ async fn embeddings_and_images_are_metered_too() {
     let usage = usage(&owner).await;
     let tokens = vector["usage"]["prompt_tokens"].as_i64().unwrap();
     assert_eq!(usage["images"], 2);
-    assert_eq!(usage["cost_nano_usd"], tokens * 20 + 2 * 250_000_000);
+    let (prompt, drawn) = (&image["usage"]["input_tokens"], &image["usage"]["output_tokens"]);
+    let image = prompt.as_i64().unwrap() * 5_000 + drawn.as_i64().unwrap() * 40_000;
+    assert_eq!(usage["cost_nano_usd"], tokens * 20 + image);
     app.assert_books_balance().await;
 }
 

@@ -75,5 +75,5 @@ async fn embeddings_and_images_are_quoted_too() {
     let image = quote(&owner, "image", image).await;
 
     assert!(vector["max_cost_nano_usd"].as_i64().unwrap() > 0);
-    assert!(image["max_cost_nano_usd"].as_i64().unwrap() >= 2 * 250_000_000);
+    assert!(image["max_cost_nano_usd"].as_i64().unwrap() >= 2 * 6_240 * 40_000);
 }
