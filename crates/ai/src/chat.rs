@@ -15,6 +15,7 @@ use crate::{
     generations::{Generation, Prefer, accept},
     request::{Chat, ChatRequest},
     stream,
+    uploaded::with_uploads,
 };
 
 pub(crate) const INVOKE: Permission = Permission::write("ai:invoke");
@@ -73,7 +74,7 @@ pub(crate) async fn ask(
     body: RawJson,
 ) -> Result<(Asked, Option<Streaming>), Problem> {
     let bytes = body.0.len();
-    let chat = Chat::read(body)?;
+    let chat = Chat::read(with_uploads(ai, context.by.org, body).await?)?;
     let at_most = |model: &Model| ai.cached_at_most(chat.caching, chat.at_most(model)?, model);
     let candidates = ai.candidates(&context, CHAT, &chat.request.model, bytes, at_most).await?;
     let streaming = chat.is_stream().then(|| Streaming { wants_usage: chat.wants_usage() });

@@ -17,12 +17,14 @@ pub(super) enum Purpose {
     Batch,
     /// Their answers.
     BatchOutput,
+    /// An image for prompts.
+    Vision,
 }
 
 /// A file, as `OpenAI`'s API shows it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AiFile)]
-pub(super) struct File {
+pub(crate) struct File {
     /// Identifies it.
     #[schema(value_type = uuid::Uuid)]
     pub(super) id: Id<File>,
@@ -150,7 +152,7 @@ impl File {
     }
 
     /// What it contains, likewise.
-    pub(super) async fn content(
+    pub(crate) async fn content(
         db: impl PgExecutor<'_>,
         id: Id<Self>,
         now: DateTime<Utc>,

@@ -14,7 +14,7 @@ use super::{
     form::Form,
     list::{List, ListQuery},
 };
-use crate::{Ai, chat::INVOKE, error::ApiResult};
+use crate::{Ai, chat::INVOKE, error::ApiResult, uploaded::kind};
 
 const READ: Permission = Permission::read("ai:read");
 /// No name is longer.
@@ -36,10 +36,10 @@ pub(super) fn routes() -> Routes<Ai> {
 #[schema(as = AiFileUpload)]
 #[expect(dead_code, reason = "it describes the form")]
 struct Upload {
-    /// `batch`.
+    /// `batch` or `vision`.
     #[schema(example = "batch")]
     purpose: String,
-    /// JSON lines.
+    /// JSON lines, or an image.
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
 }
@@ -69,19 +69,25 @@ struct FilesQuery {
     purpose: Option<Purpose>,
 }
 
-/// Upload the calls of a batch as JSON lines, as `OpenAI`'s API: at most 20 MB. Kept for a week.
+/// Upload the calls of a batch as JSON lines, or an image for prompts, as `OpenAI`'s API: at most 20 MB.
+/// Kept for a week.
 #[utoipa::path(post, path = "/v1/files", tag = "ai",
     request_body(content = Upload, content_type = "multipart/form-data"),
     responses((status = 200, body = File)))]
 async fn upload_file(State(ai): State<Ai>, caller: Caller, form: Form) -> ApiResult<Json<File>> {
-    if form.purpose != "batch" {
-        return Err(Problem::invalid_field("/purpose", "must be batch").into());
-    }
+    let purpose = match form.purpose.as_str() {
+        "batch" => Purpose::Batch,
+        "vision" if kind(&form.content).is_some() => Purpose::Vision,
+        "vision" => {
+            return Err(Problem::invalid_field("/file", "must be a PNG, JPEG, GIF or WebP").into());
+        }
+        _ => return Err(Problem::invalid_field("/purpose", "must be batch or vision").into()),
+    };
     let printable = form.name.chars().filter(|it| !it.is_control());
     let name: String = printable.take(LONGEST_NAME).collect();
     let (org, content) = (caller.org, &*form.content);
     let mut tx = ai.db.tenant(org).await?;
-    let new = NewFile { org, purpose: Purpose::Batch, name: &name, content };
+    let new = NewFile { org, purpose, name: &name, content };
     let file = new.insert(&mut tx, ai.clock.now()).await?;
     tx.commit().await?;
     Ok(Json(file))
@@ -118,7 +124,7 @@ async fn show_file(
 /// Read what is in a file.
 #[utoipa::path(get, path = "/v1/files/{id}/content", tag = "ai",
     params(("id" = String, Path, format = Uuid)),
-    responses((status = 200, content((String = "application/jsonl")))))]
+    responses((status = 200, content((String = "application/octet-stream")))))]
 async fn read_file(
     State(ai): State<Ai>,
     caller: Caller,
@@ -128,8 +134,8 @@ async fn read_file(
     let content = File::content(&mut *tx, id, ai.clock.now()).await?.ok_or_else(not_found)?;
     // Never shown by a browser, whatever it was named and says.
     let headers = [
-        (header::CONTENT_TYPE, "application/jsonl"),
-        (header::CONTENT_DISPOSITION, "attachment; filename=\"batch.jsonl\""),
+        (header::CONTENT_TYPE, "application/octet-stream"),
+        (header::CONTENT_DISPOSITION, "attachment"),
     ];
     Ok((headers, content).into_response())
 }
