@@ -18,6 +18,10 @@ pub struct Config {
     #[arg(long, env, default_value = OPENAI)]
     pub openai_base_url: String,
 
+    /// Whether the provider `openai` has a Batch API: it then makes batches, at its price for them.
+    #[arg(long, env, default_value_t = true, action = clap::ArgAction::Set)]
+    pub openai_batches: bool,
+
     /// Keys of Anthropic, separated by commas.
     #[arg(long, env, hide_env_values = true)]
     pub anthropic_api_key: Option<SecretString>,
@@ -28,7 +32,7 @@ pub struct Config {
 
     /// Further providers (Gemini, Groq, Together, vLLM, …) as JSON:
     /// `[{"name": "groq", "base_url": "https://…/v1", "keys": ["a", {"key": "b", "weight": 3}]}]`,
-    /// with `"dialect": "anthropic"` if it speaks Anthropic's API.
+    /// with `"dialect": "anthropic"` if it speaks Anthropic's API, `"batches": true` if it has `OpenAI`'s Batch API.
     #[arg(long, env, hide_env_values = true)]
     pub ai_providers: Option<SecretString>,
 
@@ -84,6 +88,9 @@ pub(crate) struct ProviderConfig {
     #[serde(default)]
     pub(crate) dialect: Dialect,
     pub(crate) base_url: String,
+    /// Whether it has a Batch API like `OpenAI`'s.
+    #[serde(default)]
+    pub(crate) batches: bool,
     /// None for a server that asks for none.
     #[serde(default)]
     pub(crate) keys: Vec<KeyConfig>,
@@ -167,6 +174,7 @@ impl Config {
                 name: name.to_owned(),
                 dialect,
                 base_url: base_url.clone(),
+                batches: self.openai_batches,
                 keys: keys.as_ref().map(split).unwrap_or_default(),
             })
             .collect();

@@ -6,7 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
 
 use crate::config::KeyConfig;
 
@@ -59,6 +60,11 @@ impl Keys {
         Err(self.keys.iter().filter_map(|key| key.rest(now)).min().unwrap_or_default())
     }
 
+    /// The key of that tag; if it was replaced since, whose turn it is.
+    pub(crate) fn tagged(&self, tag: &str) -> Result<&Key, Duration> {
+        self.keys.iter().find(|key| key.tag() == tag).map_or_else(|| self.take(), Ok)
+    }
+
     /// How long until some key may be used.
     pub(crate) fn wait(&self) -> Duration {
         let now = Instant::now();
@@ -67,6 +73,12 @@ impl Keys {
 }
 
 impl Key {
+    /// Tells it from others, and nothing else.
+    pub(crate) fn tag(&self) -> String {
+        let hash = Sha256::digest(self.secret.expose_secret());
+        hash[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// Takes it out of the rotation for a while.
     pub(crate) fn rest_for(&self, time: Duration) {
         let until = Instant::now() + time;

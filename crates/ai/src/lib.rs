@@ -4,6 +4,7 @@
 mod answer;
 mod anthropic;
 mod asked;
+mod batch_lane;
 mod batches;
 mod booking;
 mod cache;
@@ -39,6 +40,7 @@ mod route;
 mod routing;
 mod stream;
 mod streams;
+mod uploaded;
 mod upstream;
 mod usage_report;
 

@@ -32,12 +32,14 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 pub(crate) struct Provider {
     pub(crate) name: String,
     pub(crate) dialect: Dialect,
+    /// Whether it makes batches of its own, as `OpenAI`'s Batch API.
+    pub(crate) has_batches: bool,
     base_url: String,
-    keys: Keys,
+    pub(crate) keys: Keys,
     retries: RetryBudget,
     breakers: Mutex<HashMap<String, Arc<Breaker>>>,
-    upstream: Upstream,
-    first_byte: Duration,
+    pub(crate) upstream: Upstream,
+    pub(crate) first_byte: Duration,
 }
 
 impl Provider {
@@ -45,6 +47,7 @@ impl Provider {
         Self {
             name: config.name.clone(),
             dialect: config.dialect,
+            has_batches: config.batches && config.dialect == Dialect::OpenAi,
             base_url: config.base_url.trim_end_matches('/').to_owned(),
             keys: Keys::new(&config.keys),
             retries: RetryBudget::default(),
@@ -123,7 +126,8 @@ impl Provider {
         }
     }
 
-    fn request(
+    /// A request that shows the provider our key.
+    pub(crate) fn request(
         &self,
         method: Method,
         path: &str,

@@ -19,6 +19,11 @@ impl Providers {
         Ok(Self(providers.collect()))
     }
 
+    /// Whether any makes batches of its own.
+    pub(crate) fn have_batches(&self) -> bool {
+        self.0.iter().any(|provider| provider.has_batches)
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&Provider> {
         self.0.iter().find(|provider| provider.name == name)
     }

@@ -65,7 +65,7 @@ impl Failure {
         Self::of(status, retry_after, &body["error"])
     }
 
-    fn of(status: StatusCode, retry_after: Option<Duration>, error: &Value) -> Self {
+    pub(crate) fn of(status: StatusCode, retry_after: Option<Duration>, error: &Value) -> Self {
         let [kind, code] = ["type", "code"].map(|name| error[name].as_str().unwrap_or("-"));
         // Without the message: it may quote what the caller sent.
         let reason = format!("{status}, type {kind}, code {code}");

@@ -117,7 +117,12 @@ impl<'a> Batch<'a> {
     }
 
     /// Reserves all that the call needs, or nothing. `None`: there is no picture to decide it on.
-    pub(crate) fn reserve(&mut self, id: Id<Hold>, call: &Call) -> Option<Result<Hold, Refusal>> {
+    pub(crate) fn reserve(
+        &mut self,
+        id: Id<Hold>,
+        call: &Call,
+        until: Option<DateTime<Utc>>,
+    ) -> Option<Result<Hold, Refusal>> {
         let platform = self.books.platform.as_mut()?;
         let org = self.books.orgs.get_mut(&call.org)?;
         self.platform_used = true;
@@ -132,7 +137,7 @@ impl<'a> Batch<'a> {
                 paid_by: reservation.paid_by,
                 credits: reservation.credits,
                 created_at: reservation.at,
-                expires_at: self.now + self.terms.life,
+                expires_at: until.unwrap_or(self.now + self.terms.life),
                 standing: reservation.standing,
                 draws: reservation.draws,
             };

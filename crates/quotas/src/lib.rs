@@ -18,6 +18,7 @@ mod desk;
 mod entitlement;
 mod error;
 mod grant;
+mod held;
 mod hold;
 mod ledger;
 #[cfg(test)]
@@ -55,6 +56,7 @@ pub use config::Config;
 pub use entitlement::{Entitlement, Included, entitle, entitle_new, entitle_new_orgs};
 pub use error::{Error, Result};
 pub use grant::{Grant, GrantSource, NewGrant};
+pub use held::Held;
 pub use hold::{Call, Hold};
 pub use ledger::{Violation, violations};
 pub use money::{MoneyAccount, MoneyEntry};

@@ -186,7 +186,7 @@ impl World {
             }
             let (mut decided, mut left) = (Vec::new(), Vec::new());
             for wanted in &calls {
-                match batch.reserve(Id::new(), &self.call(wanted)) {
+                match batch.reserve(Id::new(), &self.call(wanted), None) {
                     Some(Err(_)) if fresh => decided.push((*wanted, None)),
                     Some(Ok(hold)) => decided.push((*wanted, Some(hold))),
                     _ => left.push(*wanted),

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use kernel::{Id, Org};
 use tokio::sync::oneshot;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -23,6 +24,8 @@ pub(crate) struct Reserve {
     /// Chosen before anything is written, so that a lost answer can be taken back.
     pub(crate) id: Id<Hold>,
     pub(crate) call: Call,
+    /// When it ends, unless it is settled before; `None`: after the usual life.
+    pub(crate) until: Option<DateTime<Utc>>,
     pub(crate) answer: oneshot::Sender<Result<Hold>>,
 }
 

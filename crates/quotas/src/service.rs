@@ -1,3 +1,4 @@
+use chrono::{DateTime, Utc};
 use db::Db;
 use kernel::{Clock, Id, NanoUsd};
 use tokio::sync::{mpsc, oneshot};
@@ -57,8 +58,28 @@ impl Quotas {
     /// Reserves all that `call` can need. Durable when it returns; only then may the provider be
     /// called, and afterwards one of the others must be.
     pub async fn reserve(&self, call: Call) -> Result<Hold> {
+        self.reserve_as(Id::new(), call, None).await
+    }
+
+    /// The same for a call that outlives this process: under an id by which [`Quotas::held`] finds it
+    /// again, and until a time of its own.
+    pub async fn reserve_until(
+        &self,
+        id: Id<Hold>,
+        call: Call,
+        until: DateTime<Utc>,
+    ) -> Result<Hold> {
+        self.reserve_as(id, call, Some(until)).await
+    }
+
+    async fn reserve_as(
+        &self,
+        id: Id<Hold>,
+        call: Call,
+        until: Option<DateTime<Utc>>,
+    ) -> Result<Hold> {
         let (answer, answered) = oneshot::channel();
-        self.submit(Request::Reserve(Reserve { id: Id::new(), call, answer })).await?;
+        self.submit(Request::Reserve(Reserve { id, call, until, answer })).await?;
         answered.await.map_err(|_| Error::ShuttingDown)?
     }
 

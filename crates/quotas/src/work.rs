@@ -85,7 +85,7 @@ impl Work {
         }
         let mut decided: Vec<(Reserve, Result<Hold, Refusal>)> = Vec::new();
         for reserve in self.reserves {
-            match batch.reserve(reserve.id, &reserve.call) {
+            match batch.reserve(reserve.id, &reserve.call, reserve.until) {
                 Some(Ok(hold)) => decided.push((reserve, Ok(hold))),
                 Some(Err(refusal)) if fresh => decided.push((reserve, Err(refusal))),
                 Some(Err(_)) | None => left.reserves.push(reserve),

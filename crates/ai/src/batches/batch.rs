@@ -61,6 +61,8 @@ pub(super) struct NewBatch<'a> {
     pub(super) input_file: Id<File>,
     pub(super) metadata: Option<&'a Value>,
     pub(super) lines: Result<&'a [Line<'a>], &'a [Mistake]>,
+    /// Whether a provider may make it as a batch of its own.
+    pub(super) unsorted: bool,
 }
 
 impl NewBatch<'_> {
@@ -108,8 +110,9 @@ impl NewBatch<'_> {
         let requests: Vec<_> = lines.iter().map(|it| it.request.to_owned()).collect();
         sqlx::query!(
             "insert into generations (id, org_id, user_id, api_key_id, operation, request, status,
-                                      created_at, expires_at, batch_id, custom_id, line)
-             select call.id, $4, $5, $6, $7, call.request, 'queued', $8, $9, $10, call.custom_id, call.line
+                                      created_at, expires_at, batch_id, custom_id, line, unsorted)
+             select call.id, $4, $5, $6, $7, call.request, 'queued', $8, $9, $10, call.custom_id, call.line,
+                    $11
              from unnest($1::uuid[], $2::text[], $3::text[])
                   with ordinality as call (id, custom_id, request, line)",
             &ids,
@@ -122,6 +125,7 @@ impl NewBatch<'_> {
             now,
             now + WINDOW,
             batch as _,
+            self.unsorted,
         )
         .execute(db)
         .await?;
@@ -197,7 +201,7 @@ impl Batch {
         Ok(true)
     }
 
-    /// No call of it begins any more.
+    /// No call of it begins any more, but for those that a provider has as a batch: that is to be stopped.
     pub(super) async fn call_off(
         db: &mut PgConnection,
         id: Id<Self>,
@@ -205,7 +209,7 @@ impl Batch {
     ) -> sqlx::Result<()> {
         sqlx::query!(
             "update generations set status = 'cancelled', finished_at = $2
-             where batch_id = $1 and status = 'queued'",
+             where batch_id = $1 and status = 'queued' and provider_batch_id is null",
             id as _,
             now,
         )

@@ -17,6 +17,8 @@ use crate::Ai;
 
 pub(crate) use batch::Batch;
 pub(crate) use end::end_if_done;
+pub(crate) use file::File;
+pub(crate) use routes::ENDPOINTS;
 pub(crate) use run::{PurgeBatches, RunBatches};
 
 pub(crate) fn routes() -> Routes<Ai> {

@@ -23,7 +23,7 @@ use crate::{Ai, asked::CalledBy, chat::INVOKE, error::ApiResult};
 const READ: Permission = Permission::read("ai:read");
 
 /// Where a batch may go, and what is done there.
-const ENDPOINTS: [(&str, &str); 3] = [
+pub(crate) const ENDPOINTS: [(&str, &str); 3] = [
     ("/v1/chat/completions", "chat"),
     ("/v1/embeddings", "embedding"),
     ("/v1/images/generations", "image"),
@@ -184,7 +184,8 @@ async fn create_batch(
     let lines = read(&content, &input.endpoint);
     let metadata = input.metadata.map(|notes| serde_json::json!(notes));
     let lines = lines.as_deref().map_err(Vec::as_slice);
-    let new = NewBatch { by, operation, input_file, metadata: metadata.as_ref(), lines };
+    let unsorted = ai.providers().have_batches();
+    let new = NewBatch { by, operation, input_file, metadata: metadata.as_ref(), lines, unsorted };
     let mut tx = ai.db.begin().await?;
     let id = new.insert(&mut tx, now).await?;
     enqueue(&mut tx, &RunBatches {}).await?;
@@ -230,6 +231,8 @@ async fn cancel_batch(
     let mut tx = ai.db.tenant(caller.org).await?;
     let cancelled = Batch::cancel(&mut tx, id, now).await?;
     tx.commit().await?;
+    // Providers that have a part of it are to be told.
+    enqueue(&mut *ai.db.pool().acquire().await?, &RunBatches {}).await?;
     if !cancelled {
         let Json(ended) = show(&ai, &caller, id).await?;
         let detail = format!("it has ended ({})", serde_json::json!(ended.status));

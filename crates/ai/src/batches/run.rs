@@ -7,7 +7,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Batch, end_if_done};
 use crate::{
-    Ai,
+    Ai, batch_lane,
     generations::{Generation, Task, work},
 };
 
@@ -27,16 +27,38 @@ impl Job for RunBatches {
     type Context = Ai;
 
     async fn run(self, ai: Ai) -> anyhow::Result<()> {
-        let now = ai.clock.now();
-        while let Ok(room) = Arc::clone(&ai.batched).try_acquire_owned() {
-            let Some(next) = Generation::start_next_of_batches(ai.db.pool(), now).await? else {
-                break;
-            };
-            let owner = ai.clone();
-            ai.spawn(async move { make_all(&owner, next, room).await });
-        }
+        begin(&ai).await?;
         expire(&ai).await?;
+        let owner = ai.clone();
+        ai.spawn(async move { with_providers(&owner).await });
         Ok(())
+    }
+}
+
+/// Begins as many calls as there is room for.
+async fn begin(ai: &Ai) -> sqlx::Result<()> {
+    while let Ok(room) = Arc::clone(&ai.batched).try_acquire_owned() {
+        let next = Generation::start_next_of_batches(ai.db.pool(), ai.clock.now()).await?;
+        let Some(next) = next else { break };
+        let owner = ai.clone();
+        ai.spawn(async move { make_all(&owner, next, room).await });
+    }
+    Ok(())
+}
+
+/// Gives providers what they make as batches of their own, and takes what they have made.
+async fn with_providers(ai: &Ai) {
+    let done = async {
+        if batch_lane::sort(ai).await? {
+            begin(ai).await?;
+        }
+        if batch_lane::advance_all(ai).await? {
+            begin(ai).await?;
+        }
+        anyhow::Ok(())
+    };
+    if let Err(error) = done.await {
+        tracing::warn!(%error, "batches at providers pause for a minute at most");
     }
 }
 

@@ -217,7 +217,7 @@ impl Generation {
     ) -> sqlx::Result<bool> {
         let cancelled = sqlx::query!(
             "update generations set status = 'cancelled', finished_at = $2
-             where id = $1 and status = 'queued'",
+             where id = $1 and status = 'queued' and provider_batch_id is null",
             id as _,
             now,
         );
@@ -261,7 +261,7 @@ impl Generation {
                where id = (
                    select id from generations
                    where batch_id is not null and status = 'queued' and not_before is null
-                     and expires_at > $1
+                     and not unsorted and provider_batch_id is null and expires_at > $1
                    order by line, id
                    limit 1
                    for update skip locked)

@@ -7,7 +7,7 @@ mod purge;
 mod routes;
 mod run;
 
-pub(crate) use generation::{Generation, NewGeneration, Status, Task};
+pub(crate) use generation::{Generation, LEASE, NewGeneration, Status, Task};
 pub(crate) use purge::PurgeGenerations;
 pub(crate) use routes::{Prefer, accept, routes};
-pub(crate) use run::{EndLostGenerations, RunGeneration, work};
+pub(crate) use run::{EndLostGenerations, RunGeneration, again_at, ask, outcome_unknown, work};

@@ -11,6 +11,7 @@ use web::{Problem, RawJson};
 use super::generation::{Generation, LEASE, Task};
 use crate::{
     Ai,
+    asked::{Asked, CalledBy},
     batches::end_if_done,
     chat, embeddings,
     error::{OUTCOME, carrying_error},
@@ -80,19 +81,35 @@ pub(crate) async fn work(ai: &Ai, id: Id<Generation>, task: Task) {
 
 async fn call(ai: &Ai, task: Task) -> Result<String, Problem> {
     let body = RawJson(task.request.into());
-    let asked = match task.operation.as_str() {
-        "chat" => chat::ask(ai, task.by.into(), body).await?.0,
-        "embedding" => embeddings::ask(ai, task.by.into(), body).await?,
-        _ => images::ask(ai, task.by.into(), body).await?,
-    };
+    let asked = ask(ai, task.by, &task.operation, body).await?;
     let answer = ai.complete(asked).await?.body;
     let answer = String::from_utf8(answer.into()).map_err(Problem::internal)?;
     // Postgres keeps no U+0000, which JSON may only contain escaped.
     Ok(answer.replace('\0', ""))
 }
 
+/// Understands a request that nobody waits for.
+pub(crate) async fn ask(
+    ai: &Ai,
+    by: CalledBy,
+    operation: &str,
+    body: RawJson,
+) -> Result<Asked, Problem> {
+    match operation {
+        "chat" => match chat::ask(ai, by.into(), body).await? {
+            (asked, None) => Ok(asked),
+            (_, Some(_)) => {
+                let detail = "must not be set for an answer that nobody waits for";
+                Err(Problem::invalid_field("/stream", detail))
+            }
+        },
+        "embedding" => embeddings::ask(ai, by.into(), body).await,
+        _ => images::ask(ai, by.into(), body).await,
+    }
+}
+
 /// When to try again; `None`: never, since it may have been billed, or would fail again.
-async fn again_at(ai: &Ai, org: Id<Org>, problem: &Problem) -> Option<DateTime<Utc>> {
+pub(crate) async fn again_at(ai: &Ai, org: Id<Org>, problem: &Problem) -> Option<DateTime<Utc>> {
     let now = ai.clock.now();
     if let Some(resets_at) = problem.extension("resets_at").and_then(Value::as_str) {
         let waits = ai.controls.of(org).await.is_ok_and(|controls| controls.waits());
@@ -124,6 +141,14 @@ async fn put_back(ai: &Ai, id: Id<Generation>, at: DateTime<Utc>) -> sqlx::Resul
     tx.commit().await
 }
 
+/// What is told of a call whose outcome is not known.
+pub(crate) fn outcome_unknown() -> Value {
+    let detail = "we lost track of this call; you were not charged";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "outcome_unknown", detail)
+        .action("Send it again.")
+        .body(None)
+}
+
 /// Ends generations whose process died. Their calls may have been billed, so they are not made again;
 /// the customer pays nothing for them.
 #[derive(Debug, Serialize, Deserialize)]
@@ -134,10 +159,8 @@ impl Job for EndLostGenerations {
     type Context = Ai;
 
     async fn run(self, ai: Ai) -> anyhow::Result<()> {
-        let detail = "we lost track of this call; you were not charged";
-        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "outcome_unknown", detail)
-            .action("Send it again.");
-        let ended = Generation::end_lost(ai.db.pool(), &problem.body(None), ai.clock.now()).await?;
+        let now = ai.clock.now();
+        let ended = Generation::end_lost(ai.db.pool(), &outcome_unknown(), now).await?;
         if ended > 0 {
             tracing::warn!(ended, "generations were lost with their process");
         }

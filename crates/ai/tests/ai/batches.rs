@@ -10,7 +10,12 @@ use crate::{calls::give_credits, provider_calls, usage};
 
 const CHAT: &str = "/v1/chat/completions";
 
-fn line(id: &str, model: &str) -> String {
+/// A product none of whose providers makes batches of its own.
+async fn one_by_one() -> TestApp {
+    TestApp::start_with(|settings| settings.ai.openai_batches = false).await
+}
+
+pub(crate) fn line(id: &str, model: &str) -> String {
     let body = json!({
         "model": model, "max_tokens": 50,
         "messages": [{ "role": "user", "content": format!("hello {id}") }],
@@ -18,7 +23,7 @@ fn line(id: &str, model: &str) -> String {
     json!({ "custom_id": id, "method": "POST", "url": CHAT, "body": body }).to_string()
 }
 
-fn lines(count: usize) -> String {
+pub(crate) fn lines(count: usize) -> String {
     (0..count).map(|n| line(&format!("call-{n}"), "gpt-4o-mini") + "\n").collect()
 }
 
@@ -33,7 +38,7 @@ async fn upload(client: &Client, content: &str) -> Reply {
     Reply::read(request.send().await.unwrap()).await
 }
 
-async fn create(client: &Client, content: &str) -> Value {
+pub(crate) async fn create(client: &Client, content: &str) -> Value {
     let file = upload(client, content).await.ok();
     let batch = json!({
         "input_file_id": file["id"], "endpoint": CHAT, "completion_window": "24h",
@@ -42,12 +47,12 @@ async fn create(client: &Client, content: &str) -> Value {
     client.post("/v1/batches", batch).await.ok()
 }
 
-async fn show(client: &Client, batch: &Value) -> Value {
+pub(crate) async fn show(client: &Client, batch: &Value) -> Value {
     client.get(&format!("/v1/batches/{}", batch["id"].as_str().unwrap())).await.ok()
 }
 
 /// Runs the jobs until the batch has ended.
-async fn ended(app: &TestApp, client: &Client, batch: &Value) -> Value {
+pub(crate) async fn ended(app: &TestApp, client: &Client, batch: &Value) -> Value {
     for _ in 0..600 {
         app.run_jobs().await;
         let shown = show(client, batch).await;
@@ -60,7 +65,7 @@ async fn ended(app: &TestApp, client: &Client, batch: &Value) -> Value {
 }
 
 /// The lines of a file.
-async fn read(client: &Client, file: &Value) -> Vec<Value> {
+pub(crate) async fn read(client: &Client, file: &Value) -> Vec<Value> {
     let Some(id) = file.as_str() else { return Vec::new() };
     let text = client.get(&format!("/v1/files/{id}/content")).await.ok_text();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -68,11 +73,13 @@ async fn read(client: &Client, file: &Value) -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_n_calls_of_which_k_fail_the_others_are_answered_and_charged() {
-    let app = TestApp::start().await;
+    let app = one_by_one().await;
     let owner = app.owner().await;
     give_credits(&app, &owner, 100).await;
-    let content =
-        lines(6) + &line("unpriced", "gpt-unpriced") + "\n" + &line("last", "gpt-4o-mini");
+    let streamed =
+        line("streamed", "gpt-4o-mini").replace("\"model\"", "\"stream\":true,\"model\"");
+    let content = lines(6)
+        + &[line("unpriced", "gpt-unpriced"), streamed, line("last", "gpt-4o-mini")].join("\n");
 
     let batch = create(&owner, &content).await;
 
@@ -83,7 +90,7 @@ async fn of_n_calls_of_which_k_fail_the_others_are_answered_and_charged() {
     );
     let batch = ended(&app, &owner, &batch).await;
     assert_eq!(batch["status"], "completed");
-    assert_eq!(batch["request_counts"], json!({ "total": 8, "completed": 7, "failed": 1 }));
+    assert_eq!(batch["request_counts"], json!({ "total": 9, "completed": 7, "failed": 2 }));
     let answers = read(&owner, &batch["output_file_id"]).await;
     let ids: Vec<_> = answers.iter().map(|it| it["custom_id"].as_str().unwrap()).collect();
     assert_eq!(ids, ["call-0", "call-1", "call-2", "call-3", "call-4", "call-5", "last"]);
@@ -93,7 +100,8 @@ async fn of_n_calls_of_which_k_fail_the_others_are_answered_and_charged() {
         assert!(said.as_str().unwrap().contains(answer["custom_id"].as_str().unwrap()), "{answer}");
     }
     let failed = read(&owner, &batch["error_file_id"]).await;
-    assert_eq!(failed.len(), 1);
+    assert_eq!(failed.len(), 2);
+    assert_eq!(failed[1]["response"]["body"]["errors"][0]["pointer"], "/stream");
     assert_eq!(failed[0]["response"]["status_code"], 404);
     assert_eq!(failed[0]["response"]["body"]["error"]["code"], "unknown_model");
     assert_eq!((provider_calls(&app), &usage(&owner).await["calls"]), (7, &json!(7)));
@@ -107,7 +115,7 @@ async fn of_n_calls_of_which_k_fail_the_others_are_answered_and_charged() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_budget_stops_a_batch_where_it_stops_any_call() {
-    let app = TestApp::start().await;
+    let app = one_by_one().await;
     let owner = app.owner().await;
 
     let batch = create(&owner, &lines(9)).await;
@@ -122,7 +130,11 @@ async fn a_budget_stops_a_batch_where_it_stops_any_call() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cancelled_what_is_in_flight_ends_and_is_charged_and_nothing_else_is_made() {
-    let app = TestApp::start_with(|settings| settings.ai.ai_background_calls = 4).await;
+    let app = TestApp::start_with(|settings| {
+        settings.ai.ai_background_calls = 4;
+        settings.ai.openai_batches = false;
+    })
+    .await;
     let owner = app.owner().await;
     give_credits(&app, &owner, 100).await;
     app.simulators.ai.hold();
@@ -151,7 +163,7 @@ async fn cancelled_what_is_in_flight_ends_and_is_charged_and_nothing_else_is_mad
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_crash_a_batch_goes_on_and_no_call_is_charged_twice() {
-    let app = TestApp::start().await;
+    let app = one_by_one().await;
     let owner = app.owner().await;
     give_credits(&app, &owner, 100).await;
     app.simulators.ai.hold();
@@ -187,7 +199,7 @@ async fn after_a_crash_a_batch_goes_on_and_no_call_is_charged_twice() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failure_in_which_nothing_was_billed_is_tried_again() {
-    let app = TestApp::start().await;
+    let app = one_by_one().await;
     let owner = app.owner().await;
     app.simulators.ai.next_n(3, Fault::Status { status: 500, retry_after: None });
 
@@ -205,7 +217,7 @@ async fn a_failure_in_which_nothing_was_billed_is_tried_again() {
 
 #[tokio::test]
 async fn what_has_not_begun_within_a_day_is_not_made() {
-    let app = TestApp::start().await;
+    let app = one_by_one().await;
     let owner = app.owner().await;
     let key = owner.post("/v1/api-keys", json!({ "name": "CI" })).await.ok();
     let client = owner.with_key(key["secret"].as_str().unwrap());

@@ -1,6 +1,7 @@
 //! The gateway against a provider that behaves, and one that does not.
 
 mod anthropic;
+mod batch_lane;
 mod batches;
 mod cache;
 mod calls;
@@ -16,6 +17,7 @@ mod rejoining;
 mod repetitions;
 mod round_trips;
 mod streams;
+mod uploads;
 
 use serde_json::{Value, json};
 use simulators::ai::Endpoint;

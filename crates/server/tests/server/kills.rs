@@ -95,17 +95,20 @@ async fn reach(
     None
 }
 
-async fn locked(app: &TestApp, statement: &'static str) -> Transaction<'static, Postgres> {
+pub(crate) async fn locked(
+    app: &TestApp,
+    statement: &'static str,
+) -> Transaction<'static, Postgres> {
     let mut lock = app.db.begin().await.unwrap();
     sqlx::query(statement).execute(&mut *lock).await.unwrap();
     lock
 }
 
-async fn somebody_waits(app: &TestApp) {
+pub(crate) async fn somebody_waits(app: &TestApp) {
     eventually("somebody waits for the row", async || waits(app).await).await;
 }
 
-async fn waits(app: &TestApp) -> bool {
+pub(crate) async fn waits(app: &TestApp) -> bool {
     sqlx::query_scalar(
         "select exists (select from pg_stat_activity
                         where datname = current_database() and wait_event_type = 'Lock')",
@@ -129,12 +132,12 @@ async fn recovered(app: &TestApp, directory: &Path) {
     eventually("the holds are given up", async || count(app, "holds").await == 0).await;
 }
 
-async fn count(app: &TestApp, rows: &str) -> i64 {
+pub(crate) async fn count(app: &TestApp, rows: &str) -> i64 {
     let query = format!("select count(*) from {rows}");
     sqlx::query_scalar(sqlx::AssertSqlSafe(query)).fetch_one(app.db.pool()).await.unwrap()
 }
 
-async fn outcomes(app: &TestApp) -> (i64, i64) {
+pub(crate) async fn outcomes(app: &TestApp) -> (i64, i64) {
     sqlx::query_as(
         "select count(*) filter (where outcome = 'succeeded'),
                 count(*) filter (where outcome = 'unknown' and paid_by = 'platform')

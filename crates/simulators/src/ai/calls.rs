@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use super::{
     Fault, Usage, Whom,
+    batches::Lane,
     error::{ApiError, Refusal},
 };
 
@@ -33,6 +34,10 @@ pub enum Endpoint {
     Images,
     /// `/v1/models` and below, which cost nothing: never held, never faulty.
     Models,
+    /// `/v1/files` and below.
+    Files,
+    /// `/v1/batches` and below.
+    Batches,
 }
 
 /// A call as it arrived.
@@ -65,6 +70,9 @@ pub struct State {
     pub lasting: Vec<(Whom, Fault)>,
     /// The last hundred calls, oldest first.
     pub calls: VecDeque<ReceivedCall>,
+    /// Files and batches.
+    #[serde(skip)]
+    pub(super) lane: Lane,
     #[serde(skip)]
     releases: u64,
     /// Prompts that Anthropic's side has cached.
@@ -109,6 +117,34 @@ impl Calls {
         let mut known = false;
         self.0.send_modify(|state| known = !state.prompts.insert(prompt));
         known
+    }
+
+    /// Looks at files and batches, or changes them.
+    pub(super) fn lane<T>(&self, change: impl FnOnce(&mut Lane) -> T) -> T {
+        let mut result = None;
+        self.0.send_modify(|state| result = Some(change(&mut state.lane)));
+        result.expect("it was called")
+    }
+
+    /// Registers a request for a file or a batch, which waits while calls are held if it is to `wait`;
+    /// answers the key.
+    pub(super) async fn visit(
+        &self,
+        endpoint: Endpoint,
+        headers: &HeaderMap,
+        waits: bool,
+    ) -> Result<String, Refusal> {
+        let key = key_of(headers);
+        let seen = self.state();
+        let call = ReceivedCall { endpoint, key: key.clone(), body: Value::Null };
+        self.0.send_modify(|state| state.record(call));
+        if seen.held && waits {
+            self.wait_until(|state| state.releases > seen.releases).await;
+        }
+        if self.lane(|lane| lane.is_missing) {
+            return Err(ApiError::no_batches().into());
+        }
+        Ok(key.ok_or_else(ApiError::unauthenticated)?)
     }
 
     pub(super) fn queue(&self, n: usize, fault: Fault) {

@@ -32,6 +32,16 @@ pub(super) async fn create(
     call.answer(&body).await
 }
 
+/// The answer to a call that came in a batch.
+pub(super) fn in_batch(body: Value, tells_usage: bool) -> Result<Value, ApiError> {
+    let request = ChatRequest::parse(body)?;
+    if request.streams() {
+        return Err(ApiError::invalid(Some("stream"), "Streaming is not supported in batches."));
+    }
+    let completion = Completion::of(&request, tokens::of_chat())?;
+    Ok(completion.body(Some(completion.usage).filter(|_| tells_usage)))
+}
+
 /// A finished answer, before it is decided how it travels.
 #[derive(Debug)]
 struct Completion {

@@ -47,27 +47,37 @@ pub(super) async fn create(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Refusal> {
-    const ARGUMENTS: [&str; 5] = ["dimensions", "encoding_format", "input", "model", "user"];
     let (call, body) = calls.enter(Endpoint::Embeddings, &headers, &body).await?;
+    let (mut body, honest) = tokens::off_thread(move || embed(body)).await?;
+    if let Some(usage) = call.usage(honest) {
+        body["usage"] = usage.of_embeddings();
+    }
+    call.answer(&body).await
+}
+
+/// The answer to a call that came in a batch.
+pub(super) fn in_batch(body: Value, tells_usage: bool) -> Result<Value, ApiError> {
+    let (mut body, usage) = embed(body)?;
+    if tells_usage {
+        body["usage"] = usage.of_embeddings();
+    }
+    Ok(body)
+}
+
+fn embed(body: Value) -> Result<(Value, Usage), ApiError> {
+    const ARGUMENTS: [&str; 5] = ["dimensions", "encoding_format", "input", "model", "user"];
     let request: Request = request::parse(body, &ARGUMENTS)?;
     let model = Model::find(&request.model)?;
     let dimensions = dimensions(model, request.dimensions)?;
     let items = items(request.input)?;
     let encoding = request.encoding_format.unwrap_or(Encoding::Float);
-
-    let (data, tokens) = tokens::off_thread(move || {
-        let data = items.iter().enumerate().map(|(index, item)| {
-            let embedding = encoding.encode(&item.vector(dimensions));
-            json!({ "object": "embedding", "index": index, "embedding": embedding })
-        });
-        (data.collect::<Value>(), items.iter().map(Item::count).sum())
-    })
-    .await;
-    let mut body = json!({ "object": "list", "data": data, "model": model.snapshot });
-    if let Some(usage) = call.usage(Usage::new(tokens, 0)) {
-        body["usage"] = usage.of_embeddings();
-    }
-    call.answer(&body).await
+    let data = items.iter().enumerate().map(|(index, item)| {
+        let embedding = encoding.encode(&item.vector(dimensions));
+        json!({ "object": "embedding", "index": index, "embedding": embedding })
+    });
+    let data: Value = data.collect();
+    let usage = Usage::new(items.iter().map(Item::count).sum(), 0);
+    Ok((json!({ "object": "list", "data": data, "model": model.snapshot }), usage))
 }
 
 fn dimensions(model: Model, wanted: Option<usize>) -> Result<usize, ApiError> {

@@ -54,6 +54,16 @@ impl ApiError {
         Self { status: StatusCode::NOT_FOUND, ..Self::invalid(None, message) }
     }
 
+    pub(super) fn no_batches() -> Self {
+        let message = "Invalid URL (POST /v1/files)";
+        Self { status: StatusCode::NOT_FOUND, ..Self::invalid(None, message) }
+    }
+
+    pub(super) fn not_found(what: &str, id: &str) -> Self {
+        let message = format!("No such {what} object: {id}");
+        Self { status: StatusCode::NOT_FOUND, ..Self::invalid(Some("id"), message) }
+    }
+
     pub(super) fn used_up() -> Self {
         let message = "Billing hard limit has been reached";
         Self { code: Some("billing_hard_limit_reached"), ..Self::invalid(None, message) }

@@ -7,6 +7,7 @@
 
 mod answer;
 mod anthropic;
+mod batches;
 mod calls;
 mod chat;
 mod control;
@@ -32,9 +33,11 @@ use axum::{
 };
 
 use crate::serve::{Server, serve};
+use batches::Lane;
 use calls::Calls;
 use error::ApiError;
 
+pub use batches::BatchFault;
 pub use calls::{Endpoint, ReceivedCall, State};
 pub use faults::{Fault, Whom};
 pub use usage::Usage;
@@ -89,6 +92,56 @@ impl Ai {
         self.calls.release();
     }
 
+    /// Batches make no progress until [`Ai::release_batches`].
+    pub fn hold_batches(&self) {
+        self.calls.lane(|lane| lane.held = true);
+    }
+
+    /// Batches are done when they are next looked at.
+    pub fn release_batches(&self) {
+        self.calls.lane(|lane| lane.held = false);
+    }
+
+    /// Makes `lines` calls of every batch that has not ended.
+    pub fn advance_batches(&self, lines: usize) {
+        self.calls.lane(|lane| lane.advance(lines));
+    }
+
+    /// Time is over for every batch that has not ended.
+    pub fn expire_batches(&self) {
+        self.calls.lane(Lane::expire);
+    }
+
+    /// The next batch meets `fault`.
+    pub fn next_batch(&self, fault: BatchFault) {
+        self.calls.lane(|lane| lane.faults.push_back(fault));
+    }
+
+    /// The next `n` uploads are answered 503.
+    pub fn fail_uploads(&self, n: usize) {
+        self.calls.lane(|lane| lane.failing_uploads = n);
+    }
+
+    /// Whether it has no Batch API at all.
+    pub fn without_batches(&self, is_missing: bool) {
+        self.calls.lane(|lane| lane.is_missing = is_missing);
+    }
+
+    /// How many batches were made.
+    pub fn batches(&self) -> usize {
+        self.calls.lane(|lane| lane.count())
+    }
+
+    /// How many calls of batches were made, each of which is billed.
+    pub fn batched_calls(&self) -> usize {
+        self.calls.lane(|lane| lane.made)
+    }
+
+    /// How many files are kept.
+    pub fn files(&self) -> usize {
+        self.calls.lane(|lane| lane.files.len())
+    }
+
     /// What has happened so far.
     pub fn state(&self) -> State {
         self.calls.state()
@@ -113,6 +166,7 @@ fn routes(calls: Calls) -> Router {
         .route("/v1/images/generations", post(images::create))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{id}", get(models::retrieve))
+        .merge(batches::routes())
         .merge(anthropic::routes())
         .layer(middleware::map_response(with_request_id))
         .merge(control::routes())

@@ -1,6 +1,7 @@
 //! The AI provider as its clients see it.
 
 mod anthropic;
+mod batches;
 mod faults;
 mod models;
 mod streams;

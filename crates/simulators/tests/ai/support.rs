@@ -26,7 +26,32 @@ impl Provider {
     }
 
     pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
-        answer(self.http.get(format!("{}{path}", self.ai.url())).bearer_auth("sk-test")).await
+        self.get_with("sk-test", path).await
+    }
+
+    /// The same with another key.
+    pub(crate) async fn get_with(&self, key: &str, path: &str) -> (u16, Value) {
+        answer(self.http.get(format!("{}{path}", self.ai.url())).bearer_auth(key)).await
+    }
+
+    /// What is in a file.
+    pub(crate) async fn text(&self, path: &str) -> String {
+        let request = self.http.get(format!("{}{path}", self.ai.url())).bearer_auth("sk-test");
+        request.send().await.unwrap().text().await.unwrap()
+    }
+
+    /// Uploads the calls of a batch.
+    pub(crate) async fn upload(&self, content: &str) -> Value {
+        let form = format!(
+            "--x\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n\
+             --x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.jsonl\"\r\n\r\n\
+             {content}\r\n--x--\r\n"
+        );
+        let request = self.http.post(format!("{}/files", self.ai.url())).bearer_auth("sk-test");
+        let request = request.header("content-type", "multipart/form-data; boundary=x").body(form);
+        let (status, file) = answer(request).await;
+        assert_eq!(status, 200, "{file}");
+        file
     }
 
     /// The answer to a chat completion that is expected to succeed.

@@ -1,0 +1,111 @@
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use http::StatusCode;
+use jobs::Enqueue;
+use kernel::Id;
+use quotas::Used;
+use serde_json::{Value, json};
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use crate::{
+    error::{ProviderError, carrying_error},
+    generations::{Generation, RunGeneration, outcome_unknown},
+    refusal::Failure,
+};
+
+/// How a call of a lane ended, for its reservation and for who asked for it.
+#[derive(Debug)]
+pub(super) enum Ending {
+    /// It was answered, and charged.
+    Answered { answer: String, used: Used },
+    /// It failed, and nothing was billed.
+    Failed(Value),
+    /// Nobody made it, and nothing was billed: we make it by ourselves, unless the batch stops.
+    Unmade,
+    /// Nobody made it, since a budget is used up: we make it by ourselves from then on.
+    Waits(DateTime<Utc>),
+    /// The provider may have billed it.
+    Unknown,
+}
+
+impl Ending {
+    /// What it means that the provider answered a call with an error.
+    pub(super) fn refused(status: u16, error: &Value) -> Self {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        match Failure::of(status, None::<Duration>, error).error {
+            error @ (ProviderError::Refused { .. } | ProviderError::Unsupported(_)) => {
+                Self::Failed(carrying_error(error.into()).body(None))
+            }
+            ProviderError::Unavailable { .. } => Self::Unmade,
+            ProviderError::Lost { .. } => Self::Unknown,
+        }
+    }
+}
+
+/// Notes how calls ended. Those that are to be made after all leave the lane.
+pub(super) async fn note(
+    db: &PgPool,
+    endings: &[(Uuid, Ending)],
+    stops: bool,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    let mut tx = db.begin().await?;
+    let ids: Vec<Uuid> = endings.iter().map(|(id, _)| *id).collect();
+    let rows: Vec<Value> = endings.iter().map(|(_, ending)| row(ending, stops)).collect();
+    sqlx::query!(
+        "update generations g
+         set status = n.status, answer = n.answer, problem = n.problem, not_before = n.not_before,
+             finished_at = case when n.status = 'queued' then null else $3::timestamptz end,
+             provider_batch_id = null, sent = null, at_most = null
+         from unnest($1::uuid[], $2::jsonb[]) as given (id, ending),
+              jsonb_to_record(given.ending) as n (status text, answer text, problem jsonb, not_before timestamptz)
+         where g.id = given.id",
+        &ids,
+        &rows,
+        now,
+    )
+    .execute(&mut *tx)
+    .await?;
+    for (id, ending) in endings.iter().filter(|_| !stops) {
+        if let Ending::Waits(at) = ending {
+            make_later(&mut tx, *id, *at).await?;
+        }
+    }
+    tx.commit().await
+}
+
+async fn make_later(db: &mut PgConnection, id: Uuid, at: DateTime<Utc>) -> sqlx::Result<()> {
+    let id = Id::<Generation>::from(id);
+    Enqueue::new(&RunGeneration { id }).at(at).send(db).await
+}
+
+fn row(ending: &Ending, stops: bool) -> Value {
+    match ending {
+        Ending::Answered { answer, .. } => json!({ "status": "succeeded", "answer": answer }),
+        Ending::Failed(problem) => json!({ "status": "failed", "problem": problem }),
+        Ending::Unknown => json!({ "status": "failed", "problem": outcome_unknown() }),
+        Ending::Unmade | Ending::Waits(_) if stops => json!({ "status": "cancelled" }),
+        Ending::Unmade => json!({ "status": "queued" }),
+        Ending::Waits(at) => json!({ "status": "queued", "not_before": at }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::Ending;
+
+    #[test]
+    fn a_line_that_failed_is_made_again_only_if_nothing_was_billed() {
+        let ended = |status| Ending::refused(status, &json!({ "message": "no", "type": "x" }));
+        assert!(
+            matches!(ended(400), Ending::Failed(problem) if problem["code"] == "provider_refused")
+        );
+        assert!(matches!(ended(429), Ending::Unmade));
+        assert!(matches!(ended(500), Ending::Unmade));
+        assert!(matches!(ended(504), Ending::Unknown), "a proxy gave up, not the provider");
+    }
+}
