@@ -1,23 +1,34 @@
-use std::{sync::Arc, thread};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread,
+};
 
+use anyhow::anyhow;
 use argon2::{
     Algorithm, Argon2, Params, Version,
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
 use secrecy::{ExposeSecret, SecretString};
-use tokio::{sync::Semaphore, task::spawn_blocking};
+use tokio::sync::oneshot;
 use unicode_normalization::UnicodeNormalization;
 
 use super::Config;
 
 /// What no password is longer than. More of a text is not even looked at.
 pub(crate) const LONGEST: usize = 256;
+/// How far behind requests hashing stands, as `nice` counts: it gets a tenth of a core that both want.
+#[cfg(target_os = "linux")]
+const BEHIND: i32 = 10;
 
-/// Hashes and checks passwords: off the threads that serve requests, and no more at once than there
-/// are cores, as more would take memory but not finish earlier.
+type Work = Box<dyn FnOnce() + Send>;
+
+/// Hashes and checks passwords, on threads of its own: no more than there are cores, as more would take
+/// memory but not finish earlier, and behind those that serve requests, so that whoever signs in keeps
+/// nobody else waiting. What nobody waits for any more is not begun.
 #[derive(Clone)]
 pub(crate) struct Passwords {
-    slots: Arc<Semaphore>,
+    workers: mpsc::Sender<Work>,
     argon2: Argon2<'static>,
     /// How a hash made today begins.
     prefix: Arc<str>,
@@ -40,7 +51,7 @@ impl Passwords {
             (config.argon2_memory_kib, config.argon2_passes, config.argon2_lanes);
         let params = Params::new(memory, passes, lanes, None)?;
         Ok(Self {
-            slots: Arc::new(Semaphore::new(at_once)),
+            workers: start(at_once)?,
             argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
             prefix: format!("$argon2id$v=19$m={memory},t={passes},p={lanes}$").into(),
         })
@@ -80,21 +91,48 @@ impl Passwords {
         &self,
         work: impl FnOnce(&Argon2<'static>) -> T + Send + 'static,
     ) -> anyhow::Result<T> {
-        // The slot moves along: a caller who goes away does not free it while the work goes on.
-        let slot = self.slots.clone().acquire_owned().await?;
+        let (answer, answered) = oneshot::channel();
         let argon2 = self.argon2.clone();
         let work = move || {
-            let result = work(&argon2);
-            drop(slot);
-            result
+            if !answer.is_closed() {
+                let _ = answer.send(work(&argon2));
+            }
         };
-        Ok(spawn_blocking(work).await?)
+        self.workers.send(Box::new(work)).map_err(|_| anyhow!("no thread hashes passwords"))?;
+        Ok(answered.await?)
     }
 
     /// A hash that costs as much to compare with as any other, and that no password has.
     fn hash_of_nothing(&self) -> String {
         let (salt, output) = ("A".repeat(22), "A".repeat(43));
         format!("{}{salt}${output}", self.prefix)
+    }
+}
+
+/// Threads that do what they are sent, until nobody can send any more.
+fn start(threads: usize) -> anyhow::Result<mpsc::Sender<Work>> {
+    let (sender, receiver) = mpsc::channel::<Work>();
+    let receiver = Arc::new(Mutex::new(receiver));
+    for _ in 0..threads {
+        let receiver = receiver.clone();
+        let next = move || receiver.lock().unwrap_or_else(PoisonError::into_inner).recv().ok();
+        thread::Builder::new().name("passwords".to_owned()).spawn(move || {
+            step_back();
+            while let Some(work) = next() {
+                // Whoever waits for it learns that there is no answer.
+                let _ = catch_unwind(AssertUnwindSafe(work));
+            }
+        })?;
+    }
+    Ok(sender)
+}
+
+/// Lets other threads of the process go first. On Linux a priority is a thread's own; elsewhere it would be
+/// the whole process's.
+fn step_back() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, BEHIND) {
+        tracing::warn!(%error, "passwords are hashed at the priority of requests");
     }
 }
 

@@ -1,3 +1,6 @@
+use std::time::{Duration, Instant};
+
+use argon2::PasswordHasher;
 use chrono::TimeDelta;
 use reqwest::Method;
 use serde_json::json;
@@ -25,6 +28,41 @@ async fn a_wrong_password_and_an_unknown_address_are_answered_alike() {
     };
     assert_eq!(body(&wrong), body(&unknown));
     assert_eq!(wrong.problem(), (401, "invalid_credentials".into()));
+}
+
+/// The quickest of several tries: whatever else the machine does only makes tries slower.
+async fn quickest(tries: usize, mut one: impl AsyncFnMut()) -> Duration {
+    let mut quickest = Duration::MAX;
+    for _ in 0..tries {
+        let began = Instant::now();
+        one().await;
+        quickest = quickest.min(began.elapsed());
+    }
+    quickest
+}
+
+#[tokio::test]
+async fn an_unknown_address_and_a_wrong_password_take_one_hash_each() {
+    let app = TestApp::start().await;
+    verified(&app, ADA).await;
+    let hash = quickest(10, async || {
+        let params = argon2::Params::new(19 * 1024, 2, 1, None).unwrap();
+        let hashed = argon2::Argon2::from(params).hash_password(b"not the right one");
+        assert!(hashed.is_ok());
+    });
+    let hash = hash.await;
+    let sign_in = async |email| {
+        quickest(5, async || {
+            assert_eq!(sign_in(&app, email, "not the right one").await.status, 401);
+        })
+        .await
+    };
+
+    let (wrong, unknown) = (sign_in(ADA).await, sign_in("nobody@example.com").await);
+
+    for took in [wrong, unknown] {
+        assert!(took > hash / 2, "{took:?}, a hash takes {hash:?}");
+    }
 }
 
 #[tokio::test]
@@ -231,40 +269,35 @@ async fn the_costs_of_hashing_are_settings_and_hashes_follow_them() {
     assert_eq!(count(&app, made).await, 1);
 }
 
-/// Cheap hashes on a machine that other tests use too: this tells hashing beside the server's threads from
-/// hashing on them. It is no proof of the 100 ms under hashes of full cost.
+/// Hashes of full cost. The machine may be busy with other tests, so that one answer in twenty may take
+/// longer: were passwords hashed on the server's threads, or at their priority, hardly one would be in time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_sign_ins_at_once_leave_liveness_quick() {
-    // Cheap hashes, so that two hundred are done within the time limit of a request on any machine.
-    let app = TestApp::start_with(|settings| {
-        settings.auth.passwords.argon2_memory_kib = 4 * 1024;
-        settings.auth.passwords.argon2_passes = 1;
-    })
-    .await;
-    verified(&app, ADA).await;
+    let app = TestApp::start().await;
     let client = app.anonymous();
-    let wrong = json!({ "email": ADA, "password": "not the right one" });
     let attempts: Vec<_> = (0..200)
-        .map(|_| {
-            let (client, wrong) = (client.clone(), wrong.clone());
-            tokio::spawn(async move { client.post("/v1/sessions", wrong).await.status })
+        .map(|n| {
+            let nobody = json!({ "email": format!("nobody-{n}@example.com"), "password": "not the right one" });
+            let client = client.clone();
+            tokio::spawn(async move { client.post("/v1/sessions", nobody).await.status })
         })
         .collect();
 
-    let (mut asked, mut slow) = (0, 0);
+    let mut took = Vec::new();
     while attempts.iter().any(|attempt| !attempt.is_finished()) {
-        let began = std::time::Instant::now();
+        let began = Instant::now();
         client.get("/health/live").await.ok();
-        slow += u32::from(began.elapsed() > std::time::Duration::from_millis(100));
-        asked += 1;
+        took.push(began.elapsed());
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 
     for attempt in attempts {
-        assert_eq!(attempt.await.unwrap(), 401);
+        assert_eq!(attempt.await.unwrap(), 401, "each was hashed");
     }
-    assert!(asked > 5, "the sign-ins were over before anybody could ask");
-    // The machine may be busy with other tests; were the server's threads, all would be slow.
-    assert!(slow * 2 <= asked, "{slow} of {asked} took longer than 100 ms");
+    assert!(took.len() > 50, "the sign-ins were over before anybody could ask");
+    took.sort_unstable();
+    let p95 = took[took.len() * 95 / 100];
+    assert!(p95 < Duration::from_millis(100), "{p95:?}, {:?} at worst", took.last());
 }
 
 #[tokio::test]
