@@ -157,6 +157,7 @@ fn use_stripe(settings: &mut Settings, url: &str) {
 
 /// The simulator is an OpenID Connect provider of its own, and GitHub too.
 fn use_identity(settings: &mut Settings, url: &str) {
+    let github = format!("{url}/github");
     let (id, secret) = (identity::CLIENT_ID, identity::CLIENT_SECRET);
     let social = &mut settings.auth.social;
     social.oidc_providers = Some(
@@ -167,8 +168,8 @@ fn use_identity(settings: &mut Settings, url: &str) {
     );
     social.github_client_id = Some(id.to_owned());
     social.github_client_secret = Some(secret.into());
-    social.github_url = url.parse().ok();
-    social.github_api_url = url.parse().ok();
+    social.github_url = github.parse().ok();
+    social.github_api_url = github.parse().ok();
 }
 
 /// The simulator speaks for every provider.

@@ -291,8 +291,8 @@ impl Simulators {
         social.oidc_providers = Some(oidc_provider("simulator", &self.identity).into());
         social.github_client_id = Some(identity::CLIENT_ID.to_owned());
         social.github_client_secret = Some(identity::CLIENT_SECRET.into());
-        social.github_url = self.identity.url().parse().ok();
-        social.github_api_url = self.identity.url().parse().ok();
+        social.github_url = self.identity.github_url().parse().ok();
+        social.github_api_url = self.identity.github_url().parse().ok();
         settings.billing.stripe_secret_key = Some(STRIPE_SECRET_KEY.into());
         settings.billing.stripe_webhook_secret = Some(STRIPE_WEBHOOK_SECRET.into());
         settings.billing.stripe_base_url = self.stripe.url().parse().ok();

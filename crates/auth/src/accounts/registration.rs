@@ -6,7 +6,10 @@ use sqlx::PgConnection;
 use web::ClientIp;
 
 use super::{pending::Pending, user::User};
-use crate::{Auth, Name, Result, abuse::limits::MailRequest, lifetimes, orgs::org::Membership};
+use crate::{
+    Auth, Name, Result, abuse::limits::MailRequest, lifetimes, orgs::org::Membership,
+    sign_up::hash_of,
+};
 
 /// What somebody registers with.
 #[derive(Clone, Debug)]
@@ -39,7 +42,8 @@ impl Auth {
     ) -> Result<()> {
         self.check_password(&new.password, &new.email, new.name.as_str())?;
         self.limit_mail_request(ip, &new.email, MailRequest::Registration).await?;
-        let invite_code = self.may_register(&new.email, invite_code).await?;
+        let invite_code = invite_code.map(hash_of);
+        let invite_code = self.may_register(&new.email, invite_code.as_ref()).await?;
         let may_mail = self.may_mail(&new.email, MailRequest::Registration).await?;
         let hash = self.passwords.hash(&new.password).await?;
         let now = self.clock.now();

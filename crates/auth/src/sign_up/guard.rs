@@ -2,7 +2,7 @@ use axum::http::StatusCode;
 use kernel::{EmailAddress, Id};
 use web::Problem;
 
-use super::{InviteCode, SignUp, disposable::is_disposable};
+use super::{InviteCode, SignUp, disposable::is_disposable, invite_code::CodeHash};
 use crate::{Auth, Result, orgs::invitations};
 
 impl Auth {
@@ -11,7 +11,7 @@ impl Auth {
     pub(crate) async fn may_register(
         &self,
         email: &EmailAddress,
-        code: Option<&str>,
+        code: Option<&CodeHash>,
     ) -> Result<Option<Id<InviteCode>>> {
         let config = &self.config.sign_up;
         if config.refuse_disposable_email && is_disposable(email, &config.disposable_email_domains)
@@ -46,10 +46,14 @@ impl Auth {
 impl Auth {
     /// The invite code that `code` is, if it is one for `email`. Whoever is asked into an org registers
     /// with the end of the link that they were sent, which uses nothing up.
-    async fn invited_by(&self, code: &str, email: &EmailAddress) -> Result<Option<Id<InviteCode>>> {
+    async fn invited_by(
+        &self,
+        code: &CodeHash,
+        email: &EmailAddress,
+    ) -> Result<Option<Id<InviteCode>>> {
         let (db, now) = (self.db.pool(), self.clock.now());
         let found = InviteCode::find(db, code, email, now).await?;
-        if found.is_some() || invitations::is_open(db, code.trim(), email, now).await? {
+        if found.is_some() || invitations::is_open(db, code, email, now).await? {
             return Ok(found);
         }
         Err(invalid_invite_code().into())

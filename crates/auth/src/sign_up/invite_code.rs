@@ -27,6 +27,14 @@ pub(crate) struct InviteCode {
     expires_at: Option<DateTime<Utc>>,
 }
 
+/// What is kept of a code.
+pub(crate) type CodeHash = [u8; 32];
+
+/// What is kept of a code that somebody typed in.
+pub(crate) fn hash_of(code: &str) -> CodeHash {
+    secret::hash(code.trim())
+}
+
 /// A code to be made.
 pub(super) struct NewInviteCode {
     pub(super) note: String,
@@ -69,7 +77,7 @@ impl InviteCode {
     /// The code that `email` may register with.
     pub(super) async fn find(
         db: impl PgExecutor<'_>,
-        code: &str,
+        code: &CodeHash,
         email: &EmailAddress,
         now: DateTime<Utc>,
     ) -> sqlx::Result<Option<Id<Self>>> {
@@ -77,7 +85,7 @@ impl InviteCode {
             r#"select id as "id: _" from invite_codes
                where hash = $1 and uses_left > 0 and (expires_at is null or expires_at > $2)
                  and (email is null or email = $3)"#,
-            &secret::hash(code.trim()),
+            code.as_slice(),
             now,
             email as _,
         )

@@ -9,5 +9,5 @@ mod waitlist;
 
 pub(crate) use config::Config;
 pub use config::SignUp;
-pub(crate) use invite_code::InviteCode;
+pub(crate) use invite_code::{CodeHash, InviteCode, hash_of};
 pub(crate) use routes::routes;

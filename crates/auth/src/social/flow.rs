@@ -19,12 +19,22 @@ use crate::{
     },
     secrets::secret,
     sessions::transport::Transport,
+    sign_up::{CodeHash, InviteCode, hash_of},
 };
 
 /// Where to send a browser, and what it brings back.
 pub(super) struct Begun {
     pub(super) authorization_url: Url,
     pub(super) binding: String,
+}
+
+/// What somebody goes to a provider for.
+#[derive(Clone, Copy)]
+pub(super) enum For<'a> {
+    /// To sign in, or to register, for which there may be an invite code.
+    SigningIn { invite_code: Option<&'a str> },
+    /// To sign in with it in future.
+    Linking(Id<kernel::User>),
 }
 
 /// What a provider sent a browser back with.
@@ -41,18 +51,27 @@ pub(super) enum Outcome {
 }
 
 impl Auth {
-    /// Sends somebody to `provider`: to sign in, or, with a `user`, to sign in with it in future.
+    /// Sends somebody to `provider`.
     pub(super) async fn begin_social_login(
         &self,
         provider: &str,
         transport: Transport,
-        user: Option<Id<kernel::User>>,
+        for_whom: For<'_>,
     ) -> Result<Begun> {
         let provider = self.providers.get(provider).ok_or(Error::NoSuchProvider)?;
         let secrets = Secrets::of(self.access_tokens.keys().current(), &secret::random());
         let url = provider.authorization_url(&self.social_redirect(), &secrets).await;
         let authorization_url = url.map_err(|failure| unhelpful(failure, &provider.name))?;
-        let login = SocialLogin { provider: provider.name.clone(), transport, user };
+        let (user, invite_code) = match for_whom {
+            For::SigningIn { invite_code } => (None, invite_code.map(hash_of)),
+            For::Linking(user) => (Some(user), None),
+        };
+        let login = SocialLogin {
+            provider: provider.name.clone(),
+            transport,
+            user,
+            invite_code: invite_code.map(Vec::from),
+        };
         let binding = login.begin(self.db.pool(), &secrets.state, self.clock.now()).await?;
         Ok(Begun { authorization_url, binding })
     }
@@ -79,7 +98,8 @@ impl Auth {
             self.link_identity(provider, user, &claims, device).await?;
             return Ok(Outcome::Linked);
         }
-        let signed_in = self.sign_in_as(provider, &claims, device).await;
+        let invite_code = login.invite_code.and_then(|hash| CodeHash::try_from(hash).ok());
+        let signed_in = self.sign_in_as(provider, &claims, invite_code, device).await;
         Ok(Outcome::SignedIn(signed_in, login.transport))
     }
 
@@ -106,6 +126,7 @@ impl Auth {
         &self,
         provider: &Provider,
         claims: &Claims,
+        invite_code: Option<CodeHash>,
         device: &Device,
     ) -> Result<Tokens> {
         let (now, issuer) = (self.clock.now(), provider.issuer());
@@ -117,7 +138,7 @@ impl Auth {
             }
             return self.admit(tx, user.id, device).await;
         }
-        let user = self.welcome(&mut tx, claims).await?;
+        let user = self.welcome(&mut tx, claims, invite_code).await?;
         if !Identity::link(&mut tx, user, &provider.name, issuer, claims, now).await? {
             return Err(Error::InvalidSocialLogin);
         }
@@ -126,16 +147,24 @@ impl Auth {
     }
 
     /// An account for somebody who has none here.
-    async fn welcome(&self, tx: &mut Tx, claims: &Claims) -> Result<Id<kernel::User>> {
+    async fn welcome(
+        &self,
+        tx: &mut Tx,
+        claims: &Claims,
+        invite_code: Option<CodeHash>,
+    ) -> Result<Id<kernel::User>> {
         let email = claims.verified_email.as_ref().ok_or(Error::UnverifiedIdentity)?;
-        if User::by_email(&mut **tx, email).await?.is_none() {
-            self.may_register(email, None).await?;
-        }
+        let is_new = User::by_email(&mut **tx, email).await?.is_none();
+        let invite_code =
+            if is_new { self.may_register(email, invite_code.as_ref()).await? } else { None };
         let now = self.clock.now();
         let name = claims.name.as_deref().unwrap_or_default();
         let name = crate::Name::new(name);
         let name = name.as_ref().map_or(email.local_part(), crate::Name::as_str);
         if let Some(made) = self.create_account(tx, email, name, None, now).await? {
+            if let Some(code) = invite_code {
+                InviteCode::redeem(tx, code, made.org, now).await?;
+            }
             return Ok(made.user);
         }
         let known = User::by_email(&mut **tx, email).await?.ok_or(Error::InvalidSocialLogin)?;

@@ -15,6 +15,8 @@ pub(crate) struct SocialLogin {
     pub(super) transport: Transport,
     /// Who wants to sign in with it in future; `None`: somebody signs in now.
     pub(super) user: Option<Id<User>>,
+    /// What is kept of the invite code that they may register with.
+    pub(super) invite_code: Option<Vec<u8>>,
 }
 
 /// What one sign-in is recognised by. All of it follows from the state, so nothing is stored.
@@ -48,13 +50,14 @@ impl SocialLogin {
         let binding = secret::random();
         sqlx::query!(
             "insert into social_logins
-                 (hash, binding_hash, provider, transport, user_id, created_at, expires_at)
-             values ($1, $2, $3, $4, $5, $6, $7)",
+                 (hash, binding_hash, provider, transport, user_id, invite_code_hash, created_at, expires_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8)",
             &secret::hash(state),
             &secret::hash(&binding),
             self.provider,
             self.transport as _,
             self.user as _,
+            self.invite_code,
             now,
             now + lifetimes::SIGN_IN_STEP,
         )
@@ -74,7 +77,8 @@ impl SocialLogin {
             Self,
             r#"delete from social_logins
                where hash = $1 and binding_hash = $2 and expires_at > $3
-               returning provider, transport as "transport: _", user_id as "user: _""#,
+               returning provider, transport as "transport: _", user_id as "user: _",
+                         invite_code_hash as invite_code"#,
             &secret::hash(state),
             &secret::hash(binding),
             now,

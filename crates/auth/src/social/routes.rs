@@ -15,7 +15,7 @@ use web::{
 };
 
 use super::{
-    flow::{Begun, Outcome, Return},
+    flow::{Begun, For, Outcome, Return},
     identity::Identity,
 };
 use crate::{
@@ -56,6 +56,8 @@ struct NewSocialLogin {
     /// Where the tokens go.
     #[serde(default)]
     transport: Transport,
+    /// Lets somebody register who has no account yet, where that takes an invitation.
+    invite_code: Option<String>,
 }
 
 /// Whose account to sign in with in future.
@@ -118,7 +120,8 @@ async fn begin_social_login(
     Json(new): Json<NewSocialLogin>,
 ) -> web::Result<Response> {
     auth.limit_network(ip).await?;
-    Ok(begun(auth.begin_social_login(&new.provider, new.transport, None).await?))
+    let for_whom = For::SigningIn { invite_code: new.invite_code.as_deref() };
+    Ok(begun(auth.begin_social_login(&new.provider, new.transport, for_whom).await?))
 }
 
 fn begun(begun: Begun) -> Response {
@@ -194,8 +197,8 @@ async fn link_identity(
     caller: Caller,
     Json(new): Json<NewIdentity>,
 ) -> web::Result<Response> {
-    let user = Some(caller.user);
-    Ok(begun(auth.begin_social_login(&new.provider, Transport::default(), user).await?))
+    let for_whom = For::Linking(caller.user);
+    Ok(begun(auth.begin_social_login(&new.provider, Transport::default(), for_whom).await?))
 }
 
 /// Unlink an account elsewhere, unless it is your only way in.

@@ -16,7 +16,11 @@ struct Gone {
 
 /// Lets a browser begin, go to the provider, and sign in there.
 async fn go(client: &Client, path: &str, provider: &str) -> Gone {
-    let begun = client.post(path, json!({ "provider": provider })).await;
+    go_with(client, path, json!({ "provider": provider })).await
+}
+
+async fn go_with(client: &Client, path: &str, input: Value) -> Gone {
+    let begun = client.post(path, input).await;
     let cookie =
         begun.header("set-cookie").expect("a cookie").split(';').next().unwrap().to_owned();
     let url = begun.ok()["authorization_url"].as_str().unwrap().to_owned();
@@ -68,6 +72,29 @@ async fn whoever_is_new_gets_an_account_and_whoever_comes_again_the_same() {
         assert_eq!(me(&app, &second).await["user"], first["user"], "{provider}");
     }
     assert_eq!(count(&app, "select count(*) from users").await, 2);
+}
+
+#[tokio::test]
+async fn whoever_is_new_may_bring_an_invite_code_and_needs_one_where_registering_takes_it() {
+    let app = TestApp::start_with(|it| it.auth.sign_up.sign_up = auth::SignUp::Invite).await;
+    let operator = app.operator().await;
+    let new = json!({ "note": "friends", "uses": 1, "credits": 7 });
+    let code = operator.post("/admin/v1/invite-codes", new).await.ok()["code"].clone();
+    let invited = json!({ "provider": "simulator", "invite_code": code });
+    let go_invited = async || go_with(&app.anonymous(), "/v1/social-logins", invited.clone()).await;
+    app.simulators.identity.set_person(person("1", "one@example.com"));
+    assert_eq!(social(&app, "simulator").await.problem(), (403, "invite_code_required".into()));
+
+    let session = go_invited().await.come_back().await.ok();
+
+    let token = session["access_token"].as_str().unwrap();
+    let quotas = app.anonymous().with_key(token).get("/v1/quotas").await.ok();
+    assert_eq!(quotas["credits"]["available"], 7, "{quotas}");
+    app.simulators.identity.set_person(person("2", "two@example.com"));
+    let used_up = go_invited().await.come_back().await;
+    assert_eq!(used_up.problem(), (403, "invalid_invite_code".into()));
+    app.simulators.identity.set_person(person("1", "one@example.com"));
+    social(&app, "simulator").await.ok();
 }
 
 #[tokio::test]
@@ -335,9 +362,17 @@ async fn the_same_subject_at_two_providers_is_two_people() {
 
     let one = social(&app, "simulator").await.ok();
     let two = social(&app, "second").await.ok();
+    app.simulators.identity.set_person(person("1", "three@example.com"));
+    let three = social(&app, "github").await.ok();
 
-    assert_ne!(me(&app, &one).await["user"]["id"], me(&app, &two).await["user"]["id"]);
-    assert_eq!(count(&app, "select count(*) from identities where subject = '1'").await, 2);
+    let mut people = Vec::new();
+    for session in [one, two, three] {
+        people.push(me(&app, &session).await["user"]["id"].as_str().unwrap().to_owned());
+    }
+    people.sort();
+    people.dedup();
+    assert_eq!(people.len(), 3);
+    assert_eq!(count(&app, "select count(*) from identities where subject = '1'").await, 3);
 }
 
 #[tokio::test]

@@ -27,11 +27,30 @@ pub(super) struct Request {
     email: Option<String>,
 }
 
-/// Signs somebody in at once, or asks a person who looks at it for an address.
+/// Signs somebody in at once, or asks a person who looks at it for an address; says who it is (RFC 9207).
 pub(super) async fn authorize(
     State(provider): State<Arc<Provider>>,
     headers: HeaderMap,
     Query(request): Query<Request>,
+) -> Response {
+    let issuer = provider.issuer();
+    sign_in(&provider, &headers, request, Some(&issuer))
+}
+
+/// The same as GitHub does it, which does not say who it is.
+pub(super) async fn authorize_at_github(
+    State(provider): State<Arc<Provider>>,
+    headers: HeaderMap,
+    Query(request): Query<Request>,
+) -> Response {
+    sign_in(&provider, &headers, request, None)
+}
+
+fn sign_in(
+    provider: &Provider,
+    headers: &HeaderMap,
+    request: Request,
+    issuer: Option<&str>,
 ) -> Response {
     if request.client_id != CLIENT_ID {
         return refuse("unauthorized_client", "nobody registered this client");
@@ -57,7 +76,10 @@ pub(super) async fn authorize(
         person,
     });
     let mut query = back.query_pairs_mut();
-    query.append_pair("code", &code).append_pair("iss", &provider.issuer());
+    query.append_pair("code", &code);
+    if let Some(issuer) = issuer {
+        query.append_pair("iss", issuer);
+    }
     if let Some(state) = &request.state {
         query.append_pair("state", state);
     }

@@ -7,6 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::{Fault, Person, error::trouble, state::Provider};
 
@@ -21,7 +22,7 @@ pub(super) async fn user(State(provider): State<Arc<Provider>>, headers: HeaderM
         }
         Some(Fault::EmptySubject) => Value::Null,
         Some(Fault::OtherSubject) => 6666.into(),
-        _ => person.subject.parse::<u64>().map_or(1, |id| id).into(),
+        _ => number_of(&person).into(),
     };
     Json(json!({ "id": id, "login": person.name, "name": person.name, "email": person.email }))
         .into_response()
@@ -40,6 +41,13 @@ pub(super) async fn emails(State(provider): State<Arc<Provider>>, headers: Heade
         { "email": person.email, "primary": true, "verified": verified },
     ]))
     .into_response()
+}
+
+/// Accounts have numbers there.
+fn number_of(person: &Person) -> u32 {
+    let hash = Sha256::digest(&person.subject);
+    let hashed = u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]);
+    person.subject.parse().unwrap_or(hashed)
 }
 
 fn holder(provider: &Provider, headers: &HeaderMap) -> Option<Person> {

@@ -49,9 +49,14 @@ impl Identity {
         Ok(Self { server, provider })
     }
 
-    /// The issuer, and the base of GitHub's addresses.
+    /// The issuer of OpenID Connect.
     pub fn url(&self) -> String {
         format!("http://{}", self.server.addr)
+    }
+
+    /// Where GitHub is: another provider, with accounts of its own.
+    pub fn github_url(&self) -> String {
+        format!("{}/github", self.url())
     }
 
     /// Who signs in from now on, unless a page asks.
@@ -86,10 +91,10 @@ fn routes(provider: Arc<Provider>) -> Router {
         .route("/jwks", get(oidc::keys))
         .route("/authorize", get(authorize::authorize))
         .route("/token", post(token::exchange))
-        .route("/login/oauth/authorize", get(authorize::authorize))
-        .route("/login/oauth/access_token", post(token::exchange))
-        .route("/user", get(github::user))
-        .route("/user/emails", get(github::emails))
+        .route("/github/login/oauth/authorize", get(authorize::authorize_at_github))
+        .route("/github/login/oauth/access_token", post(token::exchange))
+        .route("/github/user", get(github::user))
+        .route("/github/user/emails", get(github::emails))
         .merge(control::routes())
         .with_state(provider)
 }
