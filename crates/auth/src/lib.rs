@@ -40,6 +40,7 @@ pub use error::{Error, Result};
 pub use operators::{Enrolled, Enrolment, OperatorToken};
 pub use orgs::{MembershipRefused, Seats};
 pub use passwords::PasswordRefused;
+pub use secrets::{Resealed, reseal};
 pub use sessions::{Device, Session, Tokens};
 pub use sign_up::SignUp;
 

@@ -7,7 +7,8 @@ use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::{
     Settings,
     commands::{
-        audit, catalogue, inbox, ledger, migrate, openapi, operator, seed, serve, tour, usage,
+        audit, catalogue, inbox, ledger, migrate, openapi, operator, secrets, seed, serve, tour,
+        usage,
     },
     output,
 };
@@ -68,6 +69,9 @@ pub enum Action {
     /// Check whether the audit log is what was written.
     #[command(subcommand)]
     Audit(audit::Action),
+    /// Seal what is kept encrypted with the present AUTH_SECRET.
+    #[command(subcommand)]
+    Secrets(secrets::Action),
     /// Play the product's whole story over HTTP, step by step.
     Tour(tour::Options),
     /// Print the API's description (OpenAPI 3.1).
@@ -119,6 +123,7 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Action::Ledger(action) => ledger::run(settings, action).await,
         Action::Usage(action) => usage::run(settings, action).await,
         Action::Audit(action) => audit::run(settings, action).await,
+        Action::Secrets(action) => secrets::run(settings, action).await,
         Action::Tour(options) => Box::pin(tour::run(settings, options)).await,
         Action::Openapi => openapi::run(settings),
         Action::EnvExample => {

@@ -7,6 +7,7 @@ pub mod ledger;
 pub mod migrate;
 pub mod openapi;
 pub mod operator;
+pub mod secrets;
 pub mod seed;
 pub mod serve;
 pub mod tour;

@@ -1,5 +1,8 @@
 //! Secrets that we make, keep sealed, or derive from `AUTH_SECRET`.
 
 pub(crate) mod keys;
+mod reseal;
 pub(crate) mod sealed;
 pub(crate) mod secret;
+
+pub use reseal::{Resealed, reseal};

@@ -1,6 +1,7 @@
 use anyhow::anyhow;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 
+use super::keys::Key;
 use crate::Keys;
 
 /// Encrypts what we must be able to read again, bound to `owner`: moved to another row, it does not
@@ -16,14 +17,21 @@ pub(crate) fn seal(keys: &Keys, owner: &[u8], secret: &[u8]) -> anyhow::Result<V
 
 /// What [`seal`] encrypted, with the current or the previous `AUTH_SECRET`.
 pub(crate) fn open(keys: &Keys, owner: &[u8], sealed: &[u8]) -> anyhow::Result<Vec<u8>> {
-    let (nonce, text) = sealed.split_at_checked(NONCE_LEN).ok_or_else(|| anyhow!("cut short"))?;
-    let opened = keys.all().iter().find_map(|key| {
-        let key = RandomizedNonceKey::new(&AES_256_GCM, &key.sealing).ok()?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-        let mut text = text.to_vec();
-        Some(key.open_in_place(nonce, Aad::from(owner), &mut text).ok()?.to_vec())
-    });
+    let opened = keys.all().iter().find_map(|key| open_with(key, owner, sealed));
     opened.ok_or_else(|| anyhow!("sealed with an AUTH_SECRET that is no longer configured"))
+}
+
+/// Whether it was encrypted with the current one.
+pub(crate) fn is_current(keys: &Keys, owner: &[u8], sealed: &[u8]) -> bool {
+    open_with(keys.current(), owner, sealed).is_some()
+}
+
+fn open_with(key: &Key, owner: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+    let (nonce, text) = sealed.split_at_checked(NONCE_LEN)?;
+    let key = RandomizedNonceKey::new(&AES_256_GCM, &key.sealing).ok()?;
+    let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+    let mut text = text.to_vec();
+    Some(key.open_in_place(nonce, Aad::from(owner), &mut text).ok()?.to_vec())
 }
 
 #[cfg(test)]

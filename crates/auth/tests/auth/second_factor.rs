@@ -222,3 +222,28 @@ async fn an_operator_who_turns_it_off_is_written_down_and_the_owner_told() {
                    where action = 'second_factor.reset' and actor_kind = 'operator'";
     assert_eq!(count(&app, written).await, 1);
 }
+
+#[tokio::test]
+async fn what_a_former_secret_sealed_is_sealed_anew_and_goes_on_working() {
+    let app = TestApp::start().await;
+    let (owner, _operator) = (app.owner().await, app.operator().await);
+    let (totp, _) = turn_on_second_factor(&app, &owner).await;
+    let former = app.settings.auth.clone();
+    let next: secrecy::SecretString = "a new secret of more than thirty-two bytes".into();
+    let reseal = async |current, previous| {
+        let mut config = former.clone();
+        (config.auth_secret, config.auth_secret_previous) = (current, previous);
+        let auth::Resealed { resealed, current, lost } =
+            auth::reseal(app.db.pool(), &config).await.unwrap();
+        (resealed, current, lost)
+    };
+    let (old, new) = (former.auth_secret.clone(), Some(next));
+
+    assert_eq!(reseal(new.clone(), None).await, (0, 0, 2), "nothing is lost by trying");
+    assert_eq!(reseal(new.clone(), old.clone()).await, (2, 0, 0));
+    assert_eq!(reseal(new.clone(), None).await, (0, 2, 0), "the former one is not needed any more");
+    assert_eq!(reseal(old, new).await, (2, 0, 0));
+
+    let challenge = first(&app, &owner, PASSWORD).await;
+    second(&app, &challenge, &app.totp_code(&totp)).await.ok();
+}

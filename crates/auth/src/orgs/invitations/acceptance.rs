@@ -162,7 +162,7 @@ impl Auth {
     }
 }
 
-/// Whether `token` is from a link that was sent to `email` and can be accepted.
+/// Whether a token of that `hash` is from a link that was sent to `email` and can be accepted.
 pub(crate) async fn is_open(
     db: impl PgExecutor<'_>,
     hash: &[u8; 32],

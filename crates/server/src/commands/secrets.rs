@@ -1,0 +1,34 @@
+//! `slipway secrets`.
+
+use clap::Subcommand;
+
+use crate::{Settings, database_address, output};
+
+/// What to do with secrets that are kept sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum Action {
+    /// Seal them with the present AUTH_SECRET, so that AUTH_SECRET_PREVIOUS can be removed.
+    Reseal,
+}
+
+/// Does it.
+pub async fn run(settings: Settings, action: Action) -> anyhow::Result<()> {
+    let Action::Reseal = action;
+    #[cfg(feature = "simulators")]
+    let development = crate::Development::database_only(&settings).await?;
+    #[cfg(feature = "simulators")]
+    let embedded = development.database();
+    #[cfg(not(feature = "simulators"))]
+    let embedded = None;
+    let pool = settings.db.migration_pool(database_address(&settings, embedded)?);
+    let auth::Resealed { resealed, current, lost } = auth::reseal(&pool, &settings.auth).await?;
+    pool.close().await;
+    #[cfg(feature = "simulators")]
+    development.stop().await?;
+    output::line(&format!("{resealed} secrets were sealed anew, {current} were up to date."));
+    anyhow::ensure!(
+        lost == 0,
+        "{lost} secrets open with neither AUTH_SECRET nor AUTH_SECRET_PREVIOUS"
+    );
+    Ok(())
+}
