@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
+use chrono::TimeDelta;
 use http::{HeaderValue, Method, StatusCode, header::CONTENT_TYPE};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -19,6 +20,8 @@ const LARGEST: usize = 4 * 1024 * 1024;
 const LONGEST_LINE: usize = 64 * 1024 * 1024;
 /// How long a file may stop in the middle.
 const SILENCE: Duration = Duration::from_mins(1);
+/// How far a provider's clock may be behind ours.
+const CLOCKS_DIFFER: TimeDelta = TimeDelta::hours(1);
 /// Names our batch in the provider's metadata, so that it is found again.
 const NAME: &str = "slipway_batch";
 
@@ -50,6 +53,7 @@ pub(super) struct Seen {
     pub(super) output_file_id: Option<String>,
     pub(super) error_file_id: Option<String>,
     metadata: Option<Value>,
+    created_at: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -109,13 +113,16 @@ impl<'a> Account<'a> {
         self.exchange(Method::POST, "/batches", JSON, batch.to_string().into()).await
     }
 
-    /// The batch that was made for `lane`, if any was.
-    pub(super) async fn find(&self, lane: Id<Lane>) -> Result<Option<Seen>, Trouble> {
-        let (name, mut after) = (lane.to_string(), String::new());
+    /// The batch that was made for `lane`, if any was. They are listed from the newest on.
+    pub(super) async fn find(&self, lane: &Lane) -> Result<Option<Seen>, Trouble> {
+        let (name, mut after) = (lane.id.to_string(), String::new());
+        let earliest = (lane.created_at - CLOCKS_DIFFER).timestamp();
         loop {
             let path = format!("/batches?limit=100{after}");
             let page: Page = self.exchange(Method::GET, &path, JSON, Bytes::new()).await?;
-            let next = page.data.last().map(|seen| format!("&after={}", seen.id));
+            let last = page.data.last();
+            let last = last.filter(|it| it.created_at.is_none_or(|made| made >= earliest));
+            let next = last.map(|seen| format!("&after={}", seen.id));
             let ours = |it: &Seen| it.metadata.as_ref().is_some_and(|it| it[NAME] == *name);
             if let Some(seen) = page.data.into_iter().find(ours) {
                 return Ok(Some(seen));
@@ -168,6 +175,7 @@ impl<'a> Account<'a> {
         kind: &str,
         body: Bytes,
     ) -> Result<Response, Trouble> {
+        let changes = method == Method::POST;
         let request = self.provider.request(method, path, self.key, body);
         let mut request = request.map_err(|error| Trouble::Refused(error.reason))?;
         let kind = HeaderValue::from_str(kind).map_err(|it| Trouble::Refused(it.to_string()))?;
@@ -188,6 +196,8 @@ impl<'a> Account<'a> {
         Err(match status {
             StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT => Trouble::Lost(reason),
             _ if REFUSALS.contains(&status) => Trouble::Refused(reason),
+            // It may have failed after it was done.
+            _ if changes && status.is_server_error() => Trouble::Lost(reason),
             _ => Trouble::Later(reason),
         })
     }

@@ -23,7 +23,7 @@ pub(super) async fn submit(
         if ai.clock.now() < asked + UNDER_WAY {
             return Ok(None);
         }
-        if let Some(seen) = account.find(lane.id).await? {
+        if let Some(seen) = account.find(lane).await? {
             return Ok(Some(seen));
         }
     }

@@ -303,7 +303,7 @@ async fn a_provider_out_of_reach_gets_the_batch_later_and_after_an_hour_we_make_
     let app = TestApp::start().await;
     let owner = with_key(&app.owner().await).await;
     give_credits(&app, &owner, 100).await;
-    app.simulators.ai.fail_uploads(3);
+    app.simulators.ai.fail_uploads(100);
     let batch = create(&owner, &lines(2)).await;
     minute(&app).await;
     minute(&app).await;
