@@ -22,6 +22,7 @@ mod second_factor;
 mod sessions;
 mod sign_up;
 mod social;
+mod social_issuers;
 mod suspension;
 
 use serde_json::{Value, json};

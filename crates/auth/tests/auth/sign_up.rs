@@ -3,7 +3,10 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 use testing::{Client, PASSWORD, Reply, TestApp};
 
-use crate::{ADA, count, last_link, proof, registration};
+use crate::{
+    ADA, count, last_link, proof, registration,
+    social::{go_with, person, social},
+};
 
 async fn app(sign_up: SignUp) -> TestApp {
     TestApp::start_with(|settings| settings.auth.sign_up.sign_up = sign_up).await
@@ -126,4 +129,26 @@ async fn mailboxes_to_be_thrown_away_are_refused_where_the_setting_says_so() {
         let reply = app.anonymous().post("/v1/users", registration(ADA)).await;
         assert_eq!(reply.status, 202);
     }
+}
+
+#[tokio::test]
+async fn whoever_is_new_may_bring_an_invite_code_and_needs_one_where_registering_takes_it() {
+    let app = app(SignUp::Invite).await;
+    let operator = app.operator().await;
+    let code = code(&operator, json!({ "note": "Friends", "uses": 1, "credits": 7 })).await;
+    let invited = json!({ "provider": "simulator", "invite_code": code });
+    let go_invited = async || go_with(&app.anonymous(), "/v1/social-logins", invited.clone()).await;
+    app.simulators.identity.set_person(person("1", "one@example.com"));
+    assert_eq!(social(&app, "simulator").await.problem(), (403, "invite_code_required".into()));
+
+    let session = go_invited().await.come_back().await.ok();
+
+    let token = session["access_token"].as_str().unwrap();
+    let quotas = app.anonymous().with_key(token).get("/v1/quotas").await.ok();
+    assert_eq!(quotas["credits"]["available"], 7, "{quotas}");
+    app.simulators.identity.set_person(person("2", "two@example.com"));
+    let used_up = go_invited().await.come_back().await;
+    assert_eq!(used_up.problem(), (403, "invalid_invite_code".into()));
+    app.simulators.identity.set_person(person("1", "one@example.com"));
+    social(&app, "simulator").await.ok();
 }
