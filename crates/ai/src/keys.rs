@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
@@ -76,7 +77,7 @@ impl Key {
     /// Tells it from others, and nothing else.
     pub(crate) fn tag(&self) -> String {
         let hash = Sha256::digest(self.secret.expose_secret());
-        hash[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+        BASE64_URL_SAFE_NO_PAD.encode(&hash[..8])
     }
 
     /// Takes it out of the rotation for a while.

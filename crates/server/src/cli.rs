@@ -69,7 +69,7 @@ pub enum Action {
     /// Check whether the audit log is what was written.
     #[command(subcommand)]
     Audit(audit::Action),
-    /// Seal what is kept encrypted with the present AUTH_SECRET.
+    /// Seal what is kept encrypted with the present `AUTH_SECRET`.
     #[command(subcommand)]
     Secrets(secrets::Action),
     /// Play the product's whole story over HTTP, step by step.

@@ -5,7 +5,6 @@ use chrono::TimeDelta;
 use http::{HeaderValue, Method, StatusCode, header::CONTENT_TYPE};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use kernel::Id;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -97,18 +96,13 @@ impl<'a> Account<'a> {
         Ok(file.id)
     }
 
-    /// Has a batch made of an uploaded file.
-    pub(super) async fn create(
-        &self,
-        lane: Id<Lane>,
-        file: &str,
-        endpoint: &str,
-    ) -> Result<Seen, Trouble> {
+    /// Has a batch made of the file that was uploaded.
+    pub(super) async fn create(&self, lane: &Lane) -> Result<Seen, Trouble> {
         let batch = json!({
-            "input_file_id": file,
-            "endpoint": endpoint,
+            "input_file_id": lane.input_file,
+            "endpoint": lane.endpoint(),
             "completion_window": "24h",
-            "metadata": { NAME: lane.to_string() },
+            "metadata": { NAME: lane.id.to_string() },
         });
         self.exchange(Method::POST, "/batches", JSON, batch.to_string().into()).await
     }

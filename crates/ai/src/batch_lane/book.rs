@@ -1,6 +1,5 @@
 use std::collections::HashMap;
 
-use bytes::Bytes;
 use futures::future::try_join_all;
 use quotas::{Held, Used};
 use serde::Deserialize;
@@ -87,10 +86,10 @@ pub(super) async fn end_all(
 fn read(
     ai: &Ai,
     lane: &Lane,
-    line: &Bytes,
+    told: &[u8],
     waiting: &mut HashMap<Uuid, Waiting>,
 ) -> Option<(Uuid, Ending)> {
-    let told: Told<'_> = serde_json::from_slice(line).ok()?;
+    let told: Told<'_> = serde_json::from_slice(told).ok()?;
     let call = waiting.remove(&told.custom_id)?;
     let ending = match (&told.response, told.error.and_then(|it| it.code).as_deref()) {
         (Some(Response { status_code: 200, body }), _) => answered(ai, lane, body, *call.at_most),

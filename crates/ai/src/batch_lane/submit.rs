@@ -27,19 +27,15 @@ pub(super) async fn submit(
             return Ok(Some(seen));
         }
     }
-    let file = match &lane.input_file {
-        Some(file) => file.clone(),
-        None => {
-            let calls = lane.waiting(db).await?;
-            let file = account.upload(&content(lane, &calls)).await?;
-            lane.uploaded(db, account.tag(), file.clone()).await?;
-            file
-        }
-    };
+    if lane.input_file.is_none() {
+        let calls = lane.waiting(db).await?;
+        let file = account.upload(&content(lane, &calls)).await?;
+        lane.uploaded(db, account.tag(), file).await?;
+    }
     if !lane.submitting(db, ai.clock.now()).await? {
         return Ok(None);
     }
-    let created = account.create(lane.id, &file, lane.endpoint()).await;
+    let created = account.create(lane).await;
     if let Err(Trouble::Refused(_) | Trouble::Later(_)) = created {
         lane.not_submitted(db).await?;
     }
@@ -52,8 +48,8 @@ fn content(lane: &Lane, calls: &[Waiting]) -> String {
     for call in calls {
         let body: Option<&RawValue> = serde_json::from_str(&call.sent).ok();
         let url = lane.endpoint();
-        let line = json!({ "custom_id": call.id, "method": "POST", "url": url, "body": body });
-        lines.push_str(&line.to_string());
+        let told = json!({ "custom_id": call.id, "method": "POST", "url": url, "body": body });
+        lines.push_str(&told.to_string());
         lines.push('\n');
     }
     lines

@@ -96,13 +96,11 @@ pub(crate) async fn ask(
     body: RawJson,
 ) -> Result<Asked, Problem> {
     match operation {
-        "chat" => match chat::ask(ai, by.into(), body).await? {
-            (asked, None) => Ok(asked),
-            (_, Some(_)) => {
-                let detail = "must not be set for an answer that nobody waits for";
-                Err(Problem::invalid_field("/stream", detail))
-            }
-        },
+        "chat" => {
+            let (asked, streaming) = chat::ask(ai, by.into(), body).await?;
+            let detail = "must not be set for an answer that nobody waits for";
+            streaming.map_or(Ok(asked), |_| Err(Problem::invalid_field("/stream", detail)))
+        }
         "embedding" => embeddings::ask(ai, by.into(), body).await,
         _ => images::ask(ai, by.into(), body).await,
     }

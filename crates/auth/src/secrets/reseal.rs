@@ -85,16 +85,9 @@ impl Resealed {
             return None;
         }
         let opened = sealed::open(keys, owner, &stored.sealed);
-        let renewed = opened.and_then(|secret| sealed::seal(keys, owner, &secret));
-        match renewed {
-            Ok(renewed) => {
-                self.resealed += 1;
-                Some(renewed)
-            }
-            Err(_) => {
-                self.lost += 1;
-                None
-            }
-        }
+        let renewed = opened.and_then(|secret| sealed::seal(keys, owner, &secret)).ok();
+        let count = if renewed.is_some() { &mut self.resealed } else { &mut self.lost };
+        *count += 1;
+        renewed
     }
 }

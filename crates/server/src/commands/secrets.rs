@@ -7,7 +7,7 @@ use crate::{Settings, database_address, output};
 /// What to do with secrets that are kept sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
 pub enum Action {
-    /// Seal them with the present AUTH_SECRET, so that AUTH_SECRET_PREVIOUS can be removed.
+    /// Seal them with the present `AUTH_SECRET`, so that `AUTH_SECRET_PREVIOUS` can be removed.
     Reseal,
 }
 
