@@ -265,6 +265,8 @@ async fn an_invitation_holds_no_link_or_markup_but_ours() {
 
     let mails = app.simulators.mailbox.messages_to("guest@example.com");
     let mail = mails.last().unwrap();
+    let expected = format!("{} invites you", owner.email);
+    assert!(mail.text.as_ref().unwrap().contains(&expected), "{mail:?}");
     assert!(mail.links.iter().all(|link| link.starts_with(&app.url)), "{:?}", mail.links);
     let text = mail.text.as_ref().unwrap();
     for part in [&mail.subject, text] {

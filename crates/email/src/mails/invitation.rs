@@ -1,4 +1,5 @@
 use askama::Template as _;
+use kernel::EmailAddress;
 use url::Url;
 
 use crate::{Brand, Template};
@@ -8,6 +9,10 @@ use crate::{Brand, Template};
 pub struct InvitationMail<'a> {
     /// What the org is called.
     pub org: &'a str,
+    /// Who asks them.
+    pub inviter: &'a EmailAddress,
+    /// What they will be there.
+    pub role: &'a str,
     /// Where the invitation is accepted.
     pub link: &'a Url,
     /// How long the link works.

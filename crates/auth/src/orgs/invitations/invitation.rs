@@ -11,7 +11,7 @@ use web::{Caller, Problem, Role};
 
 use crate::{
     Auth, Result, lifetimes,
-    orgs::{Seats, org::CurrentOrg, rules},
+    orgs::{Seats, members::Member, org::CurrentOrg, rules},
     secrets::secret,
 };
 
@@ -171,7 +171,7 @@ impl Auth {
             .after(json!({ "email": invitation.email, "role": role }))
             .record(&mut tx, now)
             .await?;
-        self.mail_invitation(&mut tx, org, &invitation, &token).await?;
+        self.mail_invitation(&mut tx, caller, &invitation, &token).await?;
         tx.commit().await?;
         Ok(invitation)
     }
@@ -179,16 +179,16 @@ impl Auth {
     /// Sends an invitation again, with a new link and from now on as long.
     pub(super) async fn invite_again(
         &self,
-        org: Id<Org>,
+        caller: &Caller,
         id: Id<Invitation>,
         origin: &Origin,
     ) -> Result<Invitation> {
-        let (token, now) = (secret::random(), self.clock.now());
+        let (org, token, now) = (caller.org, secret::random(), self.clock.now());
         self.limits.check("invitations", &org.to_string(), MAILS).await?;
         let mut tx = self.db.begin().await?;
         let invitation = Invitation::renew(&mut tx, org, id, &secret::hash(&token), now).await?;
         Entry::new(origin, Some(org), "invitation.sent_again", id).record(&mut tx, now).await?;
-        self.mail_invitation(&mut tx, org, &invitation, &token).await?;
+        self.mail_invitation(&mut tx, caller, &invitation, &token).await?;
         tx.commit().await?;
         Ok(invitation)
     }
@@ -221,14 +221,22 @@ impl Auth {
     async fn mail_invitation(
         &self,
         db: &mut PgConnection,
-        org: Id<Org>,
+        caller: &Caller,
         invitation: &Invitation,
         token: &str,
-    ) -> sqlx::Result<()> {
-        let org = CurrentOrg::get(&mut *db, org).await?;
+    ) -> Result<()> {
+        let org = CurrentOrg::get(&mut *db, caller.org).await?;
+        let inviter = Member::get(&mut *db, caller.org, caller.user).await?.email;
+        let role = json!(invitation.role);
         let link = self.link("invitation-links", token);
         let days = lifetimes::INVITATION.num_days();
-        let mail = InvitationMail { org: &org.name, link: &link, days };
+        let mail = InvitationMail {
+            org: &org.name,
+            inviter: &inviter,
+            role: role.as_str().unwrap_or_default(),
+            link: &link,
+            days,
+        };
         self.mailer.queue(db, &invitation.email, None, &mail).await?;
         Ok(())
     }

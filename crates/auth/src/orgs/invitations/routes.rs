@@ -64,7 +64,7 @@ async fn send_invitation_again(
     origin: Origin,
     Path(id): Path<Id<Invitation>>,
 ) -> web::Result<Json<Invitation>> {
-    Ok(Json(auth.invite_again(caller.org, id, &origin).await?))
+    Ok(Json(auth.invite_again(&caller, id, &origin).await?))
 }
 
 /// Revoke an invitation: its link stops working.
