@@ -110,14 +110,13 @@ pub(crate) struct Arrived {
 
 impl Arrived {
     /// Puts `events`, each of which must be another one, into the inbox of a deployment that is `live` or
-    /// not, in one statement; answers which of them wait to be applied. Those that were there before do,
-    /// too, unless they are handled: sending an event again from Stripe's dashboard is how a person repeats
-    /// what failed.
+    /// not, in one statement. Those that were there before are applied again, unless they are handled: sending
+    /// an event again from Stripe's dashboard is how a person repeats what failed.
     pub(crate) async fn store(
         db: &mut PgConnection,
         events: &[&Self],
         live: bool,
-    ) -> sqlx::Result<Vec<String>> {
+    ) -> sqlx::Result<()> {
         let column = |of: fn(&NewEvent) -> Option<&str>| -> Vec<Option<String>> {
             events.iter().map(|it| of(&it.event).map(str::to_owned)).collect()
         };
@@ -127,27 +126,19 @@ impl Arrived {
         let bodies: Vec<String> = events.iter().map(|it| it.body.clone()).collect();
         let times: Vec<DateTime<Utc>> = events.iter().map(|it| it.at).collect();
         let ignored: Vec<bool> = events.iter().map(|it| !it.event.is_for(live)).collect();
-        sqlx::query_scalar!(
-            r#"with arrived as (
-                   select * from unnest($1::text[], $2::text[], $3::bool[], $4::text[], $5::timestamptz[], $6::bool[],
-                                        $7::text[], $8::text[], $9::text[], $10::text[], $11::text[])
-                       as it (id, type, livemode, payload, received_at, ignored,
-                              object_id, customer_id, api_version, payment_intent_id, charge_id)),
-               stored as (
-                   insert into stripe_events
-                       (id, type, object_id, customer_id, api_version, livemode, payload, received_at,
-                        handled_at, outcome, payment_intent_id, charge_id)
-                   select id, type, object_id, customer_id, api_version, livemode, payload, received_at,
-                          case when ignored then received_at end, case when ignored then 'ignored' end,
-                          payment_intent_id, charge_id
-                   from arrived
-                   order by id
-                   on conflict (id) do nothing
-                   returning id, handled_at)
-               select id as "id!" from stored where handled_at is null
-               union all
-               select id from stripe_events where id = any($1) and handled_at is null
-               order by 1"#,
+        sqlx::query!(
+            "insert into stripe_events
+                 (id, type, object_id, customer_id, api_version, livemode, payload, received_at,
+                  handled_at, outcome, payment_intent_id, charge_id)
+             select id, type, object_id, customer_id, api_version, livemode, payload, received_at,
+                    case when ignored then received_at end, case when ignored then 'ignored' end,
+                    payment_intent_id, charge_id
+             from unnest($1::text[], $2::text[], $3::bool[], $4::text[], $5::timestamptz[], $6::bool[],
+                         $7::text[], $8::text[], $9::text[], $10::text[], $11::text[])
+                 as it (id, type, livemode, payload, received_at, ignored,
+                        object_id, customer_id, api_version, payment_intent_id, charge_id)
+             order by id
+             on conflict (id) do update set queued_at = null where stripe_events.handled_at is null",
             &ids,
             &kinds,
             &modes,
@@ -160,8 +151,9 @@ impl Arrived {
             &column(|it| it.named("payment_intent")) as _,
             &column(|it| it.named("charge")) as _,
         )
-        .fetch_all(db)
-        .await
+        .execute(db)
+        .await?;
+        Ok(())
     }
 }
 

@@ -1,9 +1,14 @@
 use std::mem;
 
 use db::Db;
+use jobs::Job;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::event::{Arrived, Event};
+use crate::{
+    Billing,
+    event::{Arrived, Event},
+};
 
 /// How many events one commit may carry.
 const BATCH: usize = 128;
@@ -35,7 +40,7 @@ impl Intake {
         Self(queue)
     }
 
-    /// Puts an event into the inbox, durably, and queues what follows from it.
+    /// Puts an event into the inbox, durably; what follows from it is queued soon.
     pub(crate) async fn store(&self, arrived: Arrived) -> sqlx::Result<()> {
         let (sender, stored) = oneshot::channel();
         self.0.send((arrived, sender)).await.map_err(|_| sqlx::Error::WorkerCrashed)?;
@@ -74,7 +79,49 @@ async fn commit(db: &Db, events: &[&Arrived], live: bool) -> sqlx::Result<()> {
     events.sort_by(|one, other| one.event.id().cmp(other.event.id()));
     events.dedup_by(|one, other| one.event.id() == other.event.id());
     let mut tx = db.begin().await?;
-    let waiting = Arrived::store(&mut tx, &events, live).await?;
-    Event::queue_all(&mut tx, &waiting).await?;
+    Arrived::store(&mut tx, &events, live).await?;
+    jobs::ensure(&mut tx, &QueueStripeEvents {}).await?;
     tx.commit().await
+}
+
+/// How many events are queued before others get the connection.
+const QUEUED: i64 = 500;
+
+/// Queues a job for each event that was taken in. Not done by the intake itself, because it costs more than
+/// storing does.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct QueueStripeEvents {}
+
+impl Job for QueueStripeEvents {
+    const NAME: &'static str = "billing.queue_stripe_events";
+    type Context = Billing;
+
+    async fn run(self, billing: Billing) -> anyhow::Result<()> {
+        while billing.queue_events().await? > 0 {}
+        Ok(())
+    }
+}
+
+impl Billing {
+    /// Queues some; answers how many.
+    async fn queue_events(&self) -> sqlx::Result<usize> {
+        let mut tx = self.db.begin().await?;
+        let mut events = sqlx::query_scalar!(
+            "update stripe_events set queued_at = $1
+             where id in (select id from stripe_events
+                          where queued_at is null and handled_at is null
+                          order by id
+                          limit $2
+                          for update skip locked)
+             returning id",
+            self.clock.now(),
+            QUEUED,
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        events.sort();
+        Event::queue_all(&mut tx, &events).await?;
+        tx.commit().await?;
+        Ok(events.len())
+    }
 }

@@ -80,7 +80,7 @@ pub use violations::violations;
 use apply::ApplyStripeEvent;
 use catalogue::{Catalogues, SyncCatalogue};
 use closure::CloseAccount;
-use intake::Intake;
+use intake::{Intake, QueueStripeEvents};
 use overage::ReportOverage;
 use reconcile::Reconcile;
 use returns::SendRefund;
@@ -145,6 +145,7 @@ pub fn module(billing: Billing) -> Module {
             .with::<ApplyCatalogue>(billing.clone())
             .with::<CloseAccount>(billing.clone())
             .with::<Reconcile>(billing.clone())
+            .with::<QueueStripeEvents>(billing.clone())
             .with::<ReportOverage>(billing.clone())
             .with::<SendRefund>(billing.clone())
             .with::<SyncCatalogue>(billing.clone())
