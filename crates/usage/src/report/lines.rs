@@ -151,12 +151,6 @@ pub(super) async fn read(
                       output_tokens, images, cost_nano_usd, credits
                from usage_fresh_of($1)
                where slot >= $20 and slot < $21
-               union all
-               select slot, model, provider, operation, user_id, api_key_id, project_id, outcome,
-                      paid_by, 1, input_tokens, cached_input_tokens, cache_write_tokens,
-                      output_tokens, images, cost_nano_usd, credits
-               from usage_fresh_of_all()
-               where $22 and slot >= $20 and slot < $21
            ) line
            where ($10::text is null or model = $10)
              and ($11::text is null or provider = $11)
@@ -187,7 +181,6 @@ pub(super) async fn read(
         &ends,
         bounds.first(),
         bounds.last(),
-        owner.is_nil(),
     )
     .fetch_all(db)
     .await?;

@@ -5,6 +5,7 @@ use proptest::{
     prelude::*,
     test_runner::{Config, TestRunner},
 };
+use sqlx::PgConnection;
 use testing::TestApp;
 use usage::{Bucket, Outcome, Payer, Report, ReportQuery};
 
@@ -184,4 +185,82 @@ async fn the_roll_up_runs_by_the_clock() {
                  where key = 'usage.roll_up: again' and run_at between now() and now() + interval '5 s'";
     let again: i64 = sqlx::query_scalar(again).fetch_one(app.db.pool()).await.unwrap();
     assert_eq!(again, 1, "while calls end it runs every few seconds");
+}
+
+/// Thousands of calls within the last month, nine of ten of one org, each of the others with few.
+async fn write_many(app: &TestApp, hot: Id<Org>, others: &[Id<Org>]) {
+    sqlx::query(
+        "insert into usage_records (
+             id, org_id, operation, provider, model, price_id, outcome, paid_by, input_tokens,
+             cached_input_tokens, output_tokens, images, estimated, cost_nano_usd, credits,
+             reserved_at, created_at)
+         select gen_random_uuid(), case when n % 10 > 0 then $1 else $2[1 + n / 10 % cardinality($2)] end,
+                'chat', 'openai', 'model-' || n % 8, gen_random_uuid(), 'succeeded', 'plan', 10, 0, 5, 0,
+                false, 4500, 0, at, at
+         from generate_series(1, 20000) n, lateral (select $3 - n * interval '2 minutes' as at) at",
+    )
+    .bind(hot)
+    .bind(others)
+    .bind(app.clock.now())
+    .execute(app.db.pool())
+    .await
+    .unwrap();
+}
+
+/// What the session has read of a kind of table: rows by scanning it, rows by its indexes.
+async fn read(db: &mut PgConnection, tables: &str) -> (i64, i64) {
+    sqlx::query_as(
+        "select coalesce(sum(seq_tup_read), 0)::bigint, coalesce(sum(idx_tup_fetch), 0)::bigint
+         from pg_stat_xact_user_tables where starts_with(relname, $1)",
+    )
+    .bind(tables)
+    .fetch_one(db)
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn reports_read_few_lines_and_scan_no_table_however_unequal_orgs_are() {
+    let app = TestApp::start().await;
+    let (hot, others) = (app.owner().await, [Id::new(), Id::new(), Id::new()]);
+    write_many(&app, hot.org(), &others).await;
+    roll_up_all(&app).await;
+    for table in ["usage_rollups", "usage_records"] {
+        let analyze = sqlx::AssertSqlSafe(format!("vacuum analyze {table}"));
+        sqlx::raw_sql(analyze).execute(app.db.pool()).await.unwrap();
+    }
+    let month = |tz: &str| ReportQuery {
+        from: Some((app.clock.now() - TimeDelta::days(28)).into()),
+        tz: Some(tz.to_owned()),
+        bucket: Some(Bucket::Day),
+        group_by: "model".into(),
+        ..Default::default()
+    };
+    for (org, tz, most) in [
+        (Some(hot.org()), "UTC", 500),
+        (Some(hot.org()), "Europe/Berlin", 6_000),
+        (Some(others[0]), "Asia/Kolkata", 1_500),
+        // So few lines of everybody that whole days of them are hardly worth an index.
+        (None, "UTC", 6_000),
+    ] {
+        let mut tx = match org {
+            Some(org) => app.db.tenant(org).await.unwrap(),
+            None => app.db.begin().await.unwrap(),
+        };
+        // The session may have read before, and not reported it yet.
+        let lines = read(&mut tx, "usage_rollups").await;
+        let calls = read(&mut tx, "usage_records").await;
+        let report = match org {
+            Some(org) => Report::of(&mut tx, org, &month(tz), app.clock.now()).await.unwrap(),
+            None => Report::of_platform(&mut tx, &month(tz), app.clock.now()).await.unwrap(),
+        };
+        assert!(report.split.total.calls > 600, "{org:?}");
+        let lines_after = read(&mut tx, "usage_rollups").await;
+        let calls_after = read(&mut tx, "usage_records").await;
+        assert_eq!((lines_after.0, calls_after.0), (lines.0, calls.0), "{org:?} {tz} scans");
+        assert!(lines_after.1 - lines.1 <= most, "{org:?} {tz}: {lines:?} {lines_after:?}");
+        // Of everybody's calls those of the newest pages, which no index tells apart yet.
+        let newest = if org.is_none() { 128 * 40 } else { 0 };
+        assert!(calls_after.1 - calls.1 <= newest, "{org:?} {tz}: {calls:?} {calls_after:?}");
+    }
 }
