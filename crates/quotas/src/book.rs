@@ -6,6 +6,8 @@ use chrono::{DateTime, Utc};
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
+use crate::row::row;
+
 /// The SQLSTATE with which `book` says that the picture was not true, and names what differs.
 const DIFFERS: &str = "SL001";
 
@@ -23,24 +25,25 @@ pub(crate) struct Rows {
 }
 
 /// Which picture of an org, or of the platform, was decided on.
-#[derive(Debug, sqlx::Type)]
-#[sqlx(type_name = "books_version")]
+#[derive(Debug)]
 pub(crate) struct BooksVersion {
     pub(crate) id: Uuid,
     pub(crate) version: i64,
 }
 
+row!(BooksVersion as "books_version": id, version);
+
 /// A hold to be ended, by the reaper only if it expired before that time.
-#[derive(Debug, sqlx::Type)]
-#[sqlx(type_name = "hold_end")]
+#[derive(Debug)]
 pub(crate) struct HoldEnd {
     pub(crate) id: Uuid,
     pub(crate) if_expired_at: Option<DateTime<Utc>>,
 }
 
+row!(HoldEnd as "hold_end": id, if_expired_at);
+
 /// What is added to a budget's counters; with a version, only if it is as it was pictured.
-#[derive(Debug, sqlx::Type)]
-#[sqlx(type_name = "budget_change")]
+#[derive(Debug)]
 pub(crate) struct BudgetChange {
     pub(crate) id: Uuid,
     /// The period that the row must show.
@@ -57,9 +60,10 @@ pub(crate) struct BudgetChange {
     pub(crate) amount: i64,
 }
 
+row!(BudgetChange as "budget_change": id, began, starts, spent, held, overrun, version, least, most, amount);
+
 /// What is added to a grant's counters; with what was revoked, only if it is as it was pictured.
-#[derive(Debug, sqlx::Type)]
-#[sqlx(type_name = "grant_change")]
+#[derive(Debug)]
 pub(crate) struct GrantChange {
     pub(crate) id: Uuid,
     pub(crate) spent: i64,
@@ -69,9 +73,10 @@ pub(crate) struct GrantChange {
     pub(crate) most: i64,
 }
 
+row!(GrantChange as "grant_change": id, spent, held, revoked, least, most);
+
 /// A row of `holds`.
-#[derive(Debug, sqlx::Type)]
-#[sqlx(type_name = "new_hold")]
+#[derive(Debug)]
 pub(crate) struct NewHold {
     pub(crate) id: Uuid,
     pub(crate) org_id: Uuid,
@@ -95,9 +100,10 @@ pub(crate) struct NewHold {
     pub(crate) expires_at: DateTime<Utc>,
 }
 
+row!(NewHold as "new_hold": id, org_id, user_id, api_key_id, project_id, operation, provider, model, price_id, paid_by, cost_nano_usd, max_tokens, credits, draw_ids, draw_periods, draw_amounts, request_id, instance, created_at, expires_at);
+
 /// A row of `ledger_entries`.
-#[derive(Debug, sqlx::Type)]
-#[sqlx(type_name = "new_entry")]
+#[derive(Debug)]
 pub(crate) struct NewEntry {
     pub(crate) id: Uuid,
     pub(crate) org_id: Uuid,
@@ -109,9 +115,10 @@ pub(crate) struct NewEntry {
     pub(crate) created_at: DateTime<Utc>,
 }
 
+row!(NewEntry as "new_entry": id, org_id, from_account, to_account, amount, grant_id, external_id, created_at);
+
 /// A row of `usage_records`.
-#[derive(Debug, sqlx::Type)]
-#[sqlx(type_name = "new_usage")]
+#[derive(Debug)]
 pub(crate) struct NewUsage {
     pub(crate) id: Uuid,
     pub(crate) org_id: Uuid,
@@ -143,6 +150,8 @@ pub(crate) struct NewUsage {
     pub(crate) in_batch: bool,
 }
 
+row!(NewUsage as "new_usage": id, org_id, user_id, api_key_id, project_id, operation, provider, model, price_id, outcome, paid_by, input_tokens, cached_input_tokens, output_tokens, images, seconds, estimated, cost_nano_usd, credits, request_id, reserved_at, created_at, budgets, booked, cache_write_tokens, long_cache_write_tokens, in_batch);
+
 impl Rows {
     pub(crate) fn is_empty(&self) -> bool {
         self.ended.is_empty()
@@ -156,8 +165,9 @@ impl Rows {
         &self,
         db: impl PgExecutor<'_>,
     ) -> sqlx::Result<HashMap<Uuid, (i64, i64)>> {
-        let rows = sqlx::query!(
-            r#"select id as "id!", spent as "spent!", held as "held!"
+        let row = sqlx::query!(
+            r#"select coalesce(ids, '{}') as "ids!", coalesce(spent, '{}') as "spent!",
+                      coalesce(held, '{}') as "held!"
                from book($1, $2, $3, $4, $5, $6, $7, $8)"#,
             &self.versions as _,
             &self.ended as _,
@@ -168,9 +178,9 @@ impl Rows {
             &self.entries as _,
             &self.usage as _,
         )
-        .fetch_all(db)
+        .fetch_one(db)
         .await?;
-        Ok(rows.into_iter().map(|row| (row.id, (row.spent, row.held))).collect())
+        Ok(row.ids.into_iter().zip(row.spent.into_iter().zip(row.held)).collect())
     }
 }
 

@@ -36,6 +36,7 @@ mod recourse;
 mod refusal;
 mod request;
 mod routes;
+mod row;
 mod service;
 mod settle;
 #[cfg(test)]
