@@ -1,5 +1,10 @@
+use std::fmt::{self, Formatter};
+
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{SeqAccess, Visitor, value::SeqAccessDeserializer},
+};
 use serde_json::Value;
 use usage::{Model, Quantities};
 use utoipa::ToSchema;
@@ -88,11 +93,36 @@ struct Message {
     content: Option<Content>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug)]
 enum Content {
-    Text(#[expect(dead_code, reason = "its bytes are counted with the body's")] String),
+    /// Its bytes are counted with the body's.
+    Text,
     Parts(Vec<Part>),
+}
+
+/// Not derived: that would copy every text before it is found to be one.
+impl<'de> Deserialize<'de> for Content {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+
+        impl<'de> Visitor<'de> for Either {
+            type Value = Content;
+
+            fn expecting(&self, to: &mut Formatter<'_>) -> fmt::Result {
+                to.write_str("a text or a list of parts")
+            }
+
+            fn visit_str<E>(self, _: &str) -> Result<Content, E> {
+                Ok(Content::Text)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, parts: A) -> Result<Content, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(parts)).map(Content::Parts)
+            }
+        }
+
+        deserializer.deserialize_any(Either)
+    }
 }
 
 /// Parts whose cost is known. Sound, video and files are refused with the rest.
@@ -206,7 +236,7 @@ impl Chat {
     fn prompt_tokens_at_most(&self) -> i64 {
         let contents = self.request.messages.iter().filter_map(|it| it.content.as_ref());
         let parts = contents.flat_map(|content| match content {
-            Content::Text(_) => &[][..],
+            Content::Text => &[][..],
             Content::Parts(parts) => parts,
         });
         let images = parts.filter_map(|part| match part {

@@ -10,7 +10,7 @@ mod preamble;
 mod roles;
 
 use kernel::{Id, Org};
-use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction, postgres::PgConnectOptions};
 
 pub use changes::{Changes, Mark, Subject};
 pub use config::Config;
@@ -45,6 +45,13 @@ impl Db {
     /// The owner's connections.
     pub fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    /// A pool of one connection, for who writes one statement after the other: it is always the same server
+    /// process, whose caches are warm. The pool proper hands out its connections in turn.
+    pub fn one_connection(&self) -> PgPool {
+        let options = self.pool.options().clone().max_connections(1);
+        options.connect_lazy_with(PgConnectOptions::clone(&self.pool.connect_options()))
     }
 
     /// What caches ask whether they are out of date. [`listen`] keeps it up to date.

@@ -2,6 +2,7 @@ use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc};
 
 use futures::FutureExt;
 use kernel::{Id, Org};
+use sqlx::PgPool;
 use tokio::{
     sync::{Semaphore, mpsc},
     task::{JoinError, JoinSet},
@@ -31,6 +32,8 @@ const BESIDE: usize = 6;
 /// round trip; what they cannot decide goes to [`recourse`], and holds up nobody else.
 pub(crate) struct Committer {
     desk: Desk,
+    /// What batches are written through.
+    connection: PgPool,
     queue: Queue,
     /// To put back what is to be tried again.
     back: mpsc::WeakSender<Request>,
@@ -45,6 +48,7 @@ impl Committer {
     pub(crate) fn spawn(desk: Desk) -> mpsc::Sender<Request> {
         let (sender, queue) = Queue::new();
         let committer = Self {
+            connection: desk.db.one_connection(),
             desk,
             queue,
             back: sender.downgrade(),
@@ -96,7 +100,7 @@ impl Committer {
             for settle in &work.settles {
                 self.books.forget_older_than(&settle.settlement.call);
             }
-            let target = Target::Pool(self.desk.db.pool().clone());
+            let target = Target::Pool(self.connection.clone());
             match work.attempt(&mut self.books, &self.desk, false, target).await {
                 Attempt::Written(left) => {
                     // Who lacks something may lack what calls have given back that are not booked yet.
