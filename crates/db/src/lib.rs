@@ -50,7 +50,11 @@ impl Db {
     /// A pool of one connection, for who writes one statement after the other: it is always the same server
     /// process, whose caches are warm. The pool proper hands out its connections in turn.
     pub fn one_connection(&self) -> PgPool {
-        let options = self.pool.options().clone().max_connections(1);
+        let options = self.pool.options().clone();
+        if options.get_max_connections() == 1 {
+            return self.pool.clone();
+        }
+        let options = options.max_connections(1);
         options.connect_lazy_with(PgConnectOptions::clone(&self.pool.connect_options()))
     }
 
