@@ -44,8 +44,7 @@ macro_rules! row {
                 &self,
                 bytes: &mut sqlx::postgres::PgArgumentBuffer,
             ) -> Result<sqlx::encode::IsNull, sqlx::error::BoxDynError> {
-                const FIELDS: u32 = [$(stringify!($field)),+].len() as u32;
-                $crate::row::put_number(bytes, FIELDS);
+                $crate::row::put_count(bytes, [$(stringify!($field)),+].len());
                 $($crate::row::put_field(bytes, &self.$field);)+
                 Ok(sqlx::encode::IsNull::No)
             }
@@ -54,7 +53,12 @@ macro_rules! row {
 }
 pub(crate) use row;
 
-pub(crate) fn put_number(bytes: &mut Vec<u8>, number: u32) {
+/// What is too much for 32 bits is more than Postgres takes, and is refused there.
+pub(crate) fn put_count(bytes: &mut Vec<u8>, count: usize) {
+    put_number(bytes, u32::try_from(count).unwrap_or(u32::MAX));
+}
+
+fn put_number(bytes: &mut Vec<u8>, number: u32) {
     bytes.extend_from_slice(&number.to_be_bytes());
 }
 
@@ -63,7 +67,6 @@ fn put_sized<T: Field>(bytes: &mut Vec<u8>, value: &T) {
     put_number(bytes, u32::MAX);
     if value.put(bytes) {
         let length = bytes.len() - start - size_of::<u32>();
-        // The whole message may have no more than 2^31 bytes, or is refused.
         let length = u32::try_from(length).unwrap_or(u32::MAX);
         bytes[start..start + size_of::<u32>()].copy_from_slice(&length.to_be_bytes());
     }
@@ -137,9 +140,11 @@ impl<T: Field> Field for Vec<T> {
         for number in [dimensions, has_nulls, T::TYPE] {
             put_number(bytes, number);
         }
-        put_number(bytes, u32::try_from(self.len()).unwrap_or(u32::MAX));
+        put_count(bytes, self.len());
         put_number(bytes, first);
-        self.iter().for_each(|value| put_sized(bytes, value));
+        for value in self {
+            put_sized(bytes, value);
+        }
         true
     }
 }
