@@ -127,7 +127,7 @@ async fn an_operator_passes_a_limit_and_that_is_written_down_once() {
     for _ in 0..130 {
         operator.get("/admin/v1/orgs?search=x").await.ok();
     }
-    let log = operator.get("/admin/v1/audit-events?action=rate_limit.passed").await.ok();
+    let log = operator.get("/admin/v1/audit-log?action=rate_limit.passed").await.ok();
     assert_eq!(log["items"].as_array().unwrap().len(), 1);
     assert_eq!(log["items"][0]["subject"], "api");
     assert_eq!(log["items"][0]["actor_kind"], "operator");
