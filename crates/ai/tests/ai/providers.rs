@@ -106,6 +106,21 @@ async fn when_a_model_is_down_the_next_of_its_route_answers_and_is_booked() {
 }
 
 #[tokio::test]
+async fn a_lost_answer_is_not_asked_of_the_next_since_it_may_be_billed() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    route(&app, "house", &["gpt-4o-mini", "gpt-4.1-mini"]).await;
+    app.simulators.ai.always(Whom::Model("gpt-4o-mini".into()), Fault::Reset);
+
+    let reply = owner.post("/v1/chat/completions", asking("house")).await;
+
+    assert_eq!(reply.problem(), (503, "ai_unavailable".into()));
+    assert_eq!(asked(&app), ["gpt-4o-mini"]);
+    assert_eq!(only_record(&app).await.0, "unknown");
+    app.assert_books_balance().await;
+}
+
+#[tokio::test]
 async fn a_chain_is_reserved_at_its_dearest_and_settled_at_who_served() {
     let app = TestApp::start().await;
     let owner = app.owner().await;
