@@ -27,6 +27,36 @@ async fn a_renewed_call_lives_on_and_one_that_was_given_up_can_neither_be_renewe
     app.assert_books_balance().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_is_renewed_while_it_is_being_given_up_lives_on() {
+    let app = TestApp::start_with(|settings| settings.quotas.ai_hold_seconds = 60).await;
+    let owner = app.owner().await;
+    let hold = app.quotas.reserve(call(&app, &owner).await).await.unwrap();
+    app.advance(TimeDelta::seconds(70));
+    let mut renewing = app.db.begin().await.unwrap();
+    sqlx::query("update holds set expires_at = $1")
+        .bind(app.clock.now() + TimeDelta::seconds(60))
+        .execute(&mut *renewing)
+        .await
+        .unwrap();
+
+    // It is read as it was before, and waits for the row.
+    let reaping = tokio::spawn({
+        let quotas = app.quotas.clone();
+        async move { quotas.reap().await }
+    });
+    let waits = "select exists (select from pg_stat_activity
+                 where datname = current_database() and wait_event_type = 'Lock')";
+    while !sqlx::query_scalar::<_, bool>(waits).fetch_one(app.db.pool()).await.unwrap() {
+        tokio::task::yield_now().await;
+    }
+    renewing.commit().await.unwrap();
+
+    assert_eq!(reaping.await.unwrap().unwrap(), 0, "it was renewed");
+    assert!(app.quotas.settle(&hold, used(5, 1)).await.unwrap());
+    app.assert_books_balance().await;
+}
+
 #[tokio::test]
 async fn an_org_whose_calls_end_unknown_again_and_again_is_stopped_for_the_day() {
     let app = TestApp::start().await;
