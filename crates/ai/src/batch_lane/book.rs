@@ -123,7 +123,7 @@ async fn end(ai: &Ai, lane: &Lane, endings: Vec<(Uuid, Ending)>) -> anyhow::Resu
         let open = endings.iter().filter_map(|(id, it)| Some((held.remove(id)?, it)));
         try_join_all(open.map(|(held, ending)| settle(ai, lane, held, ending))).await?;
     }
-    note(ai.db.pool(), &endings, lane.stops, ai.clock.now()).await?;
+    note(ai.db.pool(), lane, &endings, ai.clock.now()).await?;
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
+use super::lane::Lane;
 use crate::{
     error::{ProviderError, carrying_error},
     generations::{Generation, RunGeneration, outcome_unknown},
@@ -44,14 +45,16 @@ impl Ending {
     }
 }
 
-/// Notes how calls ended. Those that are to be made after all leave the lane.
+/// Notes how calls of `lane` ended that are still in it. Those that are to be made after all leave it, unless
+/// the batch has been called off meanwhile.
 pub(super) async fn note(
     db: &PgPool,
+    lane: &Lane,
     endings: &[(Uuid, Ending)],
-    stops: bool,
     now: DateTime<Utc>,
 ) -> sqlx::Result<()> {
     let mut tx = db.begin().await?;
+    let stops = lane.stops(&mut tx, now).await?;
     let ids: Vec<Uuid> = endings.iter().map(|(id, _)| *id).collect();
     let rows: Vec<Value> = endings.iter().map(|(_, ending)| row(ending, stops)).collect();
     sqlx::query!(
@@ -61,10 +64,11 @@ pub(super) async fn note(
              provider_batch_id = null, sent = null, at_most = null
          from unnest($1::uuid[], $2::jsonb[]) as given (id, ending),
               jsonb_to_record(given.ending) as n (status text, answer text, problem jsonb, not_before timestamptz)
-         where g.id = given.id",
+         where g.id = given.id and g.provider_batch_id = $4",
         &ids,
         &rows,
         now,
+        lane.id as _,
     )
     .execute(&mut *tx)
     .await?;

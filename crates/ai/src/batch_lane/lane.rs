@@ -1,6 +1,6 @@
 use chrono::{DateTime, Utc};
 use kernel::{ApiKey, Id, Org, User};
-use sqlx::{PgExecutor, PgPool, types::Json};
+use sqlx::{PgConnection, PgExecutor, PgPool, types::Json};
 use usage::{Price, Quantities};
 use uuid::Uuid;
 
@@ -75,6 +75,22 @@ impl Lane {
             lane.price.0.in_batch = true;
             lane
         }))
+    }
+
+    /// Whether our batch is cancelled, or its time over, by now: until `db` commits that does not change.
+    pub(super) async fn stops(
+        &self,
+        db: &mut PgConnection,
+        now: DateTime<Utc>,
+    ) -> sqlx::Result<bool> {
+        sqlx::query_scalar!(
+            r#"select status = 'cancelling' or expires_at <= $2 as "stops!"
+               from ai_batches where id = $1 for share"#,
+            self.batch as _,
+            now,
+        )
+        .fetch_one(db)
+        .await
     }
 
     /// Says that it is still worked on.

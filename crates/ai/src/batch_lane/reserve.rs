@@ -27,7 +27,7 @@ pub(super) async fn reserve(ai: &Ai, lane: &Lane) -> anyhow::Result<()> {
         let ids = calls.iter().map(|call| call.id);
         refused.extend(ids.zip(endings).filter_map(|(id, ending)| Some((id, ending?))));
     }
-    note(ai.db.pool(), &refused, lane.stops, ai.clock.now()).await?;
+    note(ai.db.pool(), lane, &refused, ai.clock.now()).await?;
     Ok(())
 }
 

@@ -231,13 +231,13 @@ async fn cancel_batch(
     let mut tx = ai.db.tenant(caller.org).await?;
     let cancelled = Batch::cancel(&mut tx, id, now).await?;
     tx.commit().await?;
-    // Providers that have a part of it are to be told.
-    enqueue(&mut *ai.db.pool().acquire().await?, &RunBatches {}).await?;
     if !cancelled {
         let Json(ended) = show(&ai, &caller, id).await?;
         let detail = format!("it has ended ({})", serde_json::json!(ended.status));
         return Err(Problem::conflict("batch_has_ended", detail).into());
     }
+    // Providers that have a part of it are to be told.
+    enqueue(&mut *ai.db.pool().acquire().await?, &RunBatches {}).await?;
     end_if_done(ai.db.pool(), id, now).await?;
     show(&ai, &caller, id).await
 }

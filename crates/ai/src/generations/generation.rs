@@ -234,7 +234,7 @@ impl Generation {
             Started,
             r#"update generations
                set status = 'running', started_at = $2, leased_until = $3, not_before = null
-               where id = $1 and status = 'queued'
+               where id = $1 and status = 'queued' and provider_batch_id is null and not unsorted
                returning id as "id: _", org_id as "org: _", user_id as "user: _",
                          api_key_id as "api_key: _", operation, request, expires_at,
                          batch_id as "batch: _",
