@@ -71,7 +71,17 @@ impl Auth {
         email: &EmailAddress,
         request: MailRequest,
     ) -> web::Result<bool> {
-        match self.limits.check("mails", &address(email, request), MAILS_PER_ADDRESS).await {
+        self.has_room("mails", &address(email, request), MAILS_PER_ADDRESS).await
+    }
+
+    /// Counts what is told to nobody, and answers whether there was room for it. Not to know is no answer.
+    pub(super) async fn has_room(
+        &self,
+        name: &'static str,
+        key: &str,
+        quota: Quota,
+    ) -> web::Result<bool> {
+        match self.limits.check(name, key, quota).await {
             Ok(()) => Ok(true),
             Err(Problem { status: StatusCode::TOO_MANY_REQUESTS, .. }) => Ok(false),
             Err(problem) => Err(problem),

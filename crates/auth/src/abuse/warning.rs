@@ -25,8 +25,7 @@ impl Job for WarnOfGuesses {
     async fn run(self, auth: Auth) -> anyhow::Result<()> {
         let user = User::by_email(auth.db.pool(), &self.email).await?;
         let Some(user) = user.filter(|user| user.disabled_at.is_none()) else { return Ok(()) };
-        let once = auth.limits.check("warnings", &blind(user.email.as_str()), WARNINGS).await;
-        if once.is_err() {
+        if !auth.has_room("warnings", &blind(user.email.as_str()), WARNINGS).await? {
             return Ok(());
         }
         let paragraphs = [

@@ -3,7 +3,10 @@ use kernel::{ApiKey, Id, User};
 use sqlx::PgConnection;
 
 use super::email_token::EmailToken;
-use crate::{Auth, Session, mfa::challenge::Challenge, sessions::magic_link::MagicLink};
+use crate::{
+    Auth, Session, mfa::challenge::Challenge, sessions::magic_link::MagicLink,
+    social::pending::SocialLogin,
+};
 
 /// What was open of an account, and no longer is.
 #[must_use = "other requests learn of it by `Auth::forget`, after the commit"]
@@ -22,7 +25,7 @@ pub(crate) struct Ending {
 }
 
 impl Ended {
-    /// Ends every session of `user`, and every link, code and half-finished sign-in.
+    /// Ends every session of `user`, and every link, code and half-finished sign-in or link to an account elsewhere.
     pub(crate) async fn all_of(
         db: &mut PgConnection,
         user: Id<User>,
@@ -32,6 +35,7 @@ impl Ended {
         EmailToken::void_all(db, user).await?;
         MagicLink::void_all(db, user).await?;
         Challenge::void_all(db, user).await?;
+        SocialLogin::void_all(&mut *db, user).await?;
         let sessions = Session::revoke_all(db, user, ending.but_session, now).await?;
         let keys = if ending.api_keys { revoke_keys(db, user, now).await? } else { vec![] };
         Ok(Self { sessions, keys })

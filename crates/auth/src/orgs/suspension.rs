@@ -1,8 +1,10 @@
 use audit::{Entry, Origin};
+use db::{Subject, Tx};
 use kernel::{Id, Org, User};
 use serde_json::json;
+use sqlx::postgres::PgQueryResult;
 
-use crate::{Auth, Result};
+use crate::{Auth, Result, Session};
 
 /// Operators decide; who is meant notices within a second, on every instance.
 impl Auth {
@@ -20,13 +22,7 @@ impl Auth {
         .execute(&mut *tx)
         .await?;
         let entry = Entry::new(origin, Some(org), "org.suspended", org);
-        if found.rows_affected() == 0 {
-            return Ok(false);
-        }
-        entry.after(json!({ "reason": reason })).record(&mut tx, now).await?;
-        tx.commit().await?;
-        self.db.changes().note(org);
-        Ok(true)
+        self.decided(tx, &found, entry.after(json!({ "reason": reason })), org).await
     }
 
     /// Opens `org` again. Answers whether it was suspended.
@@ -39,15 +35,8 @@ impl Auth {
         )
         .execute(&mut *tx)
         .await?;
-        if found.rows_affected() == 0 {
-            return Ok(false);
-        }
-        Entry::new(origin, Some(org), "org.unsuspended", org)
-            .record(&mut tx, self.clock.now())
-            .await?;
-        tx.commit().await?;
-        self.db.changes().note(org);
-        Ok(true)
+        let entry = Entry::new(origin, Some(org), "org.unsuspended", org);
+        self.decided(tx, &found, entry, org).await
     }
 
     /// Closes an account: its sessions end for good, its keys rest. Answers whether there is one.
@@ -68,21 +57,9 @@ impl Auth {
         )
         .execute(&mut *tx)
         .await?;
-        if found.rows_affected() == 0 {
-            return Ok(false);
-        }
-        sqlx::query!(
-            "update sessions set revoked_at = $2 where user_id = $1 and revoked_at is null",
-            user as _,
-            now,
-        )
-        .execute(&mut *tx)
-        .await?;
+        Session::revoke_all(&mut tx, user, None, now).await?;
         let entry = Entry::new(origin, None, "user.suspended", user);
-        entry.after(json!({ "reason": reason })).record(&mut tx, now).await?;
-        tx.commit().await?;
-        self.db.changes().note(user);
-        Ok(true)
+        self.decided(tx, &found, entry.after(json!({ "reason": reason })), user).await
     }
 
     /// Opens an account again. Answers whether it was suspended.
@@ -95,13 +72,24 @@ impl Auth {
         )
         .execute(&mut *tx)
         .await?;
+        let entry = Entry::new(origin, None, "user.unsuspended", user);
+        self.decided(tx, &found, entry, user).await
+    }
+
+    /// Writes down what was decided, and makes it known; `false`: it concerns nobody.
+    async fn decided(
+        &self,
+        mut tx: Tx,
+        found: &PgQueryResult,
+        entry: Entry<'_>,
+        whom: impl Into<Subject>,
+    ) -> Result<bool> {
         if found.rows_affected() == 0 {
             return Ok(false);
         }
-        let entry = Entry::new(origin, None, "user.unsuspended", user);
         entry.record(&mut tx, self.clock.now()).await?;
         tx.commit().await?;
-        self.db.changes().note(user);
+        self.db.changes().note(whom);
         Ok(true)
     }
 }

@@ -15,7 +15,8 @@ impl Auth {
     ) -> Result<()> {
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
-        let user = User::lock(&mut tx, user).await?.ok_or(Error::InvalidSocialLogin)?;
+        let user = User::lock(&mut tx, user).await?.filter(|user| user.disabled_at.is_none());
+        let user = user.ok_or(Error::InvalidSocialLogin)?;
         let issuer = provider.issuer();
         if !Identity::link(&mut tx, user.id, &provider.name, issuer, claims, now).await? {
             return Err(Error::IdentityTaken);

@@ -10,7 +10,7 @@ mod http;
 mod id_token;
 mod identity;
 mod links;
-mod pending;
+pub(crate) mod pending;
 mod provider;
 mod routes;
 

@@ -87,6 +87,12 @@ impl SocialLogin {
         .await
     }
 
+    /// Ends what `user` has begun to link.
+    pub(crate) async fn void_all(db: impl PgExecutor<'_>, user: Id<User>) -> sqlx::Result<()> {
+        sqlx::query!("delete from social_logins where user_id = $1", user as _).execute(db).await?;
+        Ok(())
+    }
+
     /// Removes those that nobody came back from.
     pub(crate) async fn purge(db: impl PgExecutor<'_>, now: DateTime<Utc>) -> sqlx::Result<()> {
         sqlx::query!("delete from social_logins where expires_at < $1", now).execute(db).await?;

@@ -204,7 +204,9 @@ async fn a_plan_with_fewer_seats_and_one_more_member_do_not_miss_each_other() {
     sqlx::query("update entitlements set seats = 1").execute(&mut *change).await.unwrap();
 
     let accepting = tokio::spawn(async move { guest.post(&link, json!({})).await });
-    while count(&app, "select count(*) from pg_locks where not granted").await == 0 {
+    let waiting = "select count(*) from pg_stat_activity
+                   where datname = current_database() and wait_event_type = 'Lock'";
+    while count(&app, waiting).await == 0 {
         assert!(!accepting.is_finished(), "it does not wait for the change");
         tokio::task::yield_now().await;
     }

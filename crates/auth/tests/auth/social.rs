@@ -292,6 +292,20 @@ async fn an_account_is_not_entered_by_its_address_but_linked_by_its_owner() {
     assert_eq!(taken.come_back().await.problem(), (409, "identity_taken".into()));
 }
 
+#[tokio::test]
+async fn a_link_that_somebody_began_ends_with_the_password_they_knew() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    app.simulators.identity.set_person(person("99", "thief@example.com"));
+    let gone = go(&owner, "/v1/me/identities", "simulator").await;
+
+    let change = json!({ "current_password": PASSWORD, "password": "an entirely other phrase" });
+    owner.post("/v1/me/password", change).await.ok();
+
+    assert_eq!(gone.come_back().await.problem(), (400, "invalid_social_login".into()));
+    assert_eq!(count(&app, "select count(*) from identities").await, 0);
+}
+
 /// The same browser, as it comes back from another site: with cookies alone.
 fn without_token(_: &TestApp, gone: &Gone) -> Client {
     let mut client = gone.client.clone();

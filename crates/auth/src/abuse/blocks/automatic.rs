@@ -22,7 +22,7 @@ impl Auth {
             return Ok(());
         }
         let quota = Quota { count: most, per: Duration::from_hours(1) };
-        if self.limits.check("refused-sign-ins", &network(ip), quota).await.is_ok() {
+        if self.has_room("refused-sign-ins", &network(ip), quota).await? {
             return Ok(());
         }
         let length = if ip.subscriber().is_ipv4() { 32 } else { 64 };
