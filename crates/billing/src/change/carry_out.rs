@@ -77,6 +77,15 @@ impl Billing {
     ) -> Result<()> {
         let version = self.catalogues.current().await?;
         let target = input.target(subscription, &version.catalogue)?;
+        // First: a refusal must not come after a plan has been paid for.
+        if let Some(credits) = input.overage_credits {
+            self.require_changeable(subscription)?;
+            require_overage(subscription, &version.catalogue, credits)?;
+            if credits > 0 {
+                let id = &subscription.stripe_subscription_id;
+                self.bill_overage(stripe, id, &version.catalogue, key).await?;
+            }
+        }
         if let Some(target) = target {
             self.require_changeable(subscription)?;
             self.require_seats(subscription.org, &target).await?;
@@ -93,14 +102,6 @@ impl Billing {
                 When::PeriodEnd => {
                     stripe.schedule(&theirs, &items, target.interval, key).await?;
                 }
-            }
-        }
-        if let Some(credits) = input.overage_credits {
-            self.require_changeable(subscription)?;
-            require_overage(subscription, &version.catalogue, credits)?;
-            if credits > 0 {
-                let id = &subscription.stripe_subscription_id;
-                self.bill_overage(stripe, id, &version.catalogue, key).await?;
             }
         }
         if let Some(at_period_end) = input.cancel_at_period_end {
@@ -162,7 +163,9 @@ impl Billing {
         let stripe = self.stripe()?;
         let (customer, subscription) = self.running(org).await?;
         let id = &subscription.stripe_subscription_id;
-        self.report_overage().await?;
+        if subscription.overage_cents > 0 {
+            self.report_overage().await?;
+        }
         match stripe.cancel(id, subscription.overage_cents > 0).await {
             // It was cancelled before, without our knowledge.
             Ok(()) | Err(Failure::Refused { status: 404, .. }) => {}

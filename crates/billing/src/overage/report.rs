@@ -107,13 +107,16 @@ impl Billing {
 }
 
 impl Report {
-    /// Those that Stripe has not confirmed, the oldest first.
+    /// Those that Stripe has not confirmed, the oldest first. Whoever closed their account has no customer there
+    /// any more, and is forgiven.
     async fn waiting(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Self>> {
         sqlx::query_as!(
             Self,
             r#"select id as "id: _", org_id as "org: _", credits, used_at, created_at
                from overage_reports
-               where sent_at is null
+               where sent_at is null and not exists (
+                   select from billing_closures c
+                   where c.org_id = overage_reports.org_id and c.done_at is not null)
                order by created_at, id"#,
         )
         .fetch_all(db)

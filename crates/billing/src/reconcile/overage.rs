@@ -56,7 +56,9 @@ impl Billing {
                           as "stuck!",
                       max(last_error) as last_error
                from overage_reports
-               where used_at >= to_timestamp($1::bigint) or sent_at is null
+               where (used_at >= to_timestamp($1::bigint) or sent_at is null) and not exists (
+                   select from billing_closures c
+                   where c.org_id = overage_reports.org_id and c.done_at is not null)
                group by org_id"#,
             from,
             to,

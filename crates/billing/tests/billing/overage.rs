@@ -157,6 +157,38 @@ async fn nobody_is_billed_for_overage_that_they_did_not_ask_for() {
 }
 
 #[tokio::test]
+async fn no_plan_is_paid_for_with_overage_that_is_refused() {
+    let app = start().await;
+    let owner = subscriber(&app, "plan-pro-month").await;
+    let invoices = at_stripe(&app, "invoice").len();
+
+    let both = json!({ "item": "plan-agency-month", "overage_credits": 21 });
+    assert_eq!(owner.patch(PATH, both).await.problem(), (422, "no_such_overage".into()));
+
+    assert_eq!(at_stripe(&app, "invoice").len(), invoices);
+    assert_eq!(owner.get(PATH).await.ok()["plan"], "pro");
+}
+
+#[tokio::test]
+async fn who_closes_the_account_is_asked_for_no_more_overage() {
+    let app = start().await;
+    let owner = subscriber(&app, "plan-pro-month").await;
+    wish(&owner, 10).await.ok();
+    assert_eq!(call(&owner, 8).await, 8);
+    let close = "insert into billing_closures values ($1, $2, $2)";
+    sqlx::query(close)
+        .bind(owner.org())
+        .bind(app.clock.now())
+        .execute(app.db.pool())
+        .await
+        .unwrap();
+
+    report(&app).await;
+
+    assert_eq!(metered(&app), Vec::<i64>::new());
+}
+
+#[tokio::test]
 async fn the_cap_can_be_raised_and_lowered_and_what_was_used_stays_used() {
     let app = start().await;
     let owner = subscriber(&app, "plan-pro-month").await;
