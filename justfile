@@ -7,7 +7,7 @@ default:
 prepare:
     cargo run -p db --example prepare
 
-# Write the files that are generated from the code: .env.example and docs/limits.md.
+# Write the files that are generated from the code.
 generate:
     UPDATE_GENERATED=1 cargo test -p server --test server generated
 

@@ -6,7 +6,10 @@ use simulators::stripe::{Card, Delivery};
 use sqlx::{Postgres, Transaction};
 use testing::{Client, TestApp};
 
-use crate::processes::{Process, eventually};
+use crate::{
+    kills::{locked, waits},
+    processes::{Process, eventually},
+};
 
 async fn checkout(owner: &Client, item: &str) -> String {
     let checkout = owner.post("/v1/billing/checkout-sessions", json!({ "item": item })).await.ok();
@@ -23,27 +26,11 @@ fn refunds_at_stripe(app: &TestApp) -> usize {
     state["state"]["objects"]["refund"].as_object().map_or(0, serde_json::Map::len)
 }
 
-async fn locked(app: &TestApp, statement: &'static str) -> Transaction<'static, Postgres> {
-    let mut lock = app.db.begin().await.unwrap();
-    sqlx::query(statement).execute(&mut *lock).await.unwrap();
-    lock
-}
-
-async fn somebody_waits(app: &TestApp) -> bool {
-    sqlx::query_scalar(
-        "select exists (select from pg_stat_activity
-                        where datname = current_database() and wait_event_type = 'Lock')",
-    )
-    .fetch_one(app.db.pool())
-    .await
-    .unwrap()
-}
-
 /// Kills it, and waits until Postgres no longer works for the dead.
 async fn kill(app: &TestApp, mut process: Process, lock: Transaction<'static, Postgres>) {
     process.signal("-KILL");
     process.child.wait().await.unwrap();
-    eventually("nobody waits", async || !somebody_waits(app).await).await;
+    eventually("nobody waits", async || !waits(app).await).await;
     drop(lock);
 }
 
@@ -82,7 +69,7 @@ async fn killed_between_stripes_answer_and_the_commit_a_refund_is_found_and_coun
         refund.json(&json!({ "amount_cents": 800, "reason": "half" })).send().await.ok();
     });
     eventually("the answer waits to be booked", async || {
-        refunds_at_stripe(&app) == 1 && somebody_waits(&app).await
+        refunds_at_stripe(&app) == 1 && waits(&app).await
     })
     .await;
     kill(&app, process, lock).await;
@@ -112,7 +99,7 @@ async fn killed_before_a_payment_is_handed_out_it_is_handed_out_once() {
 
     let lock = locked(&app, "select from checkouts for update").await;
     app.simulators.stripe.pay(&session, Card::Accepted).unwrap();
-    eventually("the payment waits to be booked", async || somebody_waits(&app).await).await;
+    eventually("the payment waits to be booked", async || waits(&app).await).await;
     kill(&app, process, lock).await;
     assert_eq!(credits(&app).await, 0, "nothing is booked");
 
@@ -179,7 +166,7 @@ async fn killed_between_the_meters_answer_and_the_commit_overage_is_billed_once(
     let report = "select graphile_worker.add_job('billing.report_overage', '{\"job\": {}}'::json)";
     sqlx::query(report).execute(app.db.pool()).await.unwrap();
     eventually("the meter's answer waits to be noted", async || {
-        at_stripe(&app, "billing.meter_event").len() == 1 && somebody_waits(&app).await
+        at_stripe(&app, "billing.meter_event").len() == 1 && waits(&app).await
     })
     .await;
     kill(&app, process, lock).await;
@@ -222,8 +209,7 @@ async fn killed_between_stripes_answer_and_the_commit_a_change_of_plan_is_found(
     });
     eventually("the answer waits to be noted", async || {
         let planned = at_stripe(&app, "subscription_schedule");
-        planned.iter().any(|it| it["phases"].as_array().unwrap().len() == 2)
-            && somebody_waits(&app).await
+        planned.iter().any(|it| it["phases"].as_array().unwrap().len() == 2) && waits(&app).await
     })
     .await;
     kill(&app, process, lock).await;
