@@ -51,6 +51,7 @@ impl Development {
                 let secret = generated_secret().context("keep a secret in .data")?;
                 settings.auth.auth_secret = Some(secret);
             }
+            settings.egress.egress_allow_loopback = true;
             if settings.does(Role::Api) {
                 let simulators = started.start_simulators(settings, lasting).await;
                 simulators.context("start the simulators")?;

@@ -61,6 +61,10 @@ pub struct Settings {
     #[command(flatten)]
     pub jobs: jobs::Config,
 
+    /// URLs that customers give.
+    #[command(flatten)]
+    pub egress: egress::Config,
+
     /// Rate limits.
     #[command(flatten)]
     pub rate_limit: rate_limit::Config,
@@ -131,6 +135,7 @@ impl Settings {
     pub fn problems(&self) -> Vec<String> {
         let environment = self.app_env;
         let mut problems = self.db.problems();
+        problems.extend(self.egress.problems(environment));
         problems.extend(self.rate_limit.problems(environment));
         problems.extend(self.auth.problems(environment));
         problems.extend(self.email.problems(environment));

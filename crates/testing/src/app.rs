@@ -282,6 +282,7 @@ impl Simulators {
         let cli = server::cli::read(vec!["slipway".into()], &|_| None);
         let mut settings = cli.expect("the defaults are valid").settings;
         settings.auth.auth_secret = Some("a secret that is only used by tests, 48 bytes".into());
+        settings.egress.egress_allow_loopback = true;
         settings.rate_limit.rate_limits = Switch::Off;
         settings.ai.openai_api_key = Some("simulator".into());
         settings.ai.openai_base_url = self.ai.url();

@@ -8,7 +8,7 @@ use serde_json::Value;
 /// named here is a domain.
 const LAYERS: &[&[&str]] = &[
     &["kernel"],
-    &["db", "telemetry", "embedded-postgres"],
+    &["db", "telemetry", "egress", "embedded-postgres"],
     &["web", "jobs"],
     &["app"],
     &["rate-limit", "email", "storage", "audit", "idempotency"],

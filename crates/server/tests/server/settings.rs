@@ -77,6 +77,7 @@ fn production_refuses_what_only_development_may_do() {
         ("STRIPE_BASE_URL", "http://127.0.0.1:4010"),
         ("SMTP_URL", ""),
         ("RATE_LIMITS", "off"),
+        ("EGRESS_ALLOW_LOOPBACK", "true"),
     ] {
         let problems = production_but(name, value);
         assert!(problems.iter().any(|it| it.contains(name)), "{name}={value:?}: {problems:?}");
