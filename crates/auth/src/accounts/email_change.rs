@@ -8,7 +8,7 @@ use super::{
     ending::{Ended, Ending},
     user::User,
 };
-use crate::{Auth, Error, Result, abuse::limits::MailRequest};
+use crate::{Auth, Error, Result, abuse::limits::MailRequest, social::identity::Identity};
 
 impl Auth {
     /// Asks to exchange the caller's address. Nothing changes until the new one is confirmed; the
@@ -77,8 +77,8 @@ impl Auth {
             text: &text,
             button: "Keep my address",
             link: &self.link("email-change-reversals", &token),
-            note: "The link works for two weeks. It signs out every device, and you choose a new \
-                   password.",
+            note: "The link works for two weeks. It signs out every device, stops your API keys, unlinks \
+                   accounts elsewhere, and you choose a new password.",
         };
         self.mailer.queue(db, &user.email, Some(user.id), &mail).await?;
         Ok(())
@@ -104,7 +104,7 @@ impl Auth {
     }
 
     /// Gives the account back to the address that the link with `token` was sent to: whoever asked
-    /// for the change is signed out everywhere, and can no longer sign in with the password.
+    /// for the change is signed out everywhere, and no way in that they knew or made works any more.
     pub(crate) async fn undo_email_change(
         &self,
         token: &str,
@@ -120,7 +120,9 @@ impl Auth {
             return Err(Error::InvalidLink);
         }
         User::forget_password(&mut tx, user.id).await?;
-        let ended = Ended::all_of(&mut tx, user.id, Ending::default(), now).await?;
+        Identity::unlink_all(&mut *tx, user.id).await?;
+        let everything = Ending { but_session: None, api_keys: true };
+        let ended = Ended::all_of(&mut tx, user.id, everything, now).await?;
         self.mail_password_reset(&mut tx, user.id, &sent.email, &user.name).await?;
         self.note(&mut tx, user.id, ip, "email_change.undone").await?;
         tx.commit().await?;

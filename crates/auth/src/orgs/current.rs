@@ -11,7 +11,10 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 use web::{Access, Caller, Credential, Json, Permission, Problem, Role, Routes};
 
-use crate::{Auth, Session, orgs::org::Membership};
+use crate::{
+    Auth, Session,
+    orgs::{org::Membership, rules},
+};
 
 const HEADER: &str = "x-slipway-org";
 const SWITCH: Permission = Permission { name: "sessions:switch", roles: &Role::ALL, keys: false };
@@ -59,6 +62,8 @@ async fn switch_org(
     let Credential::Session(session) = caller.credential else { return Err(not_a_member()) };
     let session = Id::<Session>::from(session);
     let mut tx = auth.db.begin().await?;
+    // Who is being removed at the same time must not end up in the org they leave.
+    rules::lock(&mut tx, input.org_id).await?;
     Membership::active(&mut *tx, caller.user, input.org_id).await?.ok_or_else(not_a_member)?;
     sqlx::query!("update sessions set org_id = $2 where id = $1", session as _, input.org_id as _)
         .execute(&mut *tx)

@@ -9,7 +9,7 @@ use super::claims::Claims;
 /// An account elsewhere that somebody signs in with.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = LinkedIdentity)]
-pub(super) struct Identity {
+pub(crate) struct Identity {
     #[schema(value_type = String, format = Uuid)]
     pub(super) id: Id<Identity>,
     /// Whose account it is.
@@ -87,5 +87,11 @@ impl Identity {
             user as _,
         );
         Ok(unlinked.execute(db).await?.rows_affected() == 1)
+    }
+
+    /// Whoever linked them may not have been the owner.
+    pub(crate) async fn unlink_all(db: impl PgExecutor<'_>, user: Id<User>) -> sqlx::Result<()> {
+        sqlx::query!("delete from identities where user_id = $1", user as _).execute(db).await?;
+        Ok(())
     }
 }

@@ -1,3 +1,4 @@
+use email::Notice;
 use kernel::Id;
 use web::{Caller, ClientIp};
 
@@ -22,6 +23,17 @@ impl Auth {
             return Err(Error::IdentityTaken);
         }
         self.note(&mut tx, user.id, device.ip, "identity.linked").await?;
+        let what = format!(
+            "an account at {} can now be used to sign in to your account. If that was not you, unlink it, \
+             change your password and sign out every other device.",
+            provider.name
+        );
+        let notice = Notice {
+            name: &user.name,
+            subject: "There is a new way to sign in to your account",
+            paragraphs: &[what],
+        };
+        self.mailer.queue(&mut tx, &user.email, Some(user.id), &notice).await?;
         tx.commit().await?;
         Ok(())
     }

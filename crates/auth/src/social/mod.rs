@@ -8,7 +8,7 @@ mod flow;
 mod github;
 mod http;
 mod id_token;
-mod identity;
+pub(crate) mod identity;
 mod links;
 pub(crate) mod pending;
 mod provider;

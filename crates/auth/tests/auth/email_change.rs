@@ -2,7 +2,10 @@ use chrono::TimeDelta;
 use serde_json::json;
 use testing::{Client, PASSWORD, TestApp};
 
-use crate::{ask_for_reset, link_in, mails, sign_in};
+use crate::{
+    ask_for_reset, count, link_in, mails, sign_in,
+    social::{go, person},
+};
 
 const NEW: &str = "ada.new@example.com";
 const CONFIRM: &str = "Confirm your new";
@@ -38,6 +41,10 @@ async fn the_old_address_is_told_and_takes_the_account_back_before_or_after() {
     let app = TestApp::start().await;
     for confirm in [false, true] {
         let owner = app.owner().await;
+        let key = owner.post("/v1/api-keys", json!({ "name": "The thief's" })).await.ok();
+        app.simulators.identity.set_person(person(&format!("{confirm}"), "thief@example.com"));
+        let gone = go(&owner, "/v1/me/identities", "simulator").await;
+        assert_eq!(gone.come_back().await.status, 204);
         let new = format!("{confirm}@example.com");
         ask(&app, &owner, &new).await;
         let (confirmation, undo) =
@@ -53,6 +60,10 @@ async fn the_old_address_is_told_and_takes_the_account_back_before_or_after() {
         let late = app.anonymous().post(&confirmation, json!({})).await;
         assert_eq!(late.problem(), (400, "invalid_link".into()));
         assert_eq!(owner.get("/v1/me").await.status, 401, "the thief's session");
+        let key = app.anonymous().with_key(key["secret"].as_str().unwrap());
+        assert_eq!(key.get("/v1/me").await.status, 401, "the thief's key");
+        let linked = "select count(*) from identities";
+        assert_eq!(count(&app, linked).await, 0, "the thief's account elsewhere");
         assert_eq!(sign_in(&app, &owner.email, PASSWORD).await.status, 401, "the thief's password");
         app.run_jobs().await;
         let reset = link_in(&app, &owner.email, "new password");

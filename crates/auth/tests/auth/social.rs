@@ -282,6 +282,10 @@ async fn an_account_is_not_entered_by_its_address_but_linked_by_its_owner() {
     let browser = Gone { client: without_token(&app, &gone), back: gone.back.clone() };
     assert_eq!(browser.come_back().await.status, 204);
 
+    app.run_jobs().await;
+    let mails = app.simulators.mailbox.messages_to(&owner.email);
+    let told = mails.last().expect("the owner is told");
+    assert_eq!(told.subject, "There is a new way to sign in to your account");
     let session = social(&app, "simulator").await.ok();
     assert_eq!(me(&app, &session).await["user"]["id"], json!(owner.user()));
     let list = owner.get("/v1/me/identities").await.ok();

@@ -1,10 +1,9 @@
 use std::{net::IpAddr, time::Duration};
 
-use audit::{Entry, Origin};
+use audit::Origin;
 use chrono::TimeDelta;
 use ipnet::IpNet;
 use rate_limit::Quota;
-use serde_json::json;
 use web::ClientIp;
 
 use super::block::NewIpBlock;
@@ -30,12 +29,8 @@ impl Auth {
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
         let reason = "too many refused sign-ins";
-        let expires_at = Some(now + LASTS);
-        let block = NewIpBlock { network, reason, expires_at, by: None }.save(&mut tx, now).await?;
-        Entry::new(&Origin::SYSTEM, None, "ip_block.created", block.id)
-            .after(json!({ "network": block.network, "reason": reason, "expires_at": expires_at }))
-            .record(&mut tx, now)
-            .await?;
+        let new = NewIpBlock { network, reason, expires_at: Some(now + LASTS), by: None };
+        let Some(block) = new.make(&mut tx, &Origin::SYSTEM, now).await? else { return Ok(()) };
         tx.commit().await?;
         self.blocks.note_change();
         tracing::warn!(network = block.network, "a network was blocked");

@@ -1,7 +1,9 @@
+use audit::{Entry, Origin};
 use chrono::{DateTime, Utc};
 use ipnet::IpNet;
 use kernel::Id;
 use serde::Serialize;
+use serde_json::json;
 use sqlx::{PgConnection, PgExecutor};
 use utoipa::ToSchema;
 use web::Operator;
@@ -32,12 +34,27 @@ pub(super) struct NewIpBlock<'a> {
 }
 
 impl NewIpBlock<'_> {
-    /// Blocks a network, or changes until when and why it is blocked.
-    pub(super) async fn save(
+    /// Blocks a network, or changes until when and why it is blocked. `None`: the product does not change
+    /// what an operator decided.
+    pub(super) async fn make(
+        &self,
+        db: &mut PgConnection,
+        origin: &Origin,
+        now: DateTime<Utc>,
+    ) -> sqlx::Result<Option<IpBlock>> {
+        let Some(block) = self.save(&mut *db, now).await? else { return Ok(None) };
+        let after = json!({
+            "network": block.network, "reason": block.reason, "expires_at": block.expires_at
+        });
+        Entry::new(origin, None, "ip_block.created", block.id).after(after).record(db, now).await?;
+        Ok(Some(block))
+    }
+
+    async fn save(
         &self,
         db: &mut PgConnection,
         now: DateTime<Utc>,
-    ) -> sqlx::Result<IpBlock> {
+    ) -> sqlx::Result<Option<IpBlock>> {
         sqlx::query_as!(
             IpBlock,
             r#"insert into ip_blocks as known (id, network, reason, created_by, created_at, expires_at)
@@ -45,6 +62,8 @@ impl NewIpBlock<'_> {
                on conflict (network) do update
                set reason = excluded.reason, created_by = excluded.created_by,
                    created_at = excluded.created_at, expires_at = excluded.expires_at
+               where excluded.created_by is not null or known.created_by is null
+                     or known.expires_at <= excluded.created_at
                returning id as "id: _", network::text as "network!", reason,
                          created_by is null as "automatic!", created_at, expires_at"#,
             Id::<IpBlock>::new() as _,
@@ -54,7 +73,7 @@ impl NewIpBlock<'_> {
             now,
             self.expires_at,
         )
-        .fetch_one(db)
+        .fetch_optional(db)
         .await
     }
 }

@@ -74,13 +74,7 @@ async fn create_ip_block(
     }
     let mut tx = auth.db.begin().await?;
     let new = NewIpBlock { network, reason, expires_at: input.expires_at, by: Some(operator.id) };
-    let block = new.save(&mut tx, now).await?;
-    Entry::new(&origin, None, "ip_block.created", block.id)
-        .after(
-            json!({ "network": block.network, "reason": reason, "expires_at": block.expires_at }),
-        )
-        .record(&mut tx, now)
-        .await?;
+    let block = new.make(&mut tx, &origin, now).await?.expect("operators change any block");
     tx.commit().await?;
     auth.blocks.note_change();
     Ok((StatusCode::CREATED, Json(block)))
