@@ -15,7 +15,7 @@ pub(crate) struct Times {
 impl Billing {
     /// Gives the plan's credits of every month that has begun of the running period, once, if it is paid:
     /// years have twelve months. Who changes to a better plan within the month gets the difference, in
-    /// proportion to what was left of it then, as with the price.
+    /// proportion to what was left of it then, as with the price. A month that is over had the plan of its time.
     pub(crate) async fn give_credits(
         &self,
         db: &mut PgConnection,
@@ -24,26 +24,23 @@ impl Billing {
         Times { now, changed }: Times,
     ) -> Result<()> {
         let due = subscription.is_paid() && subscription.state(self.grace, now).credits;
-        let credits_of = |id: &str| catalogue.plan(id).map_or(0, |plan| plan.credits_per_month);
-        let credits = paid_plan(db, catalogue, subscription).await?.credits_per_month;
-        if !due || credits <= 0 {
+        if !due {
             return Ok(());
         }
+        let credits_of = |id: &str| catalogue.plan(id).map_or(0, |plan| plan.credits_per_month);
+        let credits = paid_plan(db, catalogue, subscription).await?.credits_per_month;
         let (org, id) = (subscription.org, subscription.stripe_subscription_id.clone());
-        let before = subscription.credited_month;
+        let (before, plan_before) = (subscription.credited_month, &subscription.credited_plan);
         for missed in Month::begun(subscription.period(), now) {
             if missed.end <= now && before.is_none_or(|before| before < missed.start) {
-                give_month(db, org, &id, missed, credits, now).await?;
+                let then = plan_before.as_deref().filter(|_| missed.end <= changed);
+                give_month(db, org, &id, missed, then.map_or(credits, credits_of), now).await?;
             }
         }
         let month = Month::of(subscription.period(), now);
-        let given = give_month(db, org, &id, month, credits, now).await?;
-        let before = subscription.credited_plan.as_deref().filter(|before| {
-            !given
-                && subscription.credited_month == Some(month.start)
-                && *before != subscription.plan
-        });
-        if let Some(before) = before {
+        if before != Some(month.start) {
+            give_month(db, org, &id, month, credits, now).await?;
+        } else if let Some(before) = plan_before.as_deref().filter(|it| *it != subscription.plan) {
             let more = month.rest_of(credits - credits_of(before), changed);
             if more <= 0 {
                 return Ok(()); // The better plan stays noted, so that nothing is given for it again.
@@ -57,7 +54,7 @@ impl Billing {
     }
 }
 
-/// Gives the credits of a month that was paid, once, also if it is over.
+/// Gives the credits of a month that was paid, once, also if it is over. Plans may have none.
 pub(crate) async fn give_month(
     db: &mut PgConnection,
     org: Id<Org>,
@@ -65,7 +62,7 @@ pub(crate) async fn give_month(
     month: Month,
     credits: i64,
     now: DateTime<Utc>,
-) -> Result<bool> {
+) -> Result<()> {
     give(db, org, key(subscription, month), credits, month.spendable_until(now), now).await
 }
 
@@ -80,8 +77,12 @@ async fn give(
     amount: i64,
     until: DateTime<Utc>,
     now: DateTime<Utc>,
-) -> Result<bool> {
+) -> Result<()> {
+    if amount <= 0 {
+        return Ok(());
+    }
     let source = GrantSource::Plan;
     let grant = NewGrant { org, source, amount, expires_at: Some(until), external_id };
-    Ok(grant.give(db, now).await?)
+    grant.give(db, now).await?;
+    Ok(())
 }

@@ -61,7 +61,7 @@ impl Billing {
         let time = |seconds| DateTime::from_timestamp(seconds, 0).unwrap_or(now);
         let period = Period { start: time(billed.start), end: time(billed.end), interval };
         for month in Month::begun(period, now) {
-            if credits > 0 && month.end <= now {
+            if month.end <= now {
                 give_month(db, org, &subscription.subscription, month, credits, now).await?;
             }
         }

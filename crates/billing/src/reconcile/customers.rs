@@ -21,20 +21,25 @@ impl Billing {
             if known.as_ref().is_some_and(|it| it.id == theirs.id) || !self.is_ours(org).await? {
                 continue;
             }
+            let mut repaired = true;
             let detail = match known {
                 None => {
                     let mut db = self.db.pool().acquire().await?;
                     Customer::note(&mut db, org, &theirs.id, self.clock.now()).await?;
                     "is who the org is there".to_owned()
                 }
-                // Nobody ever paid by that name: we never told it to anybody.
+                // We told its name to nobody, but somebody at Stripe's dashboard may have used it.
+                Some(known) if stripe.has_bought(&theirs.id).await? => {
+                    repaired = false;
+                    format!("was made beside {}, and has bought: move it by hand", known.id)
+                }
                 Some(known) => {
                     stripe.delete_customer(&theirs.id).await?;
                     format!("was made beside {}, and is deleted", known.id)
                 }
             };
             let (kind, object) = ("customer_forgotten".to_owned(), theirs.id);
-            report.found(Finding { kind, object, org_id: Some(org), detail, repaired: true });
+            report.found(Finding { kind, object, org_id: Some(org), detail, repaired });
         }
         Ok(())
     }

@@ -44,7 +44,7 @@ impl StripeRequest for Delete {
 
 /// Something of which nothing is read.
 #[derive(Deserialize)]
-struct Anything {}
+pub(super) struct Anything {}
 
 /// One page of a list.
 #[derive(Deserialize)]

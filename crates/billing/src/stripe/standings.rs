@@ -4,7 +4,10 @@ use chrono::{DateTime, Utc};
 use kernel::{Id, Org};
 use miniserde::Deserialize;
 
-use super::{Failure, Stripe, read::Object};
+use super::{
+    Failure, Stripe,
+    read::{Anything, Object},
+};
 
 /// How a subscription stands, as far as it is compared.
 #[derive(Debug, Deserialize)]
@@ -124,6 +127,13 @@ impl Stripe {
     /// Ends a subscription at once.
     pub(crate) async fn end_subscription(&self, id: &str) -> Result<(), Failure> {
         self.delete(format!("/subscriptions/{id}")).await
+    }
+
+    /// Whether a customer has or had a subscription, or was ever charged.
+    pub(crate) async fn has_bought(&self, customer: &str) -> Result<bool, Failure> {
+        let of = [("customer", customer)];
+        Ok(!self.standings_of(customer).await?.is_empty()
+            || self.first::<Anything>("/charges", &of).await?.is_some())
     }
 
     /// Deletes a customer; what they paid stays known.

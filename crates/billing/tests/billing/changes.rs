@@ -8,7 +8,7 @@ use testing::{Client, Reply, TestApp};
 
 use crate::support::{
     at_dashboard, at_stripe, bought, colleague, count, credits, live, plan, settle,
-    signed_in_again, subscription,
+    signed_in_again, subscription, upkeep,
 };
 
 const PATH: &str = "/v1/billing/subscription";
@@ -272,4 +272,24 @@ async fn an_upgrade_that_is_heard_of_late_gives_the_credits_of_the_moment_it_was
         "half of the difference, not what is left five days later"
     );
     app.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn months_on_a_plan_without_credits_give_none_after_an_upgrade() {
+    let app = TestApp::start().await;
+    let catalogue = include_str!("../../catalogue.toml");
+    let catalogue = catalogue.replace("credits_per_month = 100\n", "credits_per_month = 0\n");
+    app.billing.sync_catalogue(Some(&catalogue), false).await.unwrap();
+    app.run_jobs().await;
+    let owner = app.owner().await;
+    bought(&app, &owner, "plan-creator-year").await;
+    app.advance(TimeDelta::days(165));
+    upkeep(&app).await;
+    let owner = signed_in_again(&owner).await;
+
+    change(&owner, to("plan-pro-year")).await.ok();
+    settle(&app).await;
+
+    let given = credits(&owner).await;
+    assert!((1..500).contains(&given), "a part of one month, not {given}");
 }

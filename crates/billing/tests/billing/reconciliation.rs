@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use reqwest::Method;
 use serde_json::{Value, json};
-use simulators::stripe::{Complaint, Delivery, Fault, Trouble, Verdict};
+use simulators::stripe::{Card, Complaint, Delivery, Fault, Trouble, Verdict};
 use testing::{Client, TestApp};
 
 use crate::support::{at_dashboard, at_stripe, bought, buy, count, credits, pay, settle};
@@ -294,4 +294,29 @@ async fn a_customer_that_was_made_and_forgotten_is_remembered_or_deleted() {
     assert_eq!(at_stripe(&app, "customer").iter().filter(gone).count(), 1);
     assert_eq!(credits(&other).await, 10);
     assert_eq!(reconcile(&operator).await["findings"], json!([]));
+}
+
+#[tokio::test]
+async fn a_second_customer_that_has_bought_something_is_not_deleted() {
+    let app = TestApp::start().await;
+    let (owner, operator) = (app.owner().await, app.operator().await);
+    bought(&app, &owner, "plan-creator-month").await;
+    let org = owner.org().to_string();
+    let second = [("metadata[org_id]", org.as_str())];
+    let second = at_dashboard(&app, Method::POST, "customers", &second).await;
+    let price = own(&app, 1_900)["items"]["data"][0]["price"]["id"].as_str().unwrap().to_owned();
+    let form = [
+        ("customer", second["id"].as_str().unwrap()),
+        ("mode", "subscription"),
+        ("success_url", "https://example.com"),
+        ("line_items[0][price]", price.as_str()),
+        ("line_items[0][quantity]", "1"),
+    ];
+    let session = at_dashboard(&app, Method::POST, "checkout/sessions", &form).await;
+    app.simulators.stripe.pay(session["id"].as_str().unwrap(), Card::Accepted).unwrap();
+
+    let report = reconcile(&operator).await;
+
+    assert!(kinds(&report).contains(&("customer_forgotten".to_owned(), false)), "{report}");
+    assert!(at_stripe(&app, "customer").iter().all(|it| it["deleted"] != true));
 }
