@@ -6,8 +6,11 @@ use std::{
 
 use anyhow::anyhow;
 use argon2::{
-    Algorithm, Argon2, Params, Version,
-    password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
+    Algorithm, Argon2, Block, Params, Version,
+    password_hash::{
+        PasswordHasher,
+        phc::{Output, PasswordHash},
+    },
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::oneshot;
@@ -21,7 +24,11 @@ pub(crate) const LONGEST: usize = 256;
 #[cfg(target_os = "linux")]
 const BEHIND: i32 = 10;
 
-type Work = Box<dyn FnOnce() + Send>;
+type Work = Box<dyn FnOnce(&mut Memory) + Send>;
+
+/// What a hash is computed in. To get it anew from the system costs a tenth of a hash, so it is kept while
+/// there is more to do.
+type Memory = Vec<Block>;
 
 /// Hashes and checks passwords, on threads of its own: no more than there are cores, as more would take
 /// memory but not finish earlier, and behind those that serve requests, so that whoever signs in keeps
@@ -59,7 +66,7 @@ impl Passwords {
 
     pub(crate) async fn hash(&self, password: &SecretString) -> anyhow::Result<String> {
         let password = normalized(password);
-        let hashed = self.run(move |argon2| {
+        let hashed = self.run(move |argon2, _| {
             argon2.hash_password(password.expose_secret().as_bytes()).map(|hash| hash.to_string())
         });
         Ok(hashed.await??)
@@ -75,27 +82,23 @@ impl Passwords {
         let hash = hash.map_or_else(|| self.hash_of_nothing(), ToOwned::to_owned);
         let password = normalized(password);
         let usual = self.prefix.clone();
-        self.run(move |argon2| {
-            let stored = PasswordHash::new(&hash)?;
-            match argon2.verify_password(password.expose_secret().as_bytes(), &stored) {
-                Err(argon2::password_hash::Error::PasswordInvalid) => Ok(Verdict::Wrong),
-                Err(error) => Err(error.into()),
-                Ok(()) if hash.starts_with(&*usual) => Ok(Verdict::Right),
-                Ok(()) => Ok(Verdict::Outdated),
-            }
+        self.run(move |_, memory| match matches(&password, &PasswordHash::new(&hash)?, memory)? {
+            false => Ok(Verdict::Wrong),
+            true if hash.starts_with(&*usual) => Ok(Verdict::Right),
+            true => Ok(Verdict::Outdated),
         })
         .await?
     }
 
     async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Argon2<'static>) -> T + Send + 'static,
+        work: impl FnOnce(&Argon2<'static>, &mut Memory) -> T + Send + 'static,
     ) -> anyhow::Result<T> {
         let (answer, answered) = oneshot::channel();
         let argon2 = self.argon2.clone();
-        let work = move || {
+        let work = move |memory: &mut Memory| {
             if !answer.is_closed() {
-                let _ = answer.send(work(&argon2));
+                let _ = answer.send(work(&argon2, memory));
             }
         };
         self.workers.send(Box::new(work)).map_err(|_| anyhow!("no thread hashes passwords"))?;
@@ -115,16 +118,47 @@ fn start(threads: usize) -> anyhow::Result<mpsc::Sender<Work>> {
     let receiver = Arc::new(Mutex::new(receiver));
     for _ in 0..threads {
         let receiver = receiver.clone();
-        let next = move || receiver.lock().unwrap_or_else(PoisonError::into_inner).recv().ok();
         thread::Builder::new().name("passwords".to_owned()).spawn(move || {
             step_back();
-            while let Some(work) = next() {
+            let mut memory = Memory::new();
+            while let Some(work) = next(&receiver, &mut memory) {
                 // Whoever waits for it learns that there is no answer.
-                let _ = catch_unwind(AssertUnwindSafe(work));
+                let _ = catch_unwind(AssertUnwindSafe(|| work(&mut memory)));
             }
         })?;
     }
     Ok(sender)
+}
+
+/// What is to be done next; the memory is given back before waiting for it.
+fn next(queue: &Mutex<mpsc::Receiver<Work>>, memory: &mut Memory) -> Option<Work> {
+    if let Ok(queue) = queue.try_lock()
+        && let Ok(work) = queue.try_recv()
+    {
+        return Some(work);
+    }
+    *memory = Memory::new();
+    queue.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
+}
+
+/// As the library compares, but in memory of ours.
+fn matches(
+    password: &SecretString,
+    stored: &PasswordHash,
+    memory: &mut Memory,
+) -> anyhow::Result<bool> {
+    let (Some(salt), Some(expected)) = (&stored.salt, &stored.hash) else {
+        return Err(anyhow!("a stored password is not a whole hash"));
+    };
+    let algorithm = Algorithm::try_from(stored.algorithm.as_str())?;
+    let version = stored.version.map_or(Ok(Version::default()), Version::try_from)?;
+    let argon2 = Argon2::new(algorithm, version, Params::try_from(stored)?);
+    memory.resize(argon2.params().block_count(), Block::default());
+    let mut output = vec![0; expected.len()];
+    let password = password.expose_secret().as_bytes();
+    argon2.hash_password_into_with_memory(password, salt, &mut output, memory)?;
+    // The library compares these in constant time.
+    Ok(Output::new(&output)? == *expected)
 }
 
 /// Lets other threads of the process go first. On Linux a priority is a thread's own; elsewhere it would be
