@@ -174,7 +174,7 @@ impl<'a> Account<'a> {
         let mut request = request.map_err(|error| Trouble::Refused(error.reason))?;
         let kind = HeaderValue::from_str(kind).map_err(|it| Trouble::Refused(it.to_string()))?;
         request.headers_mut().insert(CONTENT_TYPE, kind);
-        let first_byte = self.provider.first_byte;
+        let first_byte = self.provider.first_byte.min(ANSWERED_WITHIN);
         let answered = timeout(first_byte, self.provider.upstream.send(request)).await;
         let response = match answered {
             Err(_) => return Err(Trouble::Lost(format!("silent for {first_byte:?}"))),
@@ -198,6 +198,9 @@ impl<'a> Account<'a> {
 }
 
 const JSON: &str = "application/json";
+
+/// Whoever comes later takes a silence that is longer than this for an end.
+const ANSWERED_WITHIN: Duration = Duration::from_mins(4);
 
 /// That it has no such thing, or does not let us, or does not like what it got.
 const REFUSALS: [StatusCode; 8] = [

@@ -15,8 +15,9 @@ use super::{
 };
 use crate::{Ai, booking::estimate, usage_report::UsageReport};
 
-/// How many lines of a file are booked at once.
+/// How many lines of a file are booked at once, and of how many bytes: one line may be as large as many.
 const CHUNK: usize = 100;
+const CHUNK_BYTES: usize = 16 << 20;
 
 /// A line of a file that tells how a call ended.
 #[derive(Deserialize)]
@@ -56,11 +57,13 @@ pub(super) async fn book(
     let waiting = lane.waiting(ai.db.pool()).await?;
     let mut waiting: HashMap<Uuid, Waiting> = waiting.into_iter().map(|it| (it.id, it)).collect();
     for file in [&seen.output_file_id, &seen.error_file_id].into_iter().flatten() {
-        let (mut lines, mut endings) = (account.read(file).await?, Vec::new());
+        let (mut lines, mut endings, mut bytes) = (account.read(file).await?, Vec::new(), 0);
         while let Some(line) = lines.next().await? {
             endings.extend(read(ai, lane, &line, &mut waiting));
-            if endings.len() == CHUNK {
+            bytes += line.len();
+            if endings.len() == CHUNK || bytes > CHUNK_BYTES {
                 end(ai, lane, std::mem::take(&mut endings)).await?;
+                bytes = 0;
             }
         }
         end(ai, lane, endings).await?;

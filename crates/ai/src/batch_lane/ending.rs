@@ -37,11 +37,23 @@ impl Ending {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         match Failure::of(status, None::<Duration>, error).error {
             error @ (ProviderError::Refused { .. } | ProviderError::Unsupported(_)) => {
-                Self::Failed(carrying_error(error.into()).body(None))
+                let mut problem = carrying_error(error.into()).body(None);
+                drop_nul(&mut problem);
+                Self::Failed(problem)
             }
             ProviderError::Unavailable { .. } => Self::Unmade,
             ProviderError::Lost { .. } => Self::Unknown,
         }
+    }
+}
+
+/// Postgres keeps no U+0000, which a provider may well quote.
+fn drop_nul(value: &mut Value) {
+    match value {
+        Value::String(text) => text.retain(|it| it != '\0'),
+        Value::Array(items) => items.iter_mut().for_each(drop_nul),
+        Value::Object(fields) => fields.values_mut().for_each(drop_nul),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
@@ -109,6 +121,10 @@ mod tests {
             matches!(ended(400), Ending::Failed(problem) if problem["code"] == "provider_refused")
         );
         assert!(matches!(ended(429), Ending::Unmade));
+        let quoted = Ending::refused(400, &json!({ "message": "no \0", "type": "x" }));
+        assert!(
+            matches!(quoted, Ending::Failed(problem) if !problem.to_string().contains("u0000"))
+        );
         assert!(matches!(ended(500), Ending::Unmade));
         assert!(matches!(ended(504), Ending::Unknown), "a proxy gave up, not the provider");
     }

@@ -12,6 +12,8 @@ use crate::{Ai, asked::CalledBy, batches::Batch, generations};
 const CHUNK: i64 = 200;
 /// How long a provider may take to tell what it made: our batch's day, and some hours more.
 const PATIENCE: TimeDelta = TimeDelta::hours(30);
+/// What is sent for a call is kept with it until the file is made: with images put in it would fill memory.
+const LARGEST: usize = 1 << 20;
 
 /// A call of which it is not decided who makes it.
 struct Unsorted {
@@ -95,6 +97,9 @@ async fn place(ai: &Ai, call: &Unsorted) -> Option<Place> {
     // What an image costs depends on more than a batch's file tells.
     let price = model.price.batched().filter(|_| model.kind != ModelKind::Image)?;
     let sent = asked.payload.addressed_to(model, provider.dialect, asked.operation).ok()?;
+    if sent.body.len() > LARGEST {
+        return None;
+    }
     Some(Place {
         provider: model.provider.clone(),
         model: model.name.clone(),

@@ -8,11 +8,13 @@ use super::{
 use crate::Ai;
 
 /// How long a request to make a batch can be under way. Only then does its absence mean that there is none.
+/// Longer than we wait for the [answer](super::account).
 const UNDER_WAY: TimeDelta = TimeDelta::minutes(5);
 
 /// Has the provider make a lane whose calls are all reserved: once, whatever dies in between.
 ///
-/// `None`: it may have been asked, and it is too early to look.
+/// `None`: it may have been asked, and it is too early to look; or it was not, and it is to be seen first
+/// whether it still should be.
 pub(super) async fn submit(
     ai: &Ai,
     account: &Account<'_>,
@@ -23,9 +25,11 @@ pub(super) async fn submit(
         if ai.clock.now() < asked + UNDER_WAY {
             return Ok(None);
         }
-        if let Some(seen) = account.find(lane).await? {
-            return Ok(Some(seen));
+        let found = account.find(lane).await?;
+        if found.is_none() {
+            lane.not_submitted(db).await?;
         }
+        return Ok(found);
     }
     if lane.input_file.is_none() {
         let calls = lane.waiting(db).await?;

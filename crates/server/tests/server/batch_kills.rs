@@ -98,6 +98,9 @@ async fn kill_at(step: Step) {
     sqlx::query(later).execute(app.db.pool()).await.unwrap();
     let next = Process::beside(&app, directory.path()).await;
     run_batches(&app).await;
+    let unsure = "ai_provider_batches where submitting_at is not null and provider_id is null";
+    eventually("it is known whether it was made", async || count(&app, unsure).await == 0).await;
+    run_batches(&app).await;
     eventually("it ends", async || count(&app, "ai_batches where ended_at is null").await == 0)
         .await;
 
