@@ -25,7 +25,7 @@ const BAR: f64 = 0.5;
 const CONNECTIONS: usize = 32;
 
 /// Events sent in one round; none is sent twice.
-const EVENTS: usize = 60_000;
+const EVENTS: usize = 160_000;
 
 /// Measures both in turn and prints the ratio of the medians; true when it reaches the bar.
 pub(crate) async fn run(product: &Product, time: Duration, rounds: usize) -> anyhow::Result<bool> {

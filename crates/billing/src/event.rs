@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use sqlx::{PgConnection, PgExecutor};
 
-use crate::apply::ApplyStripeEvent;
+use crate::{apply::ApplyStripeEvent, intake::QueueStripeEvents};
 
 /// What became of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
@@ -110,10 +110,11 @@ pub(crate) struct Arrived {
 
 impl Arrived {
     /// Puts `events`, each of which must be another one, into the inbox of a deployment that is `live` or
-    /// not, in one statement. Those that were there before are applied again, unless they are handled: sending
-    /// an event again from Stripe's dashboard is how a person repeats what failed.
+    /// not, and has what follows from them [queued](QueueStripeEvents), in one statement. Those that were there
+    /// before are applied again, unless they are handled: sending an event again from Stripe's dashboard is how a
+    /// person repeats what failed.
     pub(crate) async fn store(
-        db: &mut PgConnection,
+        db: impl PgExecutor<'_>,
         events: &[&Self],
         live: bool,
     ) -> sqlx::Result<()> {
@@ -127,18 +128,20 @@ impl Arrived {
         let times: Vec<DateTime<Utc>> = events.iter().map(|it| it.at).collect();
         let ignored: Vec<bool> = events.iter().map(|it| !it.event.is_for(live)).collect();
         sqlx::query!(
-            "insert into stripe_events
-                 (id, type, object_id, customer_id, api_version, livemode, payload, received_at,
-                  handled_at, outcome, payment_intent_id, charge_id)
-             select id, type, object_id, customer_id, api_version, livemode, payload, received_at,
-                    case when ignored then received_at end, case when ignored then 'ignored' end,
-                    payment_intent_id, charge_id
-             from unnest($1::text[], $2::text[], $3::bool[], $4::text[], $5::timestamptz[], $6::bool[],
-                         $7::text[], $8::text[], $9::text[], $10::text[], $11::text[])
-                 as it (id, type, livemode, payload, received_at, ignored,
-                        object_id, customer_id, api_version, payment_intent_id, charge_id)
-             order by id
-             on conflict (id) do update set queued_at = null where stripe_events.handled_at is null",
+            "with stored as (
+                 insert into stripe_events
+                     (id, type, object_id, customer_id, api_version, livemode, payload, received_at,
+                      handled_at, outcome, payment_intent_id, charge_id)
+                 select id, type, object_id, customer_id, api_version, livemode, payload, received_at,
+                        case when ignored then received_at end, case when ignored then 'ignored' end,
+                        payment_intent_id, charge_id
+                 from unnest($1::text[], $2::text[], $3::bool[], $4::text[], $5::timestamptz[], $6::bool[],
+                             $7::text[], $8::text[], $9::text[], $10::text[], $11::text[])
+                     as it (id, type, livemode, payload, received_at, ignored,
+                            object_id, customer_id, api_version, payment_intent_id, charge_id)
+                 order by id
+                 on conflict (id) do update set queued_at = null where stripe_events.handled_at is null)
+             select ensure_job($12, $13::json, $14)",
             &ids,
             &kinds,
             &modes,
@@ -150,6 +153,9 @@ impl Arrived {
             &column(|it| it.api_version.as_deref()) as _,
             &column(|it| it.named("payment_intent")) as _,
             &column(|it| it.named("charge")) as _,
+            QueueStripeEvents::NAME,
+            jobs::payload(&QueueStripeEvents {}).map_err(|error| sqlx::Error::Encode(error.into()))?,
+            i32::from(QueueStripeEvents::MAX_ATTEMPTS),
         )
         .execute(db)
         .await?;

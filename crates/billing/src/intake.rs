@@ -1,9 +1,9 @@
-use std::mem;
+use std::{mem, sync::Arc};
 
 use db::Db;
 use jobs::Job;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::{
     Billing,
@@ -16,6 +16,9 @@ const BATCH: usize = 128;
 /// How many may wait before those who send them are held back.
 const QUEUE: usize = 1024;
 
+/// How many commits may be under way: while one waits for the disk, the next is prepared.
+const COMMITS: usize = 2;
+
 /// An event, and whoever waits to hear that it is stored.
 type Waiting = (Arrived, oneshot::Sender<sqlx::Result<()>>);
 
@@ -27,14 +30,19 @@ pub(crate) struct Intake(mpsc::Sender<Waiting>);
 impl Intake {
     pub(crate) fn new(db: Db, live: bool) -> Self {
         let (queue, mut incoming) = mpsc::channel(QUEUE);
+        let commits = Arc::new(Semaphore::new(COMMITS));
         tokio::spawn(async move {
             let mut batch = Vec::with_capacity(BATCH);
-            while incoming.recv_many(&mut batch, BATCH).await > 0 {
-                // A task of its own: a panic must not end the intake.
-                let stored = tokio::spawn(store(db.clone(), mem::take(&mut batch), live)).await;
-                if let Err(error) = stored {
-                    tracing::error!(%error, "a batch of events was not stored");
+            while let Ok(commit) = Arc::clone(&commits).acquire_owned().await {
+                if incoming.recv_many(&mut batch, BATCH).await == 0 {
+                    break;
                 }
+                // A task of its own: a panic must not end the intake.
+                let (db, events) = (db.clone(), mem::take(&mut batch));
+                tokio::spawn(async move {
+                    store(db, events, live).await;
+                    drop(commit);
+                });
             }
         });
         Self(queue)
@@ -78,10 +86,7 @@ async fn commit(db: &Db, events: &[&Arrived], live: bool) -> sqlx::Result<()> {
     let mut events = events.to_vec();
     events.sort_by(|one, other| one.event.id().cmp(other.event.id()));
     events.dedup_by(|one, other| one.event.id() == other.event.id());
-    let mut tx = db.begin().await?;
-    Arrived::store(&mut tx, &events, live).await?;
-    jobs::ensure(&mut tx, &QueueStripeEvents {}).await?;
-    tx.commit().await
+    Arrived::store(db.pool(), &events, live).await
 }
 
 /// How many events are queued before others get the connection.
@@ -110,7 +115,7 @@ impl Billing {
             "update stripe_events set queued_at = $1
              where id in (select id from stripe_events
                           where queued_at is null and handled_at is null
-                          order by id
+                          order by received_at
                           limit $2
                           for update skip locked)
              returning id",

@@ -46,6 +46,8 @@ mod upkeep;
 mod violations;
 mod webhook;
 
+use std::{ops::Deref, sync::Arc};
+
 use app::Module;
 use chrono::TimeDelta;
 use db::Db;
@@ -88,9 +90,12 @@ use standing::ApplyCatalogue;
 use stripe::{SessionTerms, Stripe};
 use upkeep::Upkeep;
 
-/// Selling, and handing out what was sold.
+/// Selling, and handing out what was sold. Every request has a copy, so copies cost nothing.
 #[derive(Clone)]
-pub struct Billing {
+pub struct Billing(Arc<Shop>);
+
+/// Catalogue, Stripe and books.
+pub struct Shop {
     db: Db,
     clock: Clock,
     mailer: Mailer,
@@ -103,6 +108,14 @@ pub struct Billing {
     terms: SessionTerms,
 }
 
+impl Deref for Billing {
+    type Target = Shop;
+
+    fn deref(&self) -> &Shop {
+        &self.0
+    }
+}
+
 impl Billing {
     /// Sells what is in the catalogue, if `config` has keys. People come back to `app_url`.
     pub fn new(
@@ -112,7 +125,7 @@ impl Billing {
         config: &Config,
         app_url: Url,
     ) -> anyhow::Result<Self> {
-        Ok(Self {
+        Ok(Self(Arc::new(Shop {
             catalogues: Catalogues::new(db.clone()),
             intake: Intake::new(db.clone(), config.is_live()),
             db,
@@ -126,7 +139,7 @@ impl Billing {
                 automatic_tax: config.stripe_automatic_tax,
                 promotion_codes: config.stripe_promotion_codes,
             },
-        })
+        })))
     }
 
     fn stripe(&self) -> Result<&Stripe> {

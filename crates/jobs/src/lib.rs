@@ -17,7 +17,7 @@ mod worker;
 pub use config::Config;
 pub use inspect::{Failed, Stats, failed, stats};
 pub use job::Job;
-pub use queue::{Enqueue, enqueue, enqueue_all, ensure};
+pub use queue::{Enqueue, enqueue, enqueue_all, payload};
 pub use registry::Registry;
 pub use run_due::run_due;
 pub use schedule::Schedule;

@@ -12,24 +12,6 @@ pub async fn enqueue<J: Job>(db: &mut PgConnection, job: &J) -> sqlx::Result<()>
     Enqueue::new(job).send(db).await
 }
 
-/// Makes sure that `job`, of which there is one for all, begins after the transaction has ended. It costs next to
-/// nothing if it is queued already.
-pub async fn ensure<J: Job>(db: &mut PgConnection, job: &J) -> sqlx::Result<()> {
-    // Locked, so that no worker begins it before the transaction ends.
-    let queued = sqlx::query(
-        "select from graphile_worker._private_jobs
-         where key = $1 and locked_at is null and attempts = 0 and run_at <= now()
-         for update",
-    )
-    .bind(J::NAME)
-    .fetch_optional(&mut *db)
-    .await?;
-    if queued.is_some() {
-        return Ok(());
-    }
-    Enqueue::new(job).key(J::NAME).send(db).await
-}
-
 /// Queues jobs in one round trip, each with a [key](Enqueue::key), as soon as possible. Give them in the order
 /// of their keys if others may queue the same ones at the same time.
 pub async fn enqueue_all<J: Job>(db: &mut PgConnection, jobs: &[(String, J)]) -> sqlx::Result<()> {
@@ -114,7 +96,9 @@ struct Envelope<T> {
     job: T,
 }
 
-/// The stored form of `job`.
-pub(crate) fn payload<J: Job>(job: &J) -> serde_json::Result<Value> {
+/// The stored form of `job`, for SQL that queues it itself: `ensure_job(name, payload, attempts)`, of which there
+/// is one for all, makes sure that it begins after the transaction has ended, and costs next to nothing if it is
+/// queued already.
+pub fn payload<J: Job>(job: &J) -> serde_json::Result<Value> {
     serde_json::to_value(Envelope { job })
 }
