@@ -43,6 +43,7 @@ mod streams;
 mod uploaded;
 mod upstream;
 mod usage_report;
+mod webhook_events;
 
 use app::{Check, Module};
 use jobs::{Registry, Schedule};
@@ -97,5 +98,6 @@ pub fn module(ai: Ai) -> Module {
             let ai = probed.clone();
             async move { ai.providers().check().await }
         })],
+        events: webhook_events::types(),
     }
 }

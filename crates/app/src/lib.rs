@@ -2,6 +2,7 @@
 
 mod check;
 mod document;
+mod event;
 mod gate;
 mod http;
 
@@ -10,6 +11,7 @@ use utoipa::openapi::OpenApi;
 use web::{Operation, Routes};
 
 pub use check::Check;
+pub use event::{Event, EventType};
 pub use http::HttpSettings;
 
 /// One feature. A plain value: nothing is registered behind anyone's back.
@@ -23,6 +25,8 @@ pub struct Module {
     pub schedules: Vec<Schedule>,
     /// What must be true for it to be healthy.
     pub checks: Vec<Check>,
+    /// What of it customers' programs may be told.
+    pub events: Vec<EventType>,
 }
 
 /// Everything the process serves and runs.
@@ -34,12 +38,19 @@ pub struct App {
     pub schedules: Vec<Schedule>,
     /// Everything that health reports.
     pub checks: Vec<Check>,
+    /// Every event that customers' programs may be told of.
+    pub events: Vec<EventType>,
 }
 
 /// Sums up the features.
 pub fn assemble(modules: impl IntoIterator<Item = Module>) -> App {
-    let start =
-        App { routes: Routes::new(), jobs: Registry::default(), schedules: vec![], checks: vec![] };
+    let start = App {
+        routes: Routes::new(),
+        jobs: Registry::default(),
+        schedules: vec![],
+        checks: vec![],
+        events: vec![],
+    };
     modules.into_iter().fold(start, App::with)
 }
 
@@ -49,6 +60,7 @@ impl App {
     pub fn with(mut self, module: Module) -> Self {
         self.schedules.extend(module.schedules);
         self.checks.extend(module.checks);
+        self.events.extend(module.events);
         self.routes = self.routes.merge(module.routes);
         self.jobs = self.jobs.merge(module.jobs);
         self

@@ -37,6 +37,11 @@ pub struct Config {
 }
 
 impl Config {
+    /// The secrets that there are, the newest first.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretString> + Clone {
+        [&self.auth_secret, &self.auth_secret_previous].into_iter().flatten()
+    }
+
     /// What is wrong, to be shown together with every other setting's errors.
     pub fn problems(&self, environment: Environment) -> Vec<String> {
         let mut problems = Vec::new();

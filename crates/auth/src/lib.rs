@@ -17,6 +17,7 @@ mod secrets;
 mod sessions;
 mod sign_up;
 mod social;
+mod webhook_events;
 
 use std::sync::Arc;
 
@@ -40,7 +41,8 @@ pub use error::{Error, Result};
 pub use operators::{Enrolled, Enrolment, OperatorToken};
 pub use orgs::{MembershipRefused, Seats};
 pub use passwords::PasswordRefused;
-pub use secrets::{Resealed, reseal};
+pub use sealing::Resealed;
+pub use secrets::reseal;
 pub use sessions::{Device, Session, Tokens};
 pub use sign_up::SignUp;
 
@@ -126,7 +128,8 @@ pub fn module(auth: Auth) -> Module {
             .merge(Registry::default().with::<WarnOfGuesses>(auth.clone()))
             .merge(Registry::default().with::<purge::PurgeSessions>(auth)),
         schedules: vec![Schedule::cron("30 2 * * *", &purge::PurgeSessions {})],
-        checks: vec![],
+        events: webhook_events::types(),
+        ..Module::default()
     }
 }
 

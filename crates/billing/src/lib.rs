@@ -45,6 +45,7 @@ mod trial;
 mod upkeep;
 mod violations;
 mod webhook;
+mod webhook_events;
 
 use std::{ops::Deref, sync::Arc};
 
@@ -169,6 +170,7 @@ pub fn module(billing: Billing) -> Module {
             Schedule::cron("* * * * *", &ReportOverage {}),
         ],
         checks: vec![check::check(billing.clone())],
+        events: webhook_events::types(),
         routes: routes::routes().with_state(billing),
     }
 }

@@ -6,7 +6,7 @@ use sqlx::{PgConnection, PgExecutor};
 use utoipa::{IntoParams, ToSchema};
 use web::{Page, PageQuery};
 
-use crate::Checkout;
+use crate::{Checkout, webhook_events::InvoicePaid};
 
 /// Money that arrived.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -94,12 +94,13 @@ impl NewPayment<'_> {
         db: &mut PgConnection,
         now: DateTime<Utc>,
     ) -> sqlx::Result<()> {
+        let payment_id = Id::<Payment>::new();
         let recorded = sqlx::query!(
             "insert into payments
                  (id, org_id, checkout_id, stripe_id, amount_cents, currency, created_at, payment_intent_id)
              values ($1, $2, $3, $4, $5, $6, $7, $8)
              on conflict on constraint payment_recorded_once do nothing",
-            Id::<Payment>::new() as _,
+            payment_id as _,
             self.org as _,
             self.checkout as _,
             self.stripe_id,
@@ -111,7 +112,10 @@ impl NewPayment<'_> {
         .execute(&mut *db)
         .await?;
         if recorded.rows_affected() == 1 {
-            self.entry().book(db, now).await?;
+            self.entry().book(&mut *db, now).await?;
+            let (amount_cents, currency) = (self.amount_cents, self.currency.to_owned());
+            let event = InvoicePaid { payment_id, amount_cents, currency };
+            webhooks::emit(db, self.org, &event, now).await?;
         }
         Ok(())
     }

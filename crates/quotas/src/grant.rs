@@ -9,6 +9,7 @@ use crate::{
     counters::Counters,
     ledger::{Account, Entry},
     purse::Purse,
+    webhook_events::CreditsGranted,
 };
 
 /// A bucket of credits with an expiry.
@@ -149,7 +150,17 @@ impl NewGrant {
         };
         Entry::insert_all(&mut *db, &[entry], now).await?;
         self.pay_debts(db, now).await?;
+        self.tell(db, now).await?;
         Ok(true)
+    }
+
+    async fn tell(&self, db: &mut PgConnection, now: DateTime<Utc>) -> sqlx::Result<()> {
+        if self.source == GrantSource::Overage {
+            return Ok(()); // These are billed, not given.
+        }
+        let Self { amount: credits, source, expires_at, .. } = *self;
+        let event = CreditsGranted { credits, source, expires_at };
+        webhooks::emit(db, self.org, &event, now).await
     }
 
     /// Who owes credits pays with the new ones first.

@@ -45,10 +45,12 @@ mod standing;
 mod status;
 mod target;
 mod terms;
+mod webhook_events;
 mod work;
 
-use app::{Check, Module};
+use app::{Check, EventType, Module};
 use jobs::{Registry, Schedule};
+use webhook_events::CreditsGranted;
 
 pub use budget::{Budget, Kind, Scope, Unit};
 pub use budgets::{BudgetAlert, BudgetChanges, BudgetInput, BudgetView, Raise, RaiseInput};
@@ -88,5 +90,6 @@ pub fn module(quotas: Quotas) -> Module {
             Schedule::cron("30 1 1 * *", &close::CloseMonth {}),
         ],
         routes: routes::routes().merge(budgets::routes()).with_state(quotas),
+        events: vec![EventType::of::<CreditsGranted>()],
     }
 }

@@ -116,7 +116,7 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Action::Serve => Box::pin(serve::run(settings)).await,
         Action::Worker => serve::worker(settings).await,
         Action::Migrate(action) => migrate::run(settings, action).await,
-        Action::Seed(options) => seed::run(settings, options).await,
+        Action::Seed(options) => Box::pin(seed::run(settings, options)).await,
         Action::Operator(action) => operator::run(settings, action).await,
         Action::Catalogue(action) => catalogue::run(settings, action).await,
         Action::Inbox(action) => inbox::run(settings, action).await,

@@ -10,7 +10,9 @@ use embedded_postgres::Postgres;
 use kernel::Environment;
 use rand::RngExt;
 use secrecy::SecretString;
-use simulators::{ai::Ai, identity, identity::Identity, mailbox::Mailbox, stripe, stripe::Stripe};
+use simulators::{
+    ai::Ai, identity, identity::Identity, mailbox::Mailbox, sink::Sink, stripe, stripe::Stripe,
+};
 use sqlx::postgres::PgConnectOptions;
 
 use crate::{Role, Settings};
@@ -24,6 +26,7 @@ const AI: u16 = 20;
 const SMTP: u16 = 25;
 const MAILBOX: u16 = 30;
 const IDENTITY: u16 = 40;
+const SINK: u16 = 50;
 
 const STRIPE_SECRET_KEY: &str = "sk_test_simulator";
 const STRIPE_WEBHOOK_SECRET: &str = "whsec_simulator";
@@ -37,6 +40,7 @@ pub struct Development {
     ai: Option<Ai>,
     mailbox: Option<Mailbox>,
     identity: Option<Identity>,
+    sink: Option<Sink>,
 }
 
 impl Development {
@@ -105,6 +109,7 @@ impl Development {
             use_identity(settings, &identity.url());
             self.identity = Some(identity);
         }
+        self.sink = Some(Sink::start(free_or_any(port, SINK)).await?);
         Ok(())
     }
 
@@ -120,12 +125,13 @@ impl Development {
         let stripe = self.stripe.as_ref().map(|it| ("Stripe simulator", it.url()));
         let ai = self.ai.as_ref().map(|it| ("AI simulator", it.url()));
         let identity = self.identity.as_ref().map(|it| ("Identity simulator", it.url()));
-        [mailbox, stripe, ai, identity, postgres].into_iter().flatten().collect()
+        let sink = self.sink.as_ref().map(|it| ("Webhook sink", it.url()));
+        [mailbox, stripe, ai, identity, sink, postgres].into_iter().flatten().collect()
     }
 
     /// Stops it all; the database last and cleanly.
     pub async fn stop(self) -> anyhow::Result<()> {
-        drop((self.stripe, self.ai, self.mailbox, self.identity));
+        drop((self.stripe, self.ai, self.mailbox, self.identity, self.sink));
         if let Some(postgres) = self.postgres {
             postgres.stop().await?;
         }

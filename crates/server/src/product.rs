@@ -11,6 +11,7 @@ use axum::{
 };
 use billing::{Billing, Catalogue};
 use db::Db;
+use egress::Egress;
 use email::Mailer;
 use health::Health;
 use idempotency::Idempotency;
@@ -23,6 +24,7 @@ use sqlx::PgPool;
 use storage::Storage;
 use tower::ServiceBuilder;
 use usage::{PriceBook, Usage};
+use webhooks::Webhooks;
 
 use crate::{Settings, database, partitions, passed_limits};
 
@@ -46,6 +48,8 @@ pub struct Product {
     pub billing: Billing,
     /// The limits on traffic, for telling other instances of this one.
     pub traffic: RateLimit,
+    /// What is told to customers' programs.
+    pub webhooks: Webhooks,
     /// Readiness.
     pub health: Health,
     /// The work done later.
@@ -82,8 +86,7 @@ impl Product {
             quotas.clone(),
             &settings.ai,
         )?;
-        let secrets = [&settings.auth.auth_secret, &settings.auth.auth_secret_previous];
-        let secrets = secrets.into_iter().flatten().cloned();
+        let secrets = settings.auth.secrets().cloned();
         let audit = Audit::new(db.clone(), clock.clone(), secrets.clone(), &settings.audit)?;
         let idempotency = Idempotency::new(db.clone(), clock.clone(), secrets, quotas.hold_life());
         let auth = Auth::new(
@@ -102,7 +105,7 @@ impl Product {
         let app = app::assemble(vec![
             rate_limit::module(limits),
             audit::module(audit.clone()),
-            email::module(mailer),
+            email::module(mailer.clone()),
             storage::module(storage),
             idempotency::module(idempotency.clone()),
             usage::module(usage.clone()),
@@ -124,6 +127,15 @@ impl Product {
             database::module(db.pool().clone()),
             partitions::module(db.clone(), clock.clone()),
         ]);
+        let webhooks = Webhooks::new(
+            (db.clone(), clock.clone()),
+            (Egress::new(&settings.egress)?, mailer),
+            settings.auth.secrets(),
+            app.events.clone(),
+            &settings.webhooks,
+            settings.jobs.jobs_concurrency,
+        )?;
+        let app = app.with(webhooks::module(webhooks.clone()));
         let health = Health::new(app.checks.clone(), clock.clone());
         let app = app.with(health::module(health.clone()));
         let (jobs, schedules) = (app.jobs.clone(), app.schedules.clone());
@@ -138,6 +150,7 @@ impl Product {
             idempotency,
             billing,
             traffic,
+            webhooks,
             health,
             jobs,
             schedules,

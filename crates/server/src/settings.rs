@@ -85,6 +85,10 @@ pub struct Settings {
     #[command(flatten)]
     pub quotas: quotas::Config,
 
+    /// What is told to customers' programs.
+    #[command(flatten)]
+    pub webhooks: webhooks::Config,
+
     /// Who did what.
     #[command(flatten)]
     pub audit: audit::Config,

@@ -5,4 +5,5 @@ mod clock;
 pub mod identity;
 pub mod mailbox;
 mod serve;
+pub mod sink;
 pub mod stripe;

@@ -9,10 +9,12 @@ use kernel::Clock;
 use rate_limit::Switch;
 use serde_json::json;
 use server::{Product, Settings};
-use simulators::{ai::Ai, identity, identity::Identity, mailbox::Mailbox, stripe, stripe::Stripe};
-use sqlx::postgres::PgConnectOptions;
+use simulators::{
+    ai::Ai, identity, identity::Identity, mailbox::Mailbox, sink::Sink, stripe, stripe::Stripe,
+};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::oneshot};
 use totp_rs::Totp;
 use uuid::Uuid;
 use web::Role;
@@ -46,6 +48,8 @@ pub struct TestApp {
     pub ai: ai::Ai,
     /// What is sold.
     pub billing: billing::Billing,
+    /// What is told to customers' programs.
+    pub webhooks: webhooks::Webhooks,
     http: reqwest::Client,
     jobs: Registry,
     database: Database,
@@ -62,6 +66,8 @@ pub struct Simulators {
     pub mailbox: Mailbox,
     /// Accounts elsewhere.
     pub identity: Identity,
+    /// A customer's program that is told what happens.
+    pub sink: Sink,
 }
 
 impl TestApp {
@@ -104,7 +110,7 @@ impl TestApp {
         product.quotas.set_platform_budget(&settings.quotas).await.expect("set the budgets");
         let (db, jobs) = (product.db.clone(), product.jobs.clone());
         let billing = product.billing.clone();
-        let audit = product.audit.clone();
+        let (audit, webhooks) = (product.audit.clone(), product.webhooks.clone());
         let (auth, quotas, ai) = (product.auth.clone(), product.quotas.clone(), product.ai.clone());
         let service = product.into_router().into_make_service_with_connect_info::<SocketAddr>();
         let listener =
@@ -121,6 +127,7 @@ impl TestApp {
             quotas,
             ai,
             billing,
+            webhooks,
             http: reqwest::Client::new(),
             jobs,
             database,
@@ -221,6 +228,20 @@ impl TestApp {
         }
     }
 
+    /// Runs jobs as the program does, several at the same time, until what is answered is dropped.
+    pub async fn start_worker(&self) -> oneshot::Sender<()> {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let pool = PgPoolOptions::new().max_connections(20);
+        let pool = pool.connect_with(self.database_options()).await.expect("connect");
+        let config = self.settings.jobs.clone();
+        let worker = jobs::Worker::new(pool, self.jobs.clone(), vec![], config);
+        tokio::spawn(worker.run(async {
+            // Nothing is sent: the other end is dropped.
+            let _ = stopped.await;
+        }));
+        stop
+    }
+
     /// Moves the time that the product and other people's servers believe in. Postgres stays where it is.
     pub fn advance(&self, by: TimeDelta) {
         self.clock.advance(by);
@@ -275,6 +296,7 @@ impl Simulators {
             ai: Ai::start(ANYWHERE).await.expect("start the AI simulator"),
             mailbox: Mailbox::start(ANYWHERE, ANYWHERE).await.expect("start the mailbox"),
             identity: Identity::start(ANYWHERE).await.expect("start the identity provider"),
+            sink: Sink::start(ANYWHERE).await.expect("start the webhook sink"),
         }
     }
 

@@ -20,7 +20,7 @@ pub(super) const WINDOW: TimeDelta = TimeDelta::hours(24);
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 #[schema(as = AiBatchStatus)]
-pub(super) enum Status {
+pub(crate) enum Status {
     /// Its calls are being made.
     InProgress,
     /// Every call was made, well or not.

@@ -9,7 +9,7 @@ use super::{
     batch::{Batch, Status},
     file::{File, NewFile, Purpose},
 };
-use crate::generations;
+use crate::{generations, webhook_events::BatchEnded};
 
 /// How a call of a batch ended, as a line of a file.
 #[derive(Serialize)]
@@ -104,6 +104,9 @@ pub(crate) async fn end_if_done(
     .execute(&mut *tx)
     .await?;
     sqlx::query!("delete from generations where batch_id = $1", id as _).execute(&mut *tx).await?;
+    let Files { completed, failed, .. } = files;
+    let event = BatchEnded { batch_id: id, status, completed, failed };
+    webhooks::emit(&mut tx, row.org, &event, now).await?;
     tx.commit().await
 }
 

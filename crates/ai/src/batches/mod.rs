@@ -15,7 +15,7 @@ use web::Routes;
 
 use crate::Ai;
 
-pub(crate) use batch::Batch;
+pub(crate) use batch::{Batch, Status};
 pub(crate) use end::end_if_done;
 pub(crate) use file::File;
 pub(crate) use routes::ENDPOINTS;

@@ -6,7 +6,7 @@ use quotas::{BudgetAlert, Kind, Period, Scope, Unit};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::Ai;
+use crate::{Ai, webhook_events::BudgetThresholdReached};
 
 /// Tells people, every minute, of budgets that have been used up to 50, 80 or 100 percent: the org's
 /// owners, or the operators if it is the platform's. Each step of a period is told once.
@@ -35,6 +35,9 @@ impl Ai {
         }
         let entry = Entry::new(&Origin::SYSTEM, alert.org, "budget.alerted", alert.budget);
         entry.after(json!({ "threshold": alert.threshold })).record(&mut tx, now).await?;
+        if let Some(org) = alert.org {
+            webhooks::emit(&mut tx, org, &BudgetThresholdReached::from(alert), now).await?;
+        }
         let recipients = match alert.org {
             Some(org) => Recipient::owners(&mut *tx, org).await?,
             None => Recipient::operators(&mut *tx).await?,

@@ -6,6 +6,7 @@ use sqlx::{PgConnection, PgExecutor};
 use utoipa::ToSchema;
 use web::Tier;
 
+use super::Ended;
 use crate::{asked::CalledBy, batches::Batch};
 
 /// How long a request and its answer are kept.
@@ -318,36 +319,40 @@ impl Generation {
         id: Id<Self>,
         answer: Result<&str, &Value>,
         now: DateTime<Utc>,
-    ) -> sqlx::Result<()> {
+    ) -> sqlx::Result<Option<Ended>> {
         let status = if answer.is_ok() { Status::Succeeded } else { Status::Failed };
-        sqlx::query!(
-            "update generations
-             set status = $2, answer = $3, problem = $4, leased_until = null, finished_at = $5
-             where id = $1 and status = 'running'",
+        sqlx::query_as!(
+            Ended,
+            r#"update generations
+               set status = $2, answer = $3, problem = $4, leased_until = null, finished_at = $5
+               where id = $1 and status = 'running'
+               returning id as "id: _", org_id as "org: _", operation, batch_id as "batch: _""#,
             id as _,
             status as _,
             answer.ok(),
             answer.err(),
             now,
         )
-        .execute(db)
-        .await?;
-        Ok(())
+        .fetch_optional(db)
+        .await
     }
 
-    /// Ends those whose process has died, with `problem`; answers how many.
+    /// Ends those whose process has died, with `problem`.
     pub(crate) async fn end_lost(
         db: impl PgExecutor<'_>,
         problem: &Value,
         now: DateTime<Utc>,
-    ) -> sqlx::Result<u64> {
-        let ended = sqlx::query!(
-            "update generations
-             set status = 'failed', problem = $1, leased_until = null, finished_at = $2
-             where status = 'running' and leased_until < $2",
+    ) -> sqlx::Result<Vec<Ended>> {
+        sqlx::query_as!(
+            Ended,
+            r#"update generations
+               set status = 'failed', problem = $1, leased_until = null, finished_at = $2
+               where status = 'running' and leased_until < $2
+               returning id as "id: _", org_id as "org: _", operation, batch_id as "batch: _""#,
             problem,
             now,
-        );
-        Ok(ended.execute(db).await?.rows_affected())
+        )
+        .fetch_all(db)
+        .await
     }
 }

@@ -12,7 +12,7 @@ use super::generation::{Generation, LEASE, Task};
 use crate::{
     Ai,
     asked::{Asked, CalledBy},
-    batches::end_if_done,
+    batches::{Batch, end_if_done},
     chat, embeddings,
     error::{OUTCOME, carrying_error},
     images,
@@ -63,10 +63,10 @@ pub(crate) async fn work(ai: &Ai, id: Id<Generation>, task: Task) {
         () = keep_leased(ai, id) => unreachable!("renews until the call has ended"),
     };
     let ended = match &answer {
-        Ok(answer) => finish(ai, id, Ok(answer)).await,
+        Ok(answer) => finish(ai, id, batch, Ok(answer)).await,
         Err(problem) => match again_at(ai, org, problem).await.filter(|at| *at < expires_at) {
             Some(at) => put_back(ai, id, at).await,
-            None => finish(ai, id, Err(&carrying_error(problem.clone()).body(None))).await,
+            None => finish(ai, id, batch, Err(&carrying_error(problem.clone()).body(None))).await,
         },
     };
     if let Err(error) = ended {
@@ -127,9 +127,23 @@ async fn keep_leased(ai: &Ai, id: Id<Generation>) {
     }
 }
 
-async fn finish(ai: &Ai, id: Id<Generation>, answer: Result<&String, &Value>) -> sqlx::Result<()> {
-    let answer = answer.map(String::as_str);
-    Generation::finish(ai.db.pool(), id, answer, ai.clock.now()).await
+/// Nobody is told of the calls of a batch, only of its end.
+async fn finish(
+    ai: &Ai,
+    id: Id<Generation>,
+    batch: Option<Id<Batch>>,
+    answer: Result<&String, &Value>,
+) -> sqlx::Result<()> {
+    let (answer, now) = (answer.map(String::as_str), ai.clock.now());
+    if batch.is_some() {
+        Generation::finish(ai.db.pool(), id, answer, now).await?;
+        return Ok(());
+    }
+    let mut tx = ai.db.begin().await?;
+    if let Some(ended) = Generation::finish(&mut *tx, id, answer, now).await? {
+        ended.tell(&mut tx, answer.err(), now).await?;
+    }
+    tx.commit().await
 }
 
 async fn put_back(ai: &Ai, id: Id<Generation>, at: DateTime<Utc>) -> sqlx::Result<()> {
@@ -158,9 +172,15 @@ impl Job for EndLostGenerations {
 
     async fn run(self, ai: Ai) -> anyhow::Result<()> {
         let now = ai.clock.now();
-        let ended = Generation::end_lost(ai.db.pool(), &outcome_unknown(), now).await?;
-        if ended > 0 {
-            tracing::warn!(ended, "generations were lost with their process");
+        let problem = outcome_unknown();
+        let mut tx = ai.db.begin().await?;
+        let lost = Generation::end_lost(&mut *tx, &problem, now).await?;
+        for ended in lost.iter().filter(|it| it.batch.is_none()) {
+            ended.tell(&mut tx, Some(&problem), now).await?;
+        }
+        tx.commit().await?;
+        if !lost.is_empty() {
+            tracing::warn!(ended = lost.len(), "generations were lost with their process");
         }
         Ok(())
     }

@@ -5,7 +5,10 @@ use secrecy::SecretString;
 use serde_json::json;
 use web::Problem;
 
-use crate::{ApiKey, Auth, Error, NewApiKey, Result, lifetimes};
+use crate::{
+    ApiKey, Auth, Error, NewApiKey, Result, lifetimes,
+    webhook_events::{ApiKeyCreated, ApiKeyRevoked},
+};
 
 impl Auth {
     /// Makes an API key for `org` with the rights of `user`. The secret cannot be had again.
@@ -24,6 +27,14 @@ impl Auth {
         let after = json!({ "name": key.name, "scopes": key.scopes, "expires_at": key.expires_at });
         let entry = Entry::new(origin, Some(org), "api_key.created", key.id);
         entry.after(after).record(&mut tx, now).await?;
+        let event = ApiKeyCreated {
+            api_key_id: key.id,
+            name: key.name.clone(),
+            scopes: key.scopes.clone(),
+            expires_at: key.expires_at,
+            user_id: user,
+        };
+        webhooks::emit(&mut tx, org, &event, now).await?;
         tx.commit().await?;
         tracing::info!(%org, %user, key = %created.0.id, "an API key was made");
         Ok(created)
@@ -67,6 +78,7 @@ impl Auth {
             return Err(Error::ApiKeyNotFound);
         }
         Entry::new(origin, Some(org), "api_key.revoked", id).record(&mut tx, now).await?;
+        webhooks::emit(&mut tx, org, &ApiKeyRevoked { api_key_id: id }, now).await?;
         tx.commit().await?;
         self.db.changes().note(id);
         tracing::info!(%org, key = %id, "an API key was revoked");

@@ -14,7 +14,6 @@ use crate::{
         user::User,
     },
     orgs::org::Membership,
-    secrets::sealed,
 };
 
 /// A second factor to be put into an authenticator.
@@ -34,7 +33,7 @@ impl Auth {
         let user = self.account(caller).await?;
         let secret = totp::generate();
         let keys = self.access_tokens.keys();
-        let stored = sealed::seal(keys, user.id.uuid().as_bytes(), &secret)?;
+        let stored = keys.sealer.seal(user.id.uuid().as_bytes(), &secret)?;
         let now = self.clock.now();
         if !SecondFactor::prepare(self.db.pool(), user.id, &stored, now).await? {
             return Err(Error::SecondFactorIsOn);

@@ -3,7 +3,7 @@ use chrono::{DateTime, Utc};
 use kernel::EmailAddress;
 use totp_rs::{Builder, Totp};
 
-use crate::{Keys, secrets::sealed};
+use crate::Keys;
 
 /// Time-based codes (RFC 6238) of one authenticator: six digits, 30 seconds, one step of tolerance to
 /// either side.
@@ -27,7 +27,7 @@ impl Authenticator {
         product: &str,
         email: &EmailAddress,
     ) -> anyhow::Result<Self> {
-        Self::new(&sealed::open(keys, owner.as_bytes(), stored)?, product, email)
+        Self::new(&keys.sealer.open(owner.as_bytes(), stored)?, product, email)
     }
 
     /// The secret in base 32, to be typed in.

@@ -8,11 +8,7 @@ use utoipa::ToSchema;
 use web::Operator;
 
 use super::{OperatorToken, account::Account, recovery_code, session};
-use crate::{
-    Auth, Device, Error, Result, lifetimes,
-    mfa::totp,
-    secrets::{sealed, secret},
-};
+use crate::{Auth, Device, Error, Result, lifetimes, mfa::totp, secrets::secret};
 
 /// A second factor to be put into an authenticator.
 #[derive(Serialize, ToSchema)]
@@ -95,7 +91,7 @@ impl Auth {
         let password_hash = self.passwords.hash(password).await?;
         let secret = totp::generate();
         let keys = self.access_tokens.keys();
-        let sealed = sealed::seal(keys, invited.operator.uuid().as_bytes(), &secret)?;
+        let sealed = keys.sealer.seal(invited.operator.uuid().as_bytes(), &secret)?;
         sqlx::query!(
             "update operator_enrolments set password_hash = $2, totp_secret = $3 where hash = $1",
             &secret::hash(token),

@@ -1,15 +1,20 @@
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
+use sealing::{Sealer, derive};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use crate::{Config, secrets::secret};
+use crate::Config;
 
 /// The keys derived from `AUTH_SECRET`, newest first. The first one signs, all are believed.
-pub(crate) struct Keys(Vec<Key>);
+pub(crate) struct Keys {
+    derived: Vec<Key>,
+    /// Encrypts second factors.
+    pub(crate) sealer: Sealer,
+}
 
 /// The keys derived from one secret.
 pub(crate) struct Key {
@@ -27,8 +32,6 @@ pub(crate) struct Key {
     pub(crate) codes: [u8; 32],
     /// Derives what a sign-in at somebody else's site is recognised by when it comes back.
     pub(crate) social: [u8; 32],
-    /// Encrypts second factors.
-    pub(crate) sealing: [u8; 32],
 }
 
 /// A public key (RFC 8037).
@@ -53,22 +56,25 @@ impl Keys {
         let current = config.auth_secret.as_ref();
         let current = current.ok_or_else(|| anyhow::anyhow!("AUTH_SECRET is not set"))?;
         let secrets = [Some(current), config.auth_secret_previous.as_ref()];
-        secrets.into_iter().flatten().map(Key::derive).collect::<anyhow::Result<_>>().map(Self)
+        let secrets = secrets.into_iter().flatten();
+        let sealer = Sealer::new(secrets.clone(), "slipway second factors")?;
+        let derived = secrets.map(Key::derive).collect::<anyhow::Result<_>>()?;
+        Ok(Self { derived, sealer })
     }
 
     pub(crate) fn current(&self) -> &Key {
-        &self.0[0]
+        &self.derived[0]
     }
 
     pub(crate) fn all(&self) -> &[Key] {
-        &self.0
+        &self.derived
     }
 }
 
 impl Key {
     fn derive(from: &SecretString) -> anyhow::Result<Self> {
         let from = from.expose_secret().as_bytes();
-        let seed = secret::derive(from, "slipway access tokens");
+        let seed = derive(from, "slipway access tokens");
         let pair = Ed25519KeyPair::from_seed_unchecked(&seed)?;
         let public = pair.public_key().as_ref();
         let jwk = Jwk::new(public);
@@ -80,10 +86,9 @@ impl Key {
             verifying: DecodingKey::from_ed_der(public),
             header,
             public: jwk,
-            rotation: secret::derive(from, "slipway refresh tokens"),
-            codes: secret::derive(from, "slipway codes"),
-            social: secret::derive(from, "slipway social logins"),
-            sealing: secret::derive(from, "slipway second factors"),
+            rotation: derive(from, "slipway refresh tokens"),
+            codes: derive(from, "slipway codes"),
+            social: derive(from, "slipway social logins"),
         })
     }
 }

@@ -2,7 +2,6 @@
 
 pub(crate) mod keys;
 mod reseal;
-pub(crate) mod sealed;
 pub(crate) mod secret;
 
-pub use reseal::{Resealed, reseal};
+pub use reseal::reseal;

@@ -1,19 +1,8 @@
+use sealing::Resealed;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::sealed;
 use crate::{Config, Keys};
-
-/// What became of secrets that are kept sealed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Resealed {
-    /// Sealed with the previous `AUTH_SECRET` before, and with the present one now.
-    pub resealed: u64,
-    /// Sealed with the present one before.
-    pub current: u64,
-    /// Neither opens them: their owners need a new second factor.
-    pub lost: u64,
-}
 
 /// A sealed secret and to whom it is bound.
 struct Stored {
@@ -24,13 +13,15 @@ struct Stored {
 /// Seals whatever is kept sealed with the present `AUTH_SECRET`: the previous one is not needed any more
 /// afterwards. People may use and change their second factors meanwhile.
 pub async fn reseal(db: &PgPool, config: &Config) -> anyhow::Result<Resealed> {
-    let (keys, mut done) = (Keys::new(config)?, Resealed::default());
+    let (sealer, mut done) = (Keys::new(config)?.sealer, Resealed::default());
     let people = sqlx::query_as!(
         Stored,
         "select user_id as owner, totp_secret as sealed from second_factors order by 1",
     );
     for stored in people.fetch_all(db).await? {
-        let Some(renewed) = done.renew(&keys, &stored) else { continue };
+        let Some(renewed) = done.renew(&sealer, stored.owner.as_bytes(), &stored.sealed) else {
+            continue;
+        };
         sqlx::query!(
             "update second_factors set totp_secret = $3 where user_id = $1 and totp_secret = $2",
             stored.owner,
@@ -46,7 +37,9 @@ pub async fn reseal(db: &PgPool, config: &Config) -> anyhow::Result<Resealed> {
            where totp_secret is not null order by 1"#,
     );
     for stored in operators.fetch_all(db).await? {
-        let Some(renewed) = done.renew(&keys, &stored) else { continue };
+        let Some(renewed) = done.renew(&sealer, stored.owner.as_bytes(), &stored.sealed) else {
+            continue;
+        };
         sqlx::query!(
             "update operators set totp_secret = $3 where id = $1 and totp_secret = $2",
             stored.owner,
@@ -62,7 +55,9 @@ pub async fn reseal(db: &PgPool, config: &Config) -> anyhow::Result<Resealed> {
            where totp_secret is not null order by 1"#,
     );
     for stored in invited.fetch_all(db).await? {
-        let Some(renewed) = done.renew(&keys, &stored) else { continue };
+        let Some(renewed) = done.renew(&sealer, stored.owner.as_bytes(), &stored.sealed) else {
+            continue;
+        };
         sqlx::query!(
             "update operator_enrolments set totp_secret = $3
              where operator_id = $1 and totp_secret = $2",
@@ -74,20 +69,4 @@ pub async fn reseal(db: &PgPool, config: &Config) -> anyhow::Result<Resealed> {
         .await?;
     }
     Ok(done)
-}
-
-impl Resealed {
-    /// The secret as it is to be kept, if it is not already.
-    fn renew(&mut self, keys: &Keys, stored: &Stored) -> Option<Vec<u8>> {
-        let owner = stored.owner.as_bytes();
-        if sealed::is_current(keys, owner, &stored.sealed) {
-            self.current += 1;
-            return None;
-        }
-        let opened = sealed::open(keys, owner, &stored.sealed);
-        let renewed = opened.and_then(|secret| sealed::seal(keys, owner, &secret)).ok();
-        let count = if renewed.is_some() { &mut self.resealed } else { &mut self.lost };
-        *count += 1;
-        renewed
-    }
 }

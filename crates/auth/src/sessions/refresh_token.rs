@@ -48,7 +48,7 @@ impl RefreshToken {
     /// The `nth` successor, counted from 1.
     fn successor(&self, key: &[u8], nth: i32) -> Self {
         let from = if nth == 1 { self.0.clone() } else { format!("{} {nth}", self.0) };
-        Self(format!("slr_{}", BASE64_URL_SAFE_NO_PAD.encode(secret::derive(key, &from))))
+        Self(format!("slr_{}", BASE64_URL_SAFE_NO_PAD.encode(sealing::derive(key, &from))))
     }
 
     /// The first token of a session.

@@ -33,7 +33,7 @@ impl Secrets {
     pub(super) fn of(key: &Key, state: &str) -> Self {
         let derived = |purpose: &str| {
             BASE64_URL_SAFE_NO_PAD
-                .encode(secret::derive(&key.social, &format!("{purpose} {state}")))
+                .encode(sealing::derive(&key.social, &format!("{purpose} {state}")))
         };
         Self { nonce: derived("nonce"), verifier: derived("verifier"), state: state.to_owned() }
     }

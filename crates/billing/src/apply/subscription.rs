@@ -194,8 +194,8 @@ impl Billing {
         let before = Subscription::of(&mut *db, org).await?;
         let newest = CatalogueVersion::newest(&mut *db).await?;
         subscription.catalogue_version = newest.version;
-        if let Some(before) = before {
-            subscription.keep(&before);
+        if let Some(before) = &before {
+            subscription.keep(before);
         }
         // The credits of a change are counted from when it was billed.
         let changed = invoice.as_ref().and_then(stripe::Invoice::changed_at).unwrap_or(now);
@@ -214,6 +214,7 @@ impl Billing {
         self.give_credits(db, &newest.catalogue, &mut subscription, times).await?;
         self.tell_of_trials_end(db, &newest.catalogue, &mut subscription, now).await?;
         subscription.save(db, now).await?;
+        subscription.tell(db, before.as_ref(), now).await?;
         self.entitle(db, org, now).await
     }
 }

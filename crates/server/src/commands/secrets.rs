@@ -21,7 +21,9 @@ pub async fn run(settings: Settings, action: Action) -> anyhow::Result<()> {
     #[cfg(not(feature = "simulators"))]
     let embedded = None;
     let pool = settings.db.migration_pool(database_address(&settings, embedded)?);
-    let auth::Resealed { resealed, current, lost } = auth::reseal(&pool, &settings.auth).await?;
+    let mut done = auth::reseal(&pool, &settings.auth).await?;
+    done += webhooks::reseal(&pool, settings.auth.secrets()).await?;
+    let sealing::Resealed { resealed, current, lost } = done;
     pool.close().await;
     #[cfg(feature = "simulators")]
     development.stop().await?;

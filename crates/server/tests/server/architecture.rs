@@ -8,11 +8,11 @@ use serde_json::Value;
 /// named here is a domain.
 const LAYERS: &[&[&str]] = &[
     &["kernel"],
-    &["db", "telemetry", "egress", "embedded-postgres"],
+    &["db", "telemetry", "egress", "sealing", "embedded-postgres"],
     &["web", "jobs"],
     &["app"],
     &["rate-limit", "email", "storage", "audit", "idempotency"],
-    &["usage", "health"],
+    &["usage", "webhooks", "health"],
     &["quotas"],
     &["auth"],
     &["ai", "billing"],

@@ -34,6 +34,15 @@ async fn the_permissions_table_is_what_is_enforced() {
     assert_generated("docs/permissions.md", &format!("{intro}{table}"));
 }
 
+#[tokio::test]
+async fn the_page_of_webhook_events_is_what_is_declared() {
+    let app = testing::TestApp::start().await;
+    let intro = "# Webhook events\n\n\
+                 Generated from what each crate declares (`app::Event`); how they are received: [webhooks](webhooks.md).\n\n";
+    let page = webhooks::markdown(app.webhooks.types());
+    assert_generated("docs/webhook-events.md", &format!("{intro}{page}"));
+}
+
 #[test]
 fn the_table_of_subscription_states_is_what_is_enforced() {
     let intro = "# What a subscription gives in each state\n\n\

@@ -22,3 +22,4 @@ mod proofs;
 mod refresh_kills;
 mod settings;
 mod two_instances;
+mod webhook_kills;

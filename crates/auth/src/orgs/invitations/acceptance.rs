@@ -23,6 +23,7 @@ use crate::{
     orgs::{Seats, rules},
     pages::{AcceptInvitation, Message, WantsPage, page},
     secrets::secret,
+    webhook_events::MemberJoined,
 };
 
 pub(super) fn routes() -> Routes<Auth> {
@@ -215,7 +216,8 @@ async fn join(
         invitation.role as _,
         now,
     )
-    .execute(db)
+    .execute(&mut *db)
     .await?;
-    Ok(())
+    let event = MemberJoined { user_id: user, role: invitation.role };
+    webhooks::emit(db, invitation.org, &event, now).await
 }

@@ -15,6 +15,7 @@ use crate::{
         org::{CurrentOrg, Membership},
         rules,
     },
+    webhook_events::MemberRemoved,
 };
 
 impl Auth {
@@ -69,6 +70,8 @@ impl Auth {
             .before(json!({ "role": member.role }))
             .record(&mut tx, now)
             .await?;
+        let event = MemberRemoved { user_id: user, role: member.role, left: false };
+        webhooks::emit(&mut tx, org, &event, now).await?;
         self.go_on_elsewhere(&mut tx, org, &member, now).await?;
         let name = CurrentOrg::get(&mut *tx, org).await?.name;
         let what = format!(
@@ -92,6 +95,8 @@ impl Auth {
         Member::remove(&mut tx, org, user, now).await?;
         let entry = Entry::new(origin, Some(org), "member.left", user);
         entry.before(json!({ "role": member.role })).record(&mut tx, now).await?;
+        let event = MemberRemoved { user_id: user, role: member.role, left: true };
+        webhooks::emit(&mut tx, org, &event, now).await?;
         self.go_on_elsewhere(&mut tx, org, &member, now).await?;
         tx.commit().await?;
         self.db.changes().note(user);

@@ -1,6 +1,6 @@
 use rand::RngExt;
 
-use crate::secrets::{keys::Key, secret};
+use crate::secrets::keys::Key;
 
 /// Digits and letters that nobody takes for each other (Crockford's base 32).
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -25,7 +25,7 @@ pub(super) fn hash(key: &Key, code: &str) -> [u8; 32] {
             letter => letter,
         })
         .collect();
-    secret::derive(&key.codes, &read)
+    sealing::derive(&key.codes, &read)
 }
 
 #[cfg(test)]

@@ -29,6 +29,11 @@ const AUDITED: &[(&str, &str)] = &[
     ("PUT /v1/ownership-transfer", "ownership.offered"),
     ("DELETE /v1/ownership-transfer", "ownership.withdrawn"),
     ("POST /v1/ownership-transfer/acceptance", "ownership.transferred"),
+    ("POST /v1/webhook-endpoints", "webhook_endpoint.created"),
+    ("PATCH /v1/webhook-endpoints/{id}", "webhook_endpoint.changed"),
+    ("DELETE /v1/webhook-endpoints/{id}", "webhook_endpoint.deleted"),
+    ("POST /v1/webhook-endpoints/{id}/rotations", "webhook_endpoint.rotated"),
+    ("POST /v1/webhook-endpoints/{id}/replays", "webhook_events.replayed"),
     ("POST /v1/budgets", "budget.created"),
     ("PATCH /v1/budgets/{id}", "budget.changed"),
     ("DELETE /v1/budgets/{id}", "budget.removed"),
@@ -110,6 +115,7 @@ const ORDINARY: &[&str] = &[
     "POST /v1/projects",
     "POST /v1/quotes",
     "POST /v1/reauthentications",
+    "POST /v1/webhook-endpoints/{id}/test-events",
     "PUT /v1/sessions/current/org",
 ];
 

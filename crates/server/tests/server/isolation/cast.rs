@@ -131,8 +131,28 @@ impl Cast {
                     _ => owner.post(&format!("{path}/mails"), json!({})).await,
                 }
             }
+            _ if operation.contains("/webhook-endpoints") => {
+                self.perform_on_webhook(operation).await
+            }
             "PUT /v1/ai-control" => owner.put("/v1/ai-control", json!({ "on": true })).await,
             _ => panic!("the test does not know how to {operation}"),
+        }
+    }
+
+    async fn perform_on_webhook(&self, operation: &str) -> Reply {
+        let (owner, url) = (&self.owner, json!({ "url": self.app.simulators.sink.url() }));
+        let made = owner.post("/v1/webhook-endpoints", url).await;
+        if operation == "POST /v1/webhook-endpoints" {
+            return made;
+        }
+        let path = format!("/v1/webhook-endpoints/{}", made.ok()["id"].as_str().unwrap());
+        match operation {
+            "DELETE /v1/webhook-endpoints/{id}" => owner.delete(&path).await,
+            "PATCH /v1/webhook-endpoints/{id}" => owner.patch(&path, json!({ "events": [] })).await,
+            _ => {
+                let what = operation.rsplit('/').next().unwrap();
+                owner.post(&format!("{path}/{what}"), json!({})).await
+            }
         }
     }
 

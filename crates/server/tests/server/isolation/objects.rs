@@ -60,6 +60,10 @@ async fn make(app: &TestApp, owner: &Client, path: &str) -> String {
             let sessions = list["items"].as_array().or(list["data"].as_array()).unwrap();
             id(&sessions[0])
         }
+        "/v1/webhook-endpoints" => {
+            let url = json!({ "url": app.simulators.sink.url() });
+            id(&owner.post(collection, url).await.ok())
+        }
         _ => panic!("the test does not know how to make what {path} names, in {:?}", app.url),
     }
 }

@@ -1,0 +1,77 @@
+//! Kill -9 of the real program while it tells a customer's program of something. It is told again, with the
+//! same id, and nothing is lost.
+
+use serde_json::json;
+use testing::{Client, TestApp};
+
+use crate::{
+    kills::{count, locked, somebody_waits, waits},
+    processes::{Process, eventually},
+};
+
+async fn listening() -> (TestApp, Client) {
+    let app = TestApp::live().await;
+    let owner = app.owner().await;
+    let url = format!("{}/a", app.simulators.sink.url());
+    owner.post("/v1/webhook-endpoints", json!({ "url": url })).await.ok();
+    (app, owner)
+}
+
+/// As when the dead process's leases are over.
+async fn go_on(app: &TestApp) {
+    for leases in [
+        "update webhook_endpoints set lane_until = now()",
+        "update webhook_deliveries set due_at = now() where status = 'pending'",
+    ] {
+        sqlx::query(leases).execute(app.db.pool()).await.unwrap();
+    }
+    app.webhooks.sweep().await.unwrap();
+    app.run_jobs().await;
+}
+
+async fn told_twice_with_one_id(app: &TestApp) {
+    go_on(app).await;
+    let received = app.simulators.sink.received("/a");
+    let [first, again] = &received[..] else { panic!("{received:?}") };
+    assert_eq!(first.headers["webhook-id"], again.headers["webhook-id"]);
+    assert_eq!(first.body, again.body);
+    assert_eq!(count(app, "webhook_deliveries where status = 'delivered'").await, 1);
+    go_on(app).await;
+    assert_eq!(app.simulators.sink.received("/a").len(), 2, "and that is the end of it");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_after_the_receiver_took_it_and_before_that_is_written_down_it_is_told_again() {
+    let (app, owner) = listening().await;
+    let directory = tempfile::tempdir().unwrap();
+    let mut process = Process::beside(&app, directory.path()).await;
+    app.simulators.sink.hold("/a");
+    owner.at(&process.url).post("/v1/api-keys", json!({ "name": "CI" })).await.ok();
+    app.simulators.sink.wait_for("/a", 1).await;
+
+    let lock = locked(&app, "select from webhook_endpoints for update").await;
+    app.simulators.sink.release("/a");
+    somebody_waits(&app).await;
+    process.signal("-KILL");
+    process.child.wait().await.unwrap();
+    eventually("nobody waits", async || !waits(&app).await).await;
+    drop(lock);
+
+    told_twice_with_one_id(&app).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_while_the_receiver_works_it_is_told_again() {
+    let (app, owner) = listening().await;
+    let directory = tempfile::tempdir().unwrap();
+    let mut process = Process::beside(&app, directory.path()).await;
+    app.simulators.sink.hold("/a");
+    owner.at(&process.url).post("/v1/api-keys", json!({ "name": "CI" })).await.ok();
+    app.simulators.sink.wait_for("/a", 1).await;
+
+    process.signal("-KILL");
+    process.child.wait().await.unwrap();
+    app.simulators.sink.release("/a");
+
+    told_twice_with_one_id(&app).await;
+}

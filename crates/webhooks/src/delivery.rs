@@ -1,0 +1,110 @@
+use chrono::{DateTime, TimeDelta, Utc};
+use kernel::Id;
+use sqlx::{PgConnection, PgExecutor};
+
+use crate::Endpoint;
+
+/// Something that happened, as it is sent. Its id is the same for every endpoint and attempt.
+#[derive(Debug)]
+pub(crate) enum Message {}
+
+/// A message on its way to an endpoint, claimed for one attempt.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) message: Id<Message>,
+    pub(crate) payload: String,
+    /// Which attempt this is. Whoever writes down its outcome must still be at it.
+    pub(crate) attempt: i32,
+}
+
+/// What becomes of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Delivered,
+    /// Tried again then.
+    Again(DateTime<Utc>),
+    GivenUp,
+}
+
+impl Delivery {
+    /// Claims up to `limit` that are due, the oldest first. If nobody writes down what became of them, they
+    /// are due again after `lease`: the process died, maybe after it had sent them.
+    pub(crate) async fn claim(
+        db: impl PgExecutor<'_>,
+        endpoint: Id<Endpoint>,
+        limit: usize,
+        lease: TimeDelta,
+        now: DateTime<Utc>,
+    ) -> sqlx::Result<Vec<Self>> {
+        sqlx::query_as!(
+            Self,
+            r#"with claimed as (
+                   update webhook_deliveries d
+                   set attempts = d.attempts + 1, due_at = $3
+                   from (select endpoint_id, event_id
+                         from webhook_deliveries
+                         where endpoint_id = $1 and status = 'pending' and due_at <= $2
+                           and exists (select from webhook_endpoints
+                                       where id = $1 and disabled_at is null)
+                         order by due_at, event_id
+                         limit $4
+                         for update skip locked) due
+                   where (d.endpoint_id, d.event_id) = (due.endpoint_id, due.event_id)
+                   returning d.event_id, d.attempts
+               )
+               select e.id as "message: _", e.payload, c.attempts as "attempt"
+               from claimed c
+               join webhook_events e on e.id = c.event_id
+               order by e.id"#,
+            endpoint as _,
+            now,
+            now + lease,
+            i64::try_from(limit).unwrap_or(i64::MAX),
+        )
+        .fetch_all(db)
+        .await
+    }
+
+    /// Writes down what becomes of it, unless it was meanwhile taken up again.
+    pub(crate) async fn settle(
+        &self,
+        db: &mut PgConnection,
+        endpoint: Id<Endpoint>,
+        fate: Fate,
+    ) -> sqlx::Result<()> {
+        let (status, due_at) = match fate {
+            Fate::Delivered => ("delivered", None),
+            Fate::Again(at) => ("pending", Some(at)),
+            Fate::GivenUp => ("failed", None),
+        };
+        sqlx::query!(
+            "update webhook_deliveries set status = $4, due_at = coalesce($5, due_at)
+             where endpoint_id = $1 and event_id = $2 and attempts = $3 and status = 'pending'",
+            endpoint as _,
+            self.message as _,
+            self.attempt,
+            status,
+            due_at,
+        )
+        .execute(db)
+        .await?;
+        Ok(())
+    }
+}
+
+/// Queues the delivery of what is due at `endpoint`, once `pause` is over.
+pub(crate) async fn wake(
+    db: impl PgExecutor<'_>,
+    endpoint: Id<Endpoint>,
+    pause: TimeDelta,
+) -> sqlx::Result<()> {
+    let milliseconds = pause.num_milliseconds().max(0);
+    sqlx::query!(
+        r#"select wake_webhook_endpoint($1, $2::bigint * interval '1 millisecond')::text as "done""#,
+        endpoint as _,
+        milliseconds,
+    )
+    .fetch_one(db)
+    .await?;
+    Ok(())
+}
