@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 
 use serde_json::{Value, json};
+use simulators::{ai::Fault, stripe::Card};
 use testing::{Client, TestApp};
 use web::Role;
 
-use crate::listen;
+use crate::{execute, listen};
 
 async fn told(app: &TestApp, name: &str) -> Vec<Value> {
     app.run_jobs().await;
@@ -109,4 +110,65 @@ async fn calls_that_nobody_waits_for_tell_how_they_end() {
     let completed = told(&app, "generation.completed").await;
     assert_eq!(completed, [json!({ "generation_id": id, "operation": "chat" })]);
     assert_eq!(told(&app, "generation.failed").await, [] as [Value; 0]);
+}
+
+#[tokio::test]
+async fn a_call_that_nobody_waits_for_and_that_fails_is_told_with_the_problems_code() {
+    let (app, owner) = listening().await;
+    let later = owner.header("prefer", "respond-async");
+    let chat = json!({
+        "model": "gpt-4o-mini", "max_tokens": 10, "messages": [{ "role": "user", "content": "hello" }],
+    });
+    app.simulators.ai.next(Fault::Status { status: 400, retry_after: None });
+    let reply = later.post("/v1/chat/completions", chat).await;
+    let location = reply.header("location").unwrap();
+    app.run_jobs().await;
+    owner.get(&format!("{location}/events")).await.ok_text(); // until it has ended
+    let failed = told(&app, "generation.failed").await;
+    assert_eq!(failed[0]["code"], json!("provider_refused"));
+    assert_eq!(told(&app, "generation.completed").await, [] as [Value; 0]);
+}
+
+#[tokio::test]
+async fn each_step_of_a_budget_is_told_once() {
+    let (app, owner) = listening().await;
+    let budget = json!({ "scope": "org", "period": "day", "unit": "requests", "amount": 2 });
+    let budget = owner.post("/v1/budgets", budget).await.ok();
+    for percent in [50, 100] {
+        let spent = "update budgets set spent = amount * $2 / 100 where id = $1";
+        let spent =
+            sqlx::query(spent).bind(budget["id"].as_str().unwrap().parse::<uuid::Uuid>().unwrap());
+        spent.bind(percent).execute(app.db.pool()).await.unwrap();
+        for _ in 0..2 {
+            let alert = "select graphile_worker.add_job('ai.alert_budgets', '{\"job\": {}}'::json)";
+            execute(&app, alert).await;
+            app.run_jobs().await;
+        }
+    }
+    let reached = told(&app, "budget.threshold_reached").await;
+    let steps: Vec<_> = reached.iter().map(|it| &it["threshold_percent"]).collect();
+    assert_eq!(steps, [&json!(50), &json!(100)]);
+    assert_eq!(reached[0]["budget_id"], budget["id"]);
+}
+
+#[tokio::test]
+async fn what_is_paid_is_told() {
+    let (app, owner) = listening().await;
+    let buy = json!({ "item": "plan-pro-month" });
+    let checkout = owner.post("/v1/billing/checkout-sessions", buy).await.ok();
+    let session = checkout["url"].as_str().unwrap().rsplit('/').next().unwrap();
+    app.simulators.stripe.pay(session, Card::Accepted).unwrap();
+    for _ in 0..2 {
+        // Stripe's events, and then what they cause.
+        app.simulators.stripe.settled().await;
+        app.run_jobs().await;
+    }
+    let paid = told(&app, "invoice.paid").await;
+    assert_eq!((paid.len(), &paid[0]["amount_cents"]), (1, &json!(4900)));
+    let changed = told(&app, "subscription.changed").await;
+    let last = changed.last().unwrap();
+    assert_eq!((&last["plan"], &last["status"]), (&json!("pro"), &json!("active")));
+    let granted = told(&app, "credits.granted").await;
+    assert_eq!(granted[0]["source"], json!("plan"));
+    assert_eq!(told(&app, "invoice.payment_failed").await, [] as [Value; 0]);
 }
