@@ -115,9 +115,13 @@ async fn an_overdue_bill_keeps_the_plan_in_grace_reminds_and_then_restricts_unti
     let owner = app.owner().await;
     bought(&app, &owner, "plan-creator-month").await;
     bought(&app, &owner, "pack-50").await;
+    let url = format!("{}/told", app.simulators.sink.url());
+    let hook = json!({ "url": url, "events": ["invoice.payment_failed"] });
+    owner.post("/v1/webhook-endpoints", hook).await.ok();
     app.simulators.stripe.after_last_attempt(Dunning::PastDue);
     app.simulators.stripe.set_card(&customer(&app), Card::Declined).unwrap();
     live_until(&app, "2027-04-10T18:00:00Z").await;
+    assert_eq!(app.simulators.sink.received("/told").len(), 1, "the org's programs are told once");
     assert_eq!(standing(&owner).await, is("creator", "past_due", "grace"));
     let shown = subscription(&owner).await;
     assert_eq!(shown["grace_until"], "2027-04-17T12:00:00Z");

@@ -172,3 +172,39 @@ async fn what_is_paid_is_told() {
     assert_eq!(granted[0]["source"], json!("plan"));
     assert_eq!(told(&app, "invoice.payment_failed").await, [] as [Value; 0]);
 }
+
+#[tokio::test]
+async fn a_batch_that_has_ended_is_told_and_none_of_its_calls() {
+    let (app, owner) = listening().await;
+    let call = json!({
+        "custom_id": "one", "method": "POST", "url": "/v1/chat/completions",
+        "body": {
+            "model": "gpt-4o-mini", "max_tokens": 10,
+            "messages": [{ "role": "user", "content": "hello" }],
+        },
+    });
+    let body = format!(
+        "--x\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n\
+         --x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"calls.jsonl\"\r\n\r\n{call}\r\n--x--\r\n"
+    );
+    let upload = owner.request(reqwest::Method::POST, "/v1/files");
+    let upload = upload.header("content-type", "multipart/form-data; boundary=x").body(body);
+    let file = testing::Reply::read(upload.send().await.unwrap()).await.ok();
+    let batch = json!({
+        "input_file_id": file["id"], "endpoint": "/v1/chat/completions", "completion_window": "24h",
+    });
+    let batch = owner.post("/v1/batches", batch).await.ok();
+    let mut ended = vec![];
+    for _ in 0..1000 {
+        ended = told(&app, "batch.ended").await;
+        if !ended.is_empty() {
+            break;
+        }
+        app.ai.drain().await; // The calls that were begun.
+    }
+    let expected = json!({
+        "batch_id": batch["id"].as_str().unwrap(), "status": "completed", "completed": 1, "failed": 0,
+    });
+    assert_eq!(ended, [expected]);
+    assert_eq!(told(&app, "generation.completed").await, [] as [Value; 0]);
+}
