@@ -12,12 +12,14 @@ mod coupons;
 mod days;
 mod grants;
 mod invariants;
+mod job_routes;
 mod ledger;
 mod margin;
 mod margins;
 mod orgs;
 mod plan_grants;
 mod prices;
+mod queues;
 mod reason;
 mod usage_reports;
 mod users;
@@ -70,6 +72,8 @@ pub fn module(admin: Admin) -> Module {
         .merge(orgs::routes())
         .merge(plan_grants::routes())
         .merge(prices::routes())
+        .merge(queues::routes())
+        .merge(job_routes::routes())
         .merge(usage_reports::routes())
         .merge(users::routes())
         .merge(grants::routes())

@@ -4,6 +4,8 @@ use graphile_worker::{
     LocalQueueConfig, RefetchDelayConfig, WorkerOptions, WorkerRecoveryConfig, WorkerShutdownConfig,
 };
 
+use crate::registry::Lane;
+
 /// How a process works through the queue.
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
@@ -11,6 +13,10 @@ pub struct Config {
     /// Jobs each process runs at the same time.
     #[arg(long, env, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs_concurrency: u16,
+
+    /// Jobs that may take minutes which each process runs at the same time, besides the others.
+    #[arg(long, env, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs_slow_concurrency: u16,
 
     /// Milliseconds between looks at the queue, for jobs whose time has come; new jobs are noticed at once.
     #[arg(long, env, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(10..))]
@@ -29,8 +35,11 @@ pub struct Config {
 const FETCHED_AHEAD: Duration = Duration::from_secs(5);
 
 impl Config {
-    pub(crate) fn apply(&self, options: WorkerOptions) -> WorkerOptions {
-        let concurrency = usize::from(self.jobs_concurrency);
+    pub(crate) fn apply(&self, options: WorkerOptions, lane: Lane) -> WorkerOptions {
+        let concurrency = usize::from(match lane {
+            Lane::Quick => self.jobs_concurrency,
+            Lane::Slow => self.jobs_slow_concurrency,
+        });
         let dead_after = Duration::from_secs(self.jobs_rescue_after_seconds);
         let poll_interval = Duration::from_millis(self.jobs_poll_interval_ms);
         // The library wakes itself after every fetch, so without a delay an idle worker never

@@ -13,6 +13,10 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The pauses grow from 3 seconds to 2 or 3 hours; ten attempts take about four and a half hours.
     const MAX_ATTEMPTS: i16 = 10;
 
+    /// Whether it may take minutes. Such jobs have slots of their own, so that quick ones, such as mails,
+    /// never wait for them.
+    const SLOW: bool = false;
+
     /// What the job needs to run, usually the service of its crate.
     type Context: Clone + Send + Sync + 'static;
 

@@ -5,20 +5,32 @@
 //! use the library's public functions and views where it has one.
 
 mod config;
+mod dead;
 mod inspect;
 mod job;
+mod lease;
+mod listener;
+mod measure;
 mod observe;
 mod queue;
 mod registry;
 mod run_due;
 mod schedule;
+mod upkeep;
 mod worker;
+mod workers;
 
 pub use config::Config;
-pub use inspect::{Failed, Stats, failed, stats};
+pub use dead::{discard, retry};
+pub use inspect::{
+    Failed, Filter, Kind, Queued, State, Stats, alive, failed, find, is_ready, kinds, list, stats,
+};
 pub use job::Job;
+pub use lease::{Lease, running};
 pub use queue::{Enqueue, enqueue, enqueue_all, payload};
 pub use registry::Registry;
 pub use run_due::run_due;
 pub use schedule::Schedule;
+pub use upkeep::Upkeep;
 pub use worker::{Worker, migrate};
+pub use workers::{Instance, instances};

@@ -61,11 +61,12 @@ fn count(job: &Job, outcome: &'static str) {
         .increment(1);
 }
 
-/// Lengthens the pause before a retry by up to a half: jobs that failed together shall not return together.
+/// Bounds the pause before a retry, which the library makes e times as long as the one before, at two hours, and
+/// lengthens it by up to a half: jobs that failed together shall not return together.
 async fn spread(db: &PgPool, job: &Job) -> sqlx::Result<()> {
     sqlx::query(
         "select graphile_worker.reschedule_jobs(
-             array[id], run_at := run_at + 0.5 * random() * (run_at - now()))
+             array[id], run_at := now() + least(run_at - now(), interval '2 hours') * (1 + 0.5 * random()))
          from graphile_worker.jobs
          where id = $1 and attempts = $2 and locked_at is null and run_at > now()",
     )

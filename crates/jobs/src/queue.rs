@@ -38,13 +38,13 @@ pub struct Enqueue<'a, J> {
     job: &'a J,
     key: Option<String>,
     at: Option<DateTime<Utc>>,
-    priority: i32,
+    urgent: bool,
 }
 
 impl<'a, J: Job> Enqueue<'a, J> {
-    /// Starts with the defaults: as soon as possible, without a key, priority 0.
+    /// Starts with the defaults: as soon as possible, without a key, in the order of queueing.
     pub fn new(job: &'a J) -> Self {
-        Self { job, key: None, at: None, priority: 0 }
+        Self { job, key: None, at: None, urgent: false }
     }
 
     /// Keeps at most one waiting job with this key; the one queued last replaces its payload and time.
@@ -62,27 +62,31 @@ impl<'a, J: Job> Enqueue<'a, J> {
         self
     }
 
-    /// Puts the job before those with a higher number.
-    pub fn priority(mut self, priority: i16) -> Self {
-        self.priority = priority.into();
+    /// Runs the job before others that became due up to ten minutes before it, because somebody waits.
+    ///
+    /// It is a head start and no more: however many urgent jobs come, what has waited for ten minutes is
+    /// next. Without effect together with [`at`](Self::at).
+    pub fn urgent(mut self) -> Self {
+        self.urgent = true;
         self
     }
 
     /// Queues the job; workers see it when the caller's transaction commits.
     pub async fn send(self, db: &mut PgConnection) -> sqlx::Result<()> {
-        let Self { job, key, at, priority } = self;
+        let Self { job, key, at, urgent } = self;
         // The library's own method logs the payload and reduces errors to text.
         sqlx::query(
             "select id from graphile_worker.add_job(
-                 identifier => $1, payload => $2::json, run_at => $3,
-                 max_attempts => $4, job_key => $5, priority => $6)",
+                 identifier => $1, payload => $2::json,
+                 run_at => coalesce($3, case when $6 then now() - interval '10 minutes' end),
+                 max_attempts => $4, job_key => $5)",
         )
         .bind(J::NAME)
         .bind(Json(Envelope { job }))
         .bind(at)
         .bind(i32::from(J::MAX_ATTEMPTS))
         .bind(key)
-        .bind(priority)
+        .bind(urgent)
         .execute(db)
         .await?;
         Ok(())

@@ -1,18 +1,37 @@
-use std::{collections::HashMap, fmt, marker::PhantomData, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+    marker::PhantomData,
+    sync::Arc,
+};
 
 use graphile_worker::{IntoTaskHandlerResult, TaskHandler, WorkerContext, WorkerOptions};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sqlx::PgPool;
 use tracing::{Instrument, info_span};
 
-use crate::Job;
+use crate::{Job, lease::Lease};
 
 type Define = Arc<dyn Fn(WorkerOptions) -> WorkerOptions + Send + Sync>;
+
+/// Slots that jobs compete for: those that may take minutes have their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    Quick,
+    Slow,
+}
+
+impl Lane {
+    fn of<J: Job>() -> Self {
+        if J::SLOW { Self::Slow } else { Self::Quick }
+    }
+}
 
 /// The jobs a process knows how to run. Jobs of other names stay queued for a process that does.
 #[derive(Clone, Default)]
 pub struct Registry {
-    jobs: HashMap<&'static str, Define>,
+    jobs: HashMap<&'static str, (Lane, Define)>,
 }
 
 impl Registry {
@@ -22,7 +41,7 @@ impl Registry {
         let needs = Needs::<J>(context);
         let define: Define =
             Arc::new(move |options| options.define_job::<Task<J>>().add_extension(needs.clone()));
-        self.insert(J::NAME, define);
+        self.insert(J::NAME, (Lane::of::<J>(), define));
         self
     }
 
@@ -35,12 +54,28 @@ impl Registry {
         self
     }
 
-    /// Teaches the library every job.
-    pub(crate) fn define(&self, options: WorkerOptions) -> WorkerOptions {
-        self.jobs.values().fold(options, |options, define| define(options))
+    /// Teaches the library every job, or those of one lane.
+    pub(crate) fn define(
+        &self,
+        options: WorkerOptions,
+        lane: Option<Lane>,
+        db: &PgPool,
+    ) -> WorkerOptions {
+        let jobs = self.jobs.values().filter(|(of, _)| lane.is_none_or(|lane| *of == lane));
+        let options = options.add_extension(Queue(db.clone()));
+        jobs.fold(options, |options, (_, define)| define(options))
     }
 
-    fn insert(&mut self, name: &'static str, define: Define) {
+    pub(crate) fn uses(&self, lane: Lane) -> bool {
+        self.jobs.values().any(|(of, _)| *of == lane)
+    }
+
+    /// The names of all jobs.
+    pub(crate) fn names(&self) -> BTreeSet<&'static str> {
+        self.jobs.keys().copied().collect()
+    }
+
+    fn insert(&mut self, name: &'static str, define: (Lane, Define)) {
         let known = self.jobs.insert(name, define);
         assert!(known.is_none(), "two jobs are named {name}");
     }
@@ -51,6 +86,10 @@ impl fmt::Debug for Registry {
         f.debug_set().entries(self.jobs.keys()).finish()
     }
 }
+
+/// Where the queue is.
+#[derive(Clone, Debug)]
+struct Queue(PgPool);
 
 /// A context, told apart by its job: two jobs may need different values of one type.
 struct Needs<J: Job>(J::Context);
@@ -86,7 +125,10 @@ impl<J: Job> TaskHandler for Task<J> {
             let job: J = serde_json::from_value(self.job)
                 .map_err(|_| anyhow::anyhow!("the payload is not a {}", J::NAME))?;
             let needs = context.get_ext::<Needs<J>>().expect("defined together with the job");
-            job.run(needs.0.clone()).await
+            let lease = Lease::of(&context);
+            lease.hold(job.run(needs.0.clone())).await?;
+            let queue = context.get_ext::<Queue>().expect("defined together with the job");
+            lease.complete(&queue.0).await
         };
         run.instrument(span).await.map_err(Failure)
     }

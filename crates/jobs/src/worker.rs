@@ -1,10 +1,13 @@
 use std::{collections::HashSet, time::Duration};
 
 use futures::FutureExt;
-use graphile_worker::{ShutdownSignal, WorkerOptions, WorkerUtils};
+use graphile_worker::{Database, ShutdownSignal, WorkerOptions, WorkerUtils};
 use sqlx::PgPool;
 
-use crate::{Config, Registry, Schedule, observe::observe};
+use crate::{
+    Config, Registry, Schedule, listener::Source, measure::keep_measuring, observe::observe,
+    registry::Lane,
+};
 
 /// Pause before a worker that lost the database starts again.
 const RESTART_DELAY: Duration = Duration::from_secs(1);
@@ -17,13 +20,10 @@ pub async fn migrate(db: &PgPool) -> anyhow::Result<()> {
 }
 
 /// Runs queued jobs until told to stop.
-///
-/// It needs a direct connection to Postgres (it listens for new jobs), and a pool with room for
-/// the connections of [`Config::jobs_concurrency`] jobs and three of its own. Where the listening
-/// connection breaks, new jobs wait for the next look at the queue until the worker is restarted.
 #[derive(Debug)]
 pub struct Worker {
     db: PgPool,
+    listening: PgPool,
     registry: Registry,
     schedules: Vec<Schedule>,
     config: Config,
@@ -32,15 +32,24 @@ pub struct Worker {
 impl Worker {
     /// A worker that runs what `registry` knows and queues what `schedules` say; either may be empty.
     ///
+    /// `db` needs room for the jobs that run at the same time and for three of the worker's own connections;
+    /// `listening`, which must not lead through a transaction pooler, for two.
+    ///
     /// # Panics
     /// If a schedule appears twice.
-    pub fn new(db: PgPool, registry: Registry, schedules: Vec<Schedule>, config: Config) -> Self {
+    pub fn new(
+        db: PgPool,
+        listening: PgPool,
+        registry: Registry,
+        schedules: Vec<Schedule>,
+        config: Config,
+    ) -> Self {
         let mut known = HashSet::new();
         for schedule in &schedules {
             let id = schedule.crontab.identifier();
             assert!(known.insert(id), "{id} is scheduled twice");
         }
-        Self { db, registry, schedules, config }
+        Self { db, listening, registry, schedules, config }
     }
 
     /// Works until `shutdown` completes, then lets running jobs finish for the grace period.
@@ -48,7 +57,22 @@ impl Worker {
     /// A lost database is waited for.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) {
         let shutdown = shutdown.boxed().shared();
-        while let Err(error) = self.work(shutdown.clone()).await {
+        let slow = async {
+            if self.registry.uses(Lane::Slow) {
+                self.keep_working(Lane::Slow, shutdown.clone()).await;
+            }
+        };
+        let measuring = async {
+            tokio::select! {
+                () = shutdown.clone() => {}
+                () = keep_measuring(&self.db, &self.registry) => {}
+            }
+        };
+        tokio::join!(self.keep_working(Lane::Quick, shutdown.clone()), slow, measuring);
+    }
+
+    async fn keep_working(&self, lane: Lane, shutdown: ShutdownSignal) {
+        while let Err(error) = self.work(lane, shutdown.clone()).await {
             tracing::error!(error = format!("{error:#}"), "job worker stopped, starting again");
             tokio::select! {
                 () = shutdown.clone() => return,
@@ -57,11 +81,13 @@ impl Worker {
         }
     }
 
-    async fn work(&self, shutdown: ShutdownSignal) -> anyhow::Result<()> {
-        let options = self.config.apply(WorkerOptions::default()).shutdown_signal(shutdown);
-        let options = observe(self.registry.define(options), &self.db)
-            .with_crons(self.schedules.iter().map(|schedule| schedule.crontab.clone()))
-            .pg_pool(self.db.clone());
+    async fn work(&self, lane: Lane, shutdown: ShutdownSignal) -> anyhow::Result<()> {
+        let options = self.config.apply(WorkerOptions::default(), lane).shutdown_signal(shutdown);
+        let slots = if lane == Lane::Quick { self.schedules.as_slice() } else { &[] };
+        let source = Source::new(self.db.clone(), self.listening.clone());
+        let options = observe(self.registry.define(options, Some(lane), &self.db), &self.db)
+            .with_crons(slots.iter().map(|schedule| schedule.crontab.clone()))
+            .database(Database::new(source));
         Ok(options.init().await?.run().await?)
     }
 }

@@ -11,7 +11,7 @@ use web::{
 use crate::{Project, Projects};
 
 const READ: Permission = Permission::read("projects:read");
-const WRITE: Permission = Permission::write("projects:write");
+pub(crate) const WRITE: Permission = Permission::write("projects:write");
 
 pub(crate) fn routes() -> Routes<Projects> {
     let (read, write) = (Access::to(READ), Access::to(WRITE).limited_as(RateClass::ProjectWrites));

@@ -7,8 +7,8 @@ use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::{
     Settings,
     commands::{
-        audit, catalogue, inbox, ledger, migrate, openapi, operator, secrets, seed, serve, tour,
-        usage,
+        alerts, audit, catalogue, inbox, ledger, migrate, openapi, operator, secrets, seed, serve,
+        tour, usage,
     },
     output,
 };
@@ -66,6 +66,9 @@ pub enum Action {
     /// Compare the roll-ups of usage with the calls they stand for, or make them anew.
     #[command(subcommand)]
     Usage(usage::Action),
+    /// See whether alerts arrive.
+    #[command(subcommand)]
+    Alerts(alerts::Action),
     /// Check whether the audit log is what was written.
     #[command(subcommand)]
     Audit(audit::Action),
@@ -122,6 +125,7 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Action::Inbox(action) => inbox::run(settings, action).await,
         Action::Ledger(action) => ledger::run(settings, action).await,
         Action::Usage(action) => usage::run(settings, action).await,
+        Action::Alerts(action) => alerts::run(settings, action).await,
         Action::Audit(action) => audit::run(settings, action).await,
         Action::Secrets(action) => secrets::run(settings, action).await,
         Action::Tour(options) => Box::pin(tour::run(settings, options)).await,

@@ -1,5 +1,6 @@
 //! What the program can do, one file a command.
 
+pub mod alerts;
 pub mod audit;
 pub mod catalogue;
 pub mod inbox;

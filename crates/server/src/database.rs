@@ -1,6 +1,7 @@
 use anyhow::{Context, ensure};
 use app::{Check, Module};
 use chrono::{DateTime, Utc};
+use jobs::{Registry, Schedule, Upkeep};
 use sqlx::{PgPool, postgres::PgConnectOptions};
 
 use crate::{Settings, partitions};
@@ -34,7 +35,7 @@ const PATIENCE_SECONDS: i64 = 300;
 
 /// Whether the database and the queue in it work.
 pub(crate) fn module(pool: PgPool) -> Module {
-    let queue = pool.clone();
+    let (queue, upkeep) = (pool.clone(), pool.clone());
     let database = move || {
         let pool = pool.clone();
         async move {
@@ -47,9 +48,19 @@ pub(crate) fn module(pool: PgPool) -> Module {
         async move {
             let waiting = jobs::stats(&pool).await?.oldest_ready_seconds;
             ensure!(waiting < PATIENCE_SECONDS, "a job has been waiting for {waiting} s");
+            // One that stops takes its leave.
+            if let Some(worker) = jobs::instances(&pool).await?.first() {
+                let silent = worker.silent_seconds;
+                ensure!(silent < PATIENCE_SECONDS, "no worker has been heard for {silent} s");
+            }
             Ok(())
         }
     };
     let checks = vec![Check::critical("database", database), Check::degrading("jobs", jobs)];
-    Module { checks, ..Module::default() }
+    Module {
+        checks,
+        jobs: Registry::default().with::<Upkeep>(upkeep),
+        schedules: vec![Schedule::cron("25 * * * *", &Upkeep {})],
+        ..Module::default()
+    }
 }

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use admin::Admin;
 use ai::{Ai, AnswerCache};
+use alerts::Alerts;
 use app::App;
 use audit::Audit;
 use auth::Auth;
@@ -17,6 +18,7 @@ use health::Health;
 use idempotency::Idempotency;
 use jobs::{Registry, Schedule};
 use kernel::Clock;
+use org_jobs::OrgJobs;
 use projects::Projects;
 use quotas::Quotas;
 use rate_limit::{Durable, Limits, RateLimit};
@@ -50,6 +52,8 @@ pub struct Product {
     pub traffic: RateLimit,
     /// What is told to customers' programs.
     pub webhooks: Webhooks,
+    /// What the people who run the product are told.
+    pub alerts: Alerts,
     /// Readiness.
     pub health: Health,
     /// The work done later.
@@ -100,7 +104,14 @@ impl Product {
         )?;
         let billing =
             Billing::new(db.clone(), clock.clone(), mailer.clone(), &settings.billing, url)?;
-        let projects = Projects { db: db.clone(), clock: clock.clone() };
+        let org_jobs = OrgJobs::new(db.clone(), clock.clone(), &settings.org_jobs);
+        let projects = Projects {
+            db: db.clone(),
+            clock: clock.clone(),
+            ai: ai.clone(),
+            jobs: org_jobs.clone(),
+        };
+        let work = projects::work(&projects);
 
         let app = app::assemble(vec![
             rate_limit::module(limits),
@@ -114,6 +125,7 @@ impl Product {
             ai::module(ai.clone()),
             billing::module(billing.clone()),
             projects::module(projects),
+            org_jobs::module(org_jobs, work),
             admin::module(Admin {
                 db: db.clone(),
                 clock: clock.clone(),
@@ -129,13 +141,15 @@ impl Product {
         ]);
         let webhooks = Webhooks::new(
             (db.clone(), clock.clone()),
-            (Egress::new(&settings.egress)?, mailer),
+            (Egress::new(&settings.egress)?, mailer.clone()),
             settings.auth.secrets(),
             app.events.clone(),
             &settings.webhooks,
             settings.jobs.jobs_concurrency,
         )?;
         let app = app.with(webhooks::module(webhooks.clone()));
+        let alerts = alerts(settings, db.clone(), clock.clone(), mailer)?;
+        let app = app.with(alerts::module(alerts.clone()));
         let health = Health::new(app.checks.clone(), clock.clone());
         let app = app.with(health::module(health.clone()));
         let (jobs, schedules) = (app.jobs.clone(), app.schedules.clone());
@@ -151,6 +165,7 @@ impl Product {
             billing,
             traffic,
             webhooks,
+            alerts,
             health,
             jobs,
             schedules,
@@ -185,4 +200,11 @@ impl Product {
     pub fn describe(self) -> (utoipa::openapi::OpenApi, Vec<web::Operation>) {
         self.app.describe()
     }
+}
+
+/// What is watched, and who is told. A rule of your own is added here.
+fn alerts(settings: &Settings, db: Db, clock: Clock, mailer: Mailer) -> anyhow::Result<Alerts> {
+    let rules = alerts::standard(&settings.alerts);
+    let egress = Egress::new(&settings.egress)?;
+    Ok(Alerts::new(db, clock, mailer, egress, &settings.alerts, rules))
 }

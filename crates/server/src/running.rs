@@ -52,6 +52,7 @@ impl Running {
             pool.close().await;
         }
         let listening = settings.db.listening_pool(database.clone());
+        let waking = settings.db.listening_pool(database.clone());
         let pool = settings.db.pool(database);
         let product = Product::compose(&settings, pool.clone(), clock)?;
         product.quotas.set_platform_budget(&settings.quotas).await?;
@@ -65,7 +66,10 @@ impl Running {
         let listen = db::listen(product.db.changes().clone(), listening);
         let listen = stop.clone().run_until_cancelled_owned(listen);
         tasks.spawn(async move { listen.await.map_or(Ok(()), |never| match never {}) });
-        work(&mut tasks, &settings, &product, &pool, &stop);
+        let noting =
+            stop.clone().run_until_cancelled_owned(product.alerts.clone().keep_noting_answers());
+        tasks.spawn(async move { noting.await.map_or(Ok(()), |never| match never {}) });
+        work(&mut tasks, &settings, &product, [&pool, &waking], &stop);
         if let Some(listener) = listener {
             // Who serves before the others know of it would give away what they do.
             product.traffic.beat().await?;
@@ -144,7 +148,7 @@ fn work(
     tasks: &mut JoinSet<anyhow::Result<()>>,
     settings: &Settings,
     product: &Product,
-    pool: &PgPool,
+    [pool, waking]: [&PgPool; 2],
     stop: &CancellationToken,
 ) {
     let (works, schedules) = (settings.does(Role::Worker), settings.does(Role::Scheduler));
@@ -153,7 +157,8 @@ fn work(
     }
     let registry = if works { product.jobs.clone() } else { jobs::Registry::default() };
     let slots = if schedules { product.schedules.clone() } else { Vec::new() };
-    let worker = jobs::Worker::new(pool.clone(), registry, slots, settings.jobs.clone());
+    let worker =
+        jobs::Worker::new(pool.clone(), waking.clone(), registry, slots, settings.jobs.clone());
     let stopped = stop.clone().cancelled_owned();
     tasks.spawn(async move {
         worker.run(stopped).await;

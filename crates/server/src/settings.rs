@@ -65,6 +65,14 @@ pub struct Settings {
     #[command(flatten)]
     pub egress: egress::Config,
 
+    /// Who is told when something is wrong.
+    #[command(flatten)]
+    pub alerts: alerts::Config,
+
+    /// Long work of orgs.
+    #[command(flatten)]
+    pub org_jobs: org_jobs::Config,
+
     /// Rate limits.
     #[command(flatten)]
     pub rate_limit: rate_limit::Config,
@@ -145,6 +153,7 @@ impl Settings {
         problems.extend(self.email.problems(environment));
         problems.extend(self.billing.problems(environment));
         problems.extend(self.ai.problems(environment));
+        problems.extend(self.alerts.problems(environment));
         if environment != Environment::Development || !cfg!(feature = "simulators") {
             problems.extend(self.missing());
         }

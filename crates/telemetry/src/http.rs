@@ -1,6 +1,9 @@
 //! Requests and their latency, by route.
 
-use std::time::Instant;
+use std::{
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Instant,
+};
 
 use axum::{
     extract::{MatchedPath, Request},
@@ -9,6 +12,15 @@ use axum::{
     response::Response,
 };
 use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+
+/// Answers of this process that nobody has taken yet, and how many of them were 5xx.
+static ANSWERS: AtomicU64 = AtomicU64::new(0);
+static ERRORS: AtomicU64 = AtomicU64::new(0);
+
+/// How many requests this process has answered since the last time somebody asked, and how many of these with 5xx.
+pub fn take_answers() -> (u64, u64) {
+    (ANSWERS.swap(0, Relaxed), ERRORS.swap(0, Relaxed))
+}
 
 /// Counts the request and measures the time until its answer begins. A layer of the whole router:
 ///
@@ -23,6 +35,10 @@ pub async fn track(request: Request, next: Next) -> Response {
 
     let response = next.run(request).await;
 
+    ANSWERS.fetch_add(1, Relaxed);
+    if response.status().is_server_error() {
+        ERRORS.fetch_add(1, Relaxed);
+    }
     let route = route.map_or_else(|| "unmatched".to_owned(), |route| route.as_str().to_owned());
     histogram!("http_request_duration_seconds", "method" => method, "route" => route.clone())
         .record(start.elapsed());
@@ -97,6 +113,22 @@ mod tests {
         ] {
             assert!(metrics.contains(line), "{line} is missing in {metrics}");
         }
+    }
+
+    #[test]
+    fn answers_of_ours_that_failed_are_counted_until_they_are_taken() {
+        let broken = get(async || axum::http::StatusCode::SERVICE_UNAVAILABLE);
+        let router: Router = Router::new().route("/", broken).layer(from_fn(track));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        take_answers();
+        for _ in 0..3 {
+            let request = Request::builder().body(Body::empty()).unwrap();
+            runtime.block_on(router.clone().oneshot(request)).unwrap();
+        }
+        // Other tests answer too, but none of theirs fails.
+        let (answers, errors) = take_answers();
+        assert_eq!((answers >= 3, errors), (true, 3));
+        assert_eq!(take_answers().1, 0);
     }
 
     #[test]

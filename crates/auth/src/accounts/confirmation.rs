@@ -1,5 +1,5 @@
 use email::Welcome;
-use jobs::{Job, enqueue};
+use jobs::{Enqueue, Job};
 use kernel::EmailAddress;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -40,7 +40,7 @@ impl Auth {
     pub async fn request_verification(&self, email: EmailAddress, ip: ClientIp) -> Result<()> {
         self.limit_mail_request(ip, &email, MailRequest::Verification).await?;
         let mut db = self.db.pool().acquire().await?;
-        Ok(enqueue(&mut db, &SendVerification { email }).await?)
+        Ok(Enqueue::new(&SendVerification { email }).urgent().send(&mut db).await?)
     }
 
     /// Makes an account of what was registered, for whoever has both the link and the password:

@@ -1,5 +1,5 @@
 use email::PasswordReset;
-use jobs::{Job, enqueue};
+use jobs::{Enqueue, Job};
 use kernel::{EmailAddress, Id};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -44,7 +44,7 @@ impl Auth {
     pub async fn request_password_reset(&self, email: EmailAddress, ip: ClientIp) -> Result<()> {
         self.limit_mail_request(ip, &email, MailRequest::PasswordReset).await?;
         let mut db = self.db.pool().acquire().await?;
-        Ok(enqueue(&mut db, &SendPasswordReset { email }).await?)
+        Ok(Enqueue::new(&SendPasswordReset { email }).urgent().send(&mut db).await?)
     }
 
     /// The caller holds the lock of `user`.

@@ -1,6 +1,12 @@
 //! The rules of the queue, against a real Postgres.
 
+mod lanes;
+mod leases;
+mod operators;
+mod outages;
+mod payloads;
 mod queue;
+mod support;
 mod worker;
 
 use jobs::{Job, enqueue};

@@ -1,87 +1,17 @@
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc};
 
-use clap::Parser;
 use jobs::{Job, Registry, Schedule, Worker, failed, stats};
-use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use testing::Database;
 use tokio::{
     sync::{Notify, mpsc},
-    task::JoinHandle,
     time::timeout,
 };
 
-use crate::{Fail, enqueue_now};
-
-const PATIENCE: Duration = Duration::from_mins(1);
-
-/// Says that it started, then waits to be let go.
-#[derive(Serialize, Deserialize)]
-struct Wait(u32);
-
-impl Job for Wait {
-    const NAME: &'static str = "test/wait";
-    type Context = (mpsc::UnboundedSender<u32>, Arc<Notify>);
-
-    async fn run(self, (started, go): Self::Context) -> anyhow::Result<()> {
-        started.send(self.0)?;
-        go.notified().await;
-        Ok(())
-    }
-}
-
-/// Says that it ran.
-#[derive(Serialize, Deserialize)]
-struct Tell(u32);
-
-impl Job for Tell {
-    const NAME: &'static str = "test/tell";
-    type Context = mpsc::UnboundedSender<u32>;
-
-    async fn run(self, told: Self::Context) -> anyhow::Result<()> {
-        Ok(told.send(self.0)?)
-    }
-}
-
-#[derive(Parser)]
-struct Settings {
-    #[command(flatten)]
-    jobs: jobs::Config,
-}
-
-fn config(flags: &[&str]) -> jobs::Config {
-    Settings::parse_from([&["test"], flags].concat()).jobs
-}
-
-/// A worker of its own, stopped through the handle.
-struct Running {
-    stop: Arc<Notify>,
-    task: JoinHandle<()>,
-}
-
-impl Running {
-    fn start(
-        db: &PgPool,
-        registry: &Registry,
-        schedules: &[Schedule],
-        config: jobs::Config,
-    ) -> Self {
-        let worker = Worker::new(db.clone(), registry.clone(), schedules.to_vec(), config);
-        let stop = Arc::new(Notify::new());
-        let stopped = stop.clone();
-        let task = tokio::spawn(worker.run(async move { stopped.notified().await }));
-        Self { stop, task }
-    }
-
-    async fn stop(self) {
-        self.stop.notify_one();
-        timeout(PATIENCE, self.task).await.expect("the worker stops").unwrap();
-    }
-}
-
-async fn next(told: &mut mpsc::UnboundedReceiver<u32>) -> u32 {
-    timeout(PATIENCE, told.recv()).await.expect("the job runs").unwrap()
-}
+use crate::{
+    Fail, enqueue_now,
+    support::{PATIENCE, Running, Tell, Wait, config, next},
+};
 
 #[tokio::test]
 async fn two_workers_run_each_job_once() {
@@ -104,30 +34,6 @@ async fn two_workers_run_each_job_once() {
     assert!(told.try_recv().is_err(), "a job ran twice");
     let stats = stats(&db).await.unwrap();
     assert_eq!((stats.ready, stats.running, stats.failed), (0, 0, 0));
-}
-
-#[tokio::test]
-async fn a_worker_is_woken_by_a_new_job_long_before_it_would_look() {
-    let database = Database::new().await;
-    let db = database.pool.clone();
-    let (tell, mut told) = mpsc::unbounded_channel();
-    let registry = Registry::default().with::<Tell>(tell);
-    let worker = Running::start(&db, &registry, &[], config(&["--jobs-poll-interval-ms=3600000"]));
-    let listening = || async {
-        sqlx::query_scalar::<_, bool>(
-            "select exists (select from pg_stat_activity where datname = current_database()
-                                and state = 'idle' and query like 'LISTEN%')",
-        )
-        .fetch_one(&db)
-        .await
-        .unwrap()
-    };
-    let ready = timeout(PATIENCE, async { while !listening().await {} });
-    ready.await.expect("the worker listens");
-
-    enqueue_now(&db, &Tell(1)).await;
-    assert_eq!(next(&mut told).await, 1);
-    worker.stop().await;
 }
 
 #[tokio::test]
@@ -269,9 +175,46 @@ async fn a_slot_is_queued_once_by_two_schedulers_and_missed_slots_are_made_up() 
 }
 
 #[tokio::test]
+async fn a_slot_that_was_queued_by_a_clock_ahead_of_time_is_not_queued_again() {
+    let database = Database::new().await;
+    let db = database.pool.clone();
+    let (tell, _told) = mpsc::unbounded_channel();
+    let registry = Registry::default().with::<Tell>(tell).with::<Fail>(());
+    let schedules = [Schedule::cron("* * * * *", &Tell(0)), Schedule::cron("* * * * *", &Fail)];
+    sqlx::raw_sql(
+        "insert into graphile_worker._private_known_crontabs (identifier, known_since, last_execution)
+             values ('test/fail: * * * * *', now() - interval '1 day', now() + interval '10 minutes'),
+                    ('test/tell: * * * * *', now() - interval '1 day', now() - interval '3 minutes');
+         create table slots (name text);
+         create function note_slot() returns trigger language plpgsql as
+             'begin insert into slots values (new.key); return null; end';
+         create trigger note_slot after insert or update of revision on graphile_worker._private_jobs
+             for each row execute function note_slot()",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+
+    let worker = Running::start(&db, &registry, &schedules, config(&[]));
+    let queued = || async {
+        sqlx::query_as::<_, (i64, i64)>(
+            "select count(*) filter (where name like 'test/tell%'),
+                    count(*) filter (where name like 'test/fail%') from slots",
+        )
+        .fetch_one(&db)
+        .await
+        .unwrap()
+    };
+    let made_up = timeout(PATIENCE, async { while queued().await.0 < 2 {} });
+    made_up.await.expect("the missed slots of the other are queued");
+    worker.stop().await;
+    assert_eq!(queued().await.1, 0);
+}
+
+#[tokio::test]
 #[should_panic(expected = "test/fail: * * * * * is scheduled twice")]
 async fn a_schedule_is_given_once() {
     let db = PgPool::connect_lazy("postgres://127.0.0.1/none").unwrap();
     let schedule = Schedule::cron("* * * * *", &Fail);
-    Worker::new(db, Registry::default(), vec![schedule.clone(), schedule], config(&[]));
+    Worker::new(db.clone(), db, Registry::default(), vec![schedule.clone(), schedule], config(&[]));
 }

@@ -58,16 +58,32 @@ fn the_table_of_credits_and_money_is_what_is_sold() {
 }
 
 #[test]
-fn every_test_that_the_ledgers_page_names_is_there() {
-    let docs = include_str!("../../../../docs/ledger.md");
+fn the_table_of_alerts_is_what_is_watched() {
+    let cli = server::cli::read(vec!["slipway".into()], &|_| None).unwrap();
+    let table = alerts::rules_table(&cli.settings.alerts);
+    let docs = include_str!("../../../../docs/alerts.md");
+    assert!(docs.contains(&table), "docs/alerts.md must contain:\n{table}");
+}
+
+#[test]
+fn every_test_that_the_page_of_jobs_names_is_there() {
+    let folders = ["jobs/tests", "org-jobs/tests", "projects/tests", "admin/tests", "server/tests"];
+    assert_eq!(missing_tests(include_str!("../../../../docs/jobs.md"), &folders), [""; 0]);
+}
+
+/// Tests that a page names and that are not in `folders` of crates.
+fn missing_tests<'a>(page: &'a str, folders: &[&str]) -> Vec<&'a str> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let folders = ["quotas/src", "quotas/tests", "billing/tests", "server/tests"];
     let sources: String = folders.iter().map(|folder| read_all(&root.join(folder))).collect();
     let named =
-        docs.split('`').filter(|it| it.matches('_').count() > 4 && !it.contains(['…', ' ']));
-    let missing: Vec<&str> =
-        named.filter(|name| !sources.contains(&format!("fn {name}("))).collect();
-    assert!(missing.is_empty(), "no such tests: {missing:?}");
+        page.split('`').filter(|it| it.matches('_').count() > 4 && !it.contains(['…', ' ']));
+    named.filter(|name| !sources.contains(&format!("fn {name}("))).collect()
+}
+
+#[test]
+fn every_test_that_the_ledgers_page_names_is_there() {
+    let folders = ["quotas/src", "quotas/tests", "billing/tests", "server/tests"];
+    assert_eq!(missing_tests(include_str!("../../../../docs/ledger.md"), &folders), [""; 0]);
 }
 
 fn read_all(folder: &Path) -> String {

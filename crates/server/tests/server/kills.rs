@@ -123,7 +123,7 @@ async fn settled(app: &TestApp, calls: i64) {
 }
 
 /// Another process, after the holds of the dead one have expired.
-async fn recovered(app: &TestApp, directory: &Path) {
+pub(crate) async fn recovered(app: &TestApp, directory: &Path) {
     eventually("the holds expire", async || {
         count(app, "holds where expires_at > now()").await == 0
     })

@@ -10,6 +10,7 @@ mod degraded;
 mod generated;
 mod idempotency;
 mod isolation;
+mod job_kills;
 mod kills;
 mod manual;
 mod meter;

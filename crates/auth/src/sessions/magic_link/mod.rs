@@ -5,7 +5,7 @@ mod link;
 pub(crate) mod routes;
 
 use email::ActionMail;
-use jobs::{Job, enqueue};
+use jobs::{Enqueue, Job};
 use kernel::EmailAddress;
 use serde::{Deserialize, Serialize};
 use web::ClientIp;
@@ -72,7 +72,7 @@ impl Auth {
         let challenge_hash = secret::hash(&challenge);
         let mut tx = self.db.begin().await?;
         MagicLink::insert(&mut tx, &challenge_hash, &email, self.clock.now()).await?;
-        enqueue(&mut tx, &SendMagicLink { challenge_hash, email }).await?;
+        Enqueue::new(&SendMagicLink { challenge_hash, email }).urgent().send(&mut tx).await?;
         tx.commit().await?;
         Ok(challenge)
     }

@@ -64,13 +64,15 @@ const AUDITED: &[(&str, &str)] = &[
     ("POST /admin/v1/impersonations", "impersonation.started"),
     ("DELETE /admin/v1/impersonations/{id}", "impersonation.ended"),
     ("DELETE /admin/v1/operators/{id}", "operator.disabled"),
+    ("POST /admin/v1/alert-silences", "alert_silence.begun"),
+    ("DELETE /admin/v1/alert-silences/{id}", "alert_silence.ended"),
     ("POST /admin/v1/prices", "price.proposed"),
     ("DELETE /admin/v1/prices/{id}", "price.withdrawn"),
     ("POST /admin/v1/provider-costs", "provider_costs.imported"),
 ];
 
-/// The same, of what takes a provider, a bought subscription or a catalogue to be done: the tests of
-/// `auth` and `billing` do it.
+/// The same, of what takes a provider, a bought subscription, a catalogue or a job that failed to be done:
+/// the tests of `auth`, `billing` and `admin` do it.
 const AUDITED_ELSEWHERE: &[(&str, &str)] = &[
     ("DELETE /v1/me/identities/{id}", "identity.unlinked"),
     ("PATCH /v1/billing/subscription", "subscription.changed"),
@@ -85,6 +87,8 @@ const AUDITED_ELSEWHERE: &[(&str, &str)] = &[
     ("POST /admin/v1/billing/events/{id}/replays", "stripe_event.replayed"),
     ("POST /admin/v1/billing/event-replays", "stripe_events.replayed"),
     ("POST /admin/v1/billing/payments/{id}/refunds", "refund.requested"),
+    ("POST /admin/v1/jobs/{id}/retries", "job.retried"),
+    ("DELETE /admin/v1/jobs/{id}", "job.discarded"),
 ];
 
 /// Changes that are ordinary use: they are found where their results are.
@@ -95,6 +99,7 @@ const ORDINARY: &[&str] = &[
     "DELETE /v1/sessions/current",
     "PATCH /v1/me",
     "PATCH /v1/projects/{id}",
+    "POST /admin/v1/alert-tests",
     "POST /admin/v1/billing/reconciliations",
     "POST /admin/v1/replays",
     "PUT /admin/v1/ledger/closes/{month}",
@@ -113,9 +118,11 @@ const ORDINARY: &[&str] = &[
     "POST /v1/messages",
     "POST /v1/messages/count_tokens",
     "POST /v1/projects",
+    "POST /v1/projects/{id}/drafts",
     "POST /v1/quotes",
     "POST /v1/reauthentications",
     "POST /v1/webhook-endpoints/{id}/test-events",
+    "PUT /v1/jobs/{id}/cancellation",
     "PUT /v1/sessions/current/org",
 ];
 

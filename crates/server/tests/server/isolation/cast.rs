@@ -214,6 +214,10 @@ impl Cast {
                 let code = json!({ "note": "n", "uses": 1 });
                 self.make_or_remove(method, "/admin/v1/invite-codes", code).await
             }
+            (_, "/alert-silences" | "/alert-silences/{id}") => {
+                let silence = json!({ "until": tomorrow, "reason": "r" });
+                self.make_or_remove(method, "/admin/v1/alert-silences", silence).await
+            }
             (_, "/ip-blocks" | "/ip-blocks/{id}") => {
                 let network = if method == "POST" { "203.0.113.1" } else { "203.0.113.2" };
                 let block = json!({ "network": network, "reason": "r" });

@@ -29,7 +29,12 @@ async fn make(app: &TestApp, owner: &Client, path: &str) -> String {
     let word: String =
         uuid::Uuid::now_v7().as_bytes().iter().map(|it| char::from(b'a' + it % 26)).collect();
     match collection {
-        "/v1/projects" => id(&owner.post(collection, json!({ "name": word })).await.ok()),
+        "/v1/projects" => make_project(owner, &word).await,
+        "/v1/jobs" => {
+            let project = make_project(owner, &word).await;
+            let drafts = json!({ "model": "gpt-4o-mini", "briefs": ["A slogan"] });
+            id(&owner.post(&format!("/v1/projects/{project}/drafts"), drafts).await.ok())
+        }
         "/v1/api-keys" => id(&owner.post(collection, json!({ "name": "ours" })).await.ok()),
         "/v1/budgets" => {
             let budget = json!({
@@ -66,6 +71,11 @@ async fn make(app: &TestApp, owner: &Client, path: &str) -> String {
         }
         _ => panic!("the test does not know how to make what {path} names, in {:?}", app.url),
     }
+}
+
+async fn make_project(owner: &Client, name: &str) -> String {
+    let project = owner.post("/v1/projects", json!({ "name": name })).await.ok();
+    project["id"].as_str().unwrap().to_owned()
 }
 
 /// Everything that the database has of an org, as one text a table.
@@ -138,6 +148,7 @@ fn bodies(path: &str) -> Vec<Value> {
     match path {
         "/v1/budgets/{id}" => vec![json!({ "amount": 5 })],
         "/v1/budgets/{id}/raise" => vec![json!({ "by": 1, "until": "2100-01-01T00:00:00Z" })],
+        "/v1/projects/{id}/drafts" => vec![json!({ "model": "gpt-4o-mini", "briefs": ["a"] })],
         "/v1/projects/{id}" => vec![json!({ "name": "Mine" })],
         "/v1/members/{id}" => vec![json!({ "role": "viewer" })],
         _ => vec![json!({})],

@@ -1,0 +1,77 @@
+use crate::{Config, Limit, Rule, measures};
+
+/// The rules that Slipway comes with. A rule of your own is one more value in the list.
+pub fn standard(config: &Config) -> Vec<Rule> {
+    vec![
+        Rule {
+            name: "error_rate",
+            title: "Too many requests fail",
+            measures: "answers of 5xx among all of the last five minutes, if there were at least 50",
+            advice: "Look at /status and at the errors in the log of the last minutes.",
+            unit: " %",
+            limit: Limit::AtMost(config.alert_error_percent),
+            setting: "ALERT_ERROR_PERCENT",
+            measure: measures::error_rate,
+        },
+        Rule {
+            name: "queue_age",
+            title: "Background jobs wait too long",
+            measures: "how long the first job that is due has been waiting",
+            advice: "Look at /admin/v1/queues for what waits; start more workers, or raise JOBS_CONCURRENCY.",
+            unit: " s",
+            limit: Limit::AtMost(config.alert_queue_age_seconds),
+            setting: "ALERT_QUEUE_AGE_SECONDS",
+            measure: measures::queue_age,
+        },
+        Rule {
+            name: "dead_letters",
+            title: "Background jobs have failed for good",
+            measures: "jobs that are out of attempts",
+            advice: "Look at /admin/v1/jobs?state=dead for why, mend the cause, then retry or discard them.",
+            unit: "",
+            limit: Limit::AtMost(config.alert_dead_letters),
+            setting: "ALERT_DEAD_LETTERS",
+            measure: measures::dead_letters,
+        },
+        Rule {
+            name: "spend_anomaly",
+            title: "AI calls cost far more than usual",
+            measures: "the cost of the last hour in percent of the average hour of the seven days before, if above $10",
+            advice: "Look at /admin/v1/usage for who spends it; switch AI calls of that organization off if need be.",
+            unit: " %",
+            limit: Limit::AtMost(config.alert_spend_percent),
+            setting: "ALERT_SPEND_PERCENT",
+            measure: measures::spend,
+        },
+        Rule {
+            name: "stripe_lag",
+            title: "Payments are not applied",
+            measures: "how long the first event of Stripe's that is not applied has been waiting",
+            advice: "Look at /admin/v1/billing/events and at the dead letters of billing.",
+            unit: " s",
+            limit: Limit::AtMost(config.alert_stripe_lag_seconds),
+            setting: "ALERT_STRIPE_LAG_SECONDS",
+            measure: measures::stripe_lag,
+        },
+        Rule {
+            name: "mail_bounces",
+            title: "Too many mails do not arrive",
+            measures: "mails of the last day that bounced, were complained of or could not be sent, if there were at least 20",
+            advice: "Look at the log of mails and at what your provider says of the domain.",
+            unit: " %",
+            limit: Limit::AtMost(config.alert_bounce_percent),
+            setting: "ALERT_BOUNCE_PERCENT",
+            measure: measures::bounces,
+        },
+        Rule {
+            name: "stale_worker",
+            title: "Workers have fallen silent",
+            measures: "workers that gave a sign of life within the last minute",
+            advice: "Look at /admin/v1/workers, and at the processes: one has died, or lost the database.",
+            unit: "",
+            limit: Limit::AtLeast(config.alert_workers),
+            setting: "ALERT_WORKERS",
+            measure: measures::workers,
+        },
+    ]
+}

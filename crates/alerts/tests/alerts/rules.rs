@@ -1,0 +1,131 @@
+use alerts::{Alerts, Limit, Rule};
+use chrono::{DateTime, TimeDelta, Utc};
+use egress::Egress;
+use email::Mailer;
+use futures::future::BoxFuture;
+use kernel::Clock;
+use sqlx::PgPool;
+
+use crate::support::World;
+
+/// What breaks each rule.
+const BROKEN: &[(&str, &str)] = &[
+    (
+        "error_rate",
+        "insert into alert_answers (minute, answers, errors) values (now(), 60, 20)",
+    ),
+    (
+        "queue_age",
+        "insert into graphile_worker._private_tasks (identifier) values ('test.unknown');
+         insert into graphile_worker._private_jobs (task_id, payload, run_at, created_at)
+         select id, '{}', now() - interval '1 hour', now() - interval '1 hour'
+         from graphile_worker._private_tasks where identifier = 'test.unknown'",
+    ),
+    (
+        "dead_letters",
+        "insert into graphile_worker._private_jobs (task_id, payload, attempts, max_attempts)
+         select id, '{}', 1, 1 from graphile_worker._private_tasks where identifier = 'jobs.upkeep'",
+    ),
+    (
+        "stripe_lag",
+        "insert into stripe_events (id, type, livemode, payload, received_at)
+         values ('evt_1', 'charge.refunded', false, '{}', now() - interval '1 day')",
+    ),
+    (
+        "mail_bounces",
+        "insert into emails (id, recipient, template, subject, status, created_at)
+         select gen_random_uuid(), 'a@example.com', 't', 's', case when n <= 5 then 'dead' else 'sent' end, now()
+         from generate_series(1, 30) n",
+    ),
+];
+
+#[tokio::test]
+async fn each_rule_is_broken_by_what_it_watches_and_by_nothing_else() {
+    for (rule, broken) in BROKEN {
+        let world = World::start().await;
+        // Postgres's clock is not the product's, which stands still.
+        world.app.advance(Clock::System.now() - world.app.clock.now());
+        world.evaluate().await;
+        assert_eq!(open(&world).await, [""; 0], "before {rule} is broken");
+        world.execute(broken).await;
+        world.evaluate().await;
+        assert_eq!(open(&world).await, [*rule]);
+    }
+}
+
+async fn open(world: &World) -> Vec<String> {
+    sqlx::query_scalar("select rule from alerts where resolved_at is null order by rule")
+        .fetch_all(world.app.db.pool())
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn an_hour_that_costs_far_more_than_usual_breaks_a_rule() {
+    let world = World::start().await;
+    let spend = async |dollars: i64, minutes: i64| {
+        sqlx::query(
+            "insert into usage_rollups
+                 (org_id, detail, grain, slot, provider, model, operation, outcome, paid_by, calls, input_tokens,
+                  cached_input_tokens, output_tokens, images, seconds, cost_nano_usd, credits)
+             values ('00000000-0000-0000-0000-000000000000', false, 15, $1, 'openai', 'm', 'chat', 'succeeded',
+                     'plan', 1, 0, 0, 0, 0, 0, $2, 0)",
+        )
+        .bind(world.app.clock.now() - TimeDelta::minutes(minutes))
+        .bind(dollars * 1_000_000_000)
+        .execute(world.app.db.pool())
+        .await
+        .unwrap();
+    };
+    spend(10, 90).await;
+    spend(10, 60 * 24).await;
+    spend(40, 15).await;
+    world.evaluate().await;
+    assert_eq!(open(&world).await, [""; 0], "four times the usual is not far more");
+    spend(1, 30).await;
+    world.evaluate().await;
+    assert_eq!(open(&world).await, ["spend_anomaly"]);
+}
+
+#[tokio::test]
+async fn workers_that_fall_silent_break_a_rule() {
+    let world = World::start().await;
+    let rules = alerts::standard(&world.app.settings.alerts);
+    let rule = rules.iter().find(|rule| rule.name == "stale_worker").unwrap();
+    world
+        .execute(
+            "insert into graphile_worker._private_workers (id, last_heartbeat_at)
+             values ('one', now()), ('other', now() - interval '2 minutes')",
+        )
+        .await;
+    let alive = (rule.measure)(world.app.db.pool().clone(), Clock::System.now()).await.unwrap();
+    assert_eq!(alive, Some(1));
+    assert!(Limit::AtLeast(2).is_broken_by(1) && !Limit::AtLeast(1).is_broken_by(1));
+}
+
+fn broken_measure(_: PgPool, _: DateTime<Utc>) -> BoxFuture<'static, anyhow::Result<Option<i64>>> {
+    Box::pin(async { anyhow::bail!("no such table") })
+}
+
+fn seven(_: PgPool, _: DateTime<Utc>) -> BoxFuture<'static, anyhow::Result<Option<i64>>> {
+    Box::pin(async { Ok(Some(7)) })
+}
+
+#[tokio::test]
+async fn a_rule_that_cannot_be_measured_says_nothing_of_the_others() {
+    let world = World::start().await;
+    let settings = &world.app.settings;
+    let (db, clock) = (world.app.db.clone(), world.app.clock.clone());
+    let url = settings.public_url();
+    let mailer = Mailer::new(db.clone(), clock.clone(), &settings.email, url).unwrap();
+    let standard = alerts::standard(&settings.alerts).swap_remove(0);
+    let rule = |name, measure| Rule { name, measure, limit: Limit::AtMost(5), ..standard.clone() };
+    let rules = vec![rule("broken", broken_measure), rule("yours", seven)];
+    let egress = Egress::new(&settings.egress).unwrap();
+    let alerts = Alerts::new(db.clone(), clock, mailer, egress, &settings.alerts, rules);
+
+    world.queue_evaluation().await;
+    jobs::run_due(db.pool(), &alerts::module(alerts).jobs).await.unwrap();
+    assert_eq!(open(&world).await, ["yours"]);
+    assert_eq!(world.receiver.kinds(), ["alert.firing"]);
+}

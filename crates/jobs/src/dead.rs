@@ -1,0 +1,24 @@
+use sqlx::PgConnection;
+
+/// Gives a job that failed all its attempts, or waits for the next one, a full set of attempts, beginning now.
+/// `false` if there is no such job, it runs, or another with its key has replaced it.
+pub async fn retry(db: &mut PgConnection, id: i64) -> sqlx::Result<bool> {
+    let retried = sqlx::query(
+        "with retried as (
+             update graphile_worker._private_jobs job
+             set attempts = 0, run_at = now(), updated_at = now()
+             where id = $1 and locked_at is null
+               and not exists (select from graphile_worker._private_job_retirements it where it.id = job.id)
+             returning id)
+         select pg_notify('jobs:insert', ''), id from retried",
+    );
+    Ok(retried.bind(id).fetch_optional(db).await?.is_some())
+}
+
+/// Removes a job that does not run just now: it will never be done. `false` if there is no such job.
+pub async fn discard(db: &mut PgConnection, id: i64) -> sqlx::Result<bool> {
+    let discarded = sqlx::query(
+        "delete from graphile_worker._private_jobs where id = $1 and locked_at is null",
+    );
+    Ok(discarded.bind(id).execute(db).await?.rows_affected() == 1)
+}

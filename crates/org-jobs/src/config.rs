@@ -1,0 +1,16 @@
+/// How much may wait, and how much of it one org may have done at a time.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub struct Config {
+    /// Jobs of one org that may wait; more are refused with 429.
+    #[arg(long, env, default_value_t = 1000, value_parser = clap::value_parser!(i64).range(1..))]
+    pub org_jobs_waiting: i64,
+
+    /// Jobs of all orgs that may wait; more are refused with 503.
+    #[arg(long, env, default_value_t = 100_000, value_parser = clap::value_parser!(i64).range(1..))]
+    pub org_jobs_waiting_in_all: i64,
+
+    /// Jobs of one org that run at the same time, on all machines together.
+    #[arg(long, env, default_value_t = 2, value_parser = clap::value_parser!(i64).range(1..))]
+    pub org_jobs_running: i64,
+}

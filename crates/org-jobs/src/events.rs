@@ -1,0 +1,87 @@
+use std::{convert::Infallible, time::Duration};
+
+use axum::{
+    extract::State,
+    http::HeaderMap,
+    response::sse::{Event, KeepAlive, Sse},
+};
+use futures::{Stream, stream};
+use kernel::Id;
+use tokio::time::Instant;
+use utoipa_axum::routes;
+use web::{Access, Caller, Path, Problem, Routes};
+
+use crate::{
+    OrgJob, OrgJobs,
+    routes::{READ, find},
+};
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Between signs of life, for proxies that close what is silent.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+/// How long a stream lasts: shorter than a shutdown waits. Readers come back with `Last-Event-ID`.
+const LASTS: Duration = Duration::from_secs(25);
+
+pub(crate) fn routes() -> Routes<OrgJobs> {
+    Routes::new().route(Access::to(READ), routes!(follow_job))
+}
+
+/// Follow a job: an event `job` with the job whenever something has changed since the event `Last-Event-ID`, or since
+/// ever. The stream ends when the job has, and after a while, for readers to come back.
+#[utoipa::path(get, path = "/v1/jobs/{id}/events", tag = "jobs",
+    params(("id" = String, Path, format = Uuid), ("Last-Event-ID" = Option<i64>, Header)),
+    responses((status = 200, content((String = "text/event-stream")))))]
+async fn follow_job(
+    State(jobs): State<OrgJobs>,
+    caller: Caller,
+    Path(id): Path<Id<OrgJob>>,
+    headers: HeaderMap,
+) -> web::Result<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
+    let seen = last_event(&headers)?;
+    let first = find(&jobs, &caller, id).await?;
+    let until = Instant::now() + LASTS;
+    let follower = Follower { jobs, caller, id, seen, ended: false, until, next: Some(first) };
+    let events = stream::unfold(follower, Follower::step);
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
+}
+
+fn last_event(headers: &HeaderMap) -> web::Result<i64> {
+    let Some(value) = headers.get("last-event-id") else { return Ok(0) };
+    let id = value.to_str().ok().and_then(|it| it.parse().ok());
+    id.ok_or_else(|| Problem::bad_request("invalid_header", "Last-Event-ID is the id of an event"))
+}
+
+struct Follower {
+    jobs: OrgJobs,
+    caller: Caller,
+    id: Id<OrgJob>,
+    seen: i64,
+    ended: bool,
+    until: Instant,
+    next: Option<OrgJob>,
+}
+
+impl Follower {
+    /// Waits for the next change; `None` after the last.
+    async fn step(mut self) -> Option<(Result<Event, Infallible>, Self)> {
+        while !self.ended {
+            if let Some(job) = self.next.take() {
+                self.ended = job.status.is_final();
+                if job.revision > self.seen {
+                    self.seen = job.revision;
+                    let event = Event::default().event("job").id(job.revision.to_string());
+                    return Some((Ok(event.json_data(&job).ok()?), self));
+                }
+                continue;
+            }
+            if Instant::now() + PAUSE > self.until {
+                return None;
+            }
+            tokio::time::sleep(PAUSE).await;
+            // Nothing can be known just now: the reader looks again by itself.
+            self.next = Some(find(&self.jobs, &self.caller, self.id).await.ok()?);
+        }
+        None
+    }
+}

@@ -1,0 +1,69 @@
+//! Work of orgs that outlives a request: queued, done in turns, followed, called off.
+//!
+//! A domain implements [`Work`] for what one item takes, queues jobs of one or many items in its own
+//! transactions, and gets the rest: `/v1/jobs`, progress, events, partial failure, cancelling, fairness between
+//! orgs and limits.
+
+mod by;
+mod claim;
+mod config;
+mod events;
+mod handler;
+mod item;
+mod job;
+mod progress;
+mod queue;
+mod routes;
+mod run;
+mod sweep;
+mod ticket;
+
+use std::sync::Arc;
+
+use app::Module;
+use db::Db;
+use jobs::{Registry, Schedule};
+use kernel::Clock;
+
+pub use by::By;
+pub use config::Config;
+pub use handler::{Handler, Work};
+pub use job::{OrgJob, Status};
+pub use progress::Progress;
+
+use queue::Waiting;
+use sweep::{Purge, Sweep};
+use ticket::{Ticket, Worker};
+
+/// Where jobs of orgs are queued and looked at. Copies share what they know.
+#[derive(Clone, Debug)]
+pub struct OrgJobs {
+    pub(crate) db: Db,
+    pub(crate) clock: Clock,
+    pub(crate) config: Config,
+    waiting: Arc<Waiting>,
+}
+
+impl OrgJobs {
+    /// Jobs within the limits that `config` sets.
+    pub fn new(db: Db, clock: Clock, config: &Config) -> Self {
+        Self { db, clock, config: config.clone(), waiting: Arc::default() }
+    }
+}
+
+/// Jobs of orgs as a part of the product, of the kinds that `handlers` can do.
+pub fn module(jobs: OrgJobs, handlers: impl IntoIterator<Item = Handler>) -> Module {
+    let worker = Worker::new(jobs.clone(), handlers);
+    Module {
+        routes: routes::routes().merge(events::routes()).with_state(jobs.clone()),
+        jobs: Registry::default()
+            .with::<Ticket>(worker)
+            .with::<Sweep>(jobs.clone())
+            .with::<Purge>(jobs),
+        schedules: vec![
+            Schedule::cron("* * * * *", &Sweep {}),
+            Schedule::cron("35 * * * *", &Purge {}),
+        ],
+        ..Module::default()
+    }
+}

@@ -1,0 +1,96 @@
+use serde_json::json;
+
+use crate::support::{Echo, Wait, World};
+
+#[tokio::test]
+async fn an_org_with_a_thousand_jobs_does_not_delay_the_one_job_of_another() {
+    let world = World::start().await;
+    let (busy, other, third) =
+        (world.app.owner().await, world.app.owner().await, world.app.owner().await);
+    for _ in 0..300 {
+        world.queue(&busy, &[Echo::item("busy")]).await;
+    }
+    world.queue(&other, &[Echo::item("other")]).await;
+    world.queue(&third, &[Echo::item("third")]).await;
+    world.queue(&third, &[Echo::item("third")]).await;
+
+    world.run().await;
+
+    let said = world.said();
+    assert_eq!(said.len(), 303);
+    let turns = &said[..6];
+    assert!(turns.contains(&"other".to_owned()), "{turns:?}");
+    assert_eq!(turns.iter().filter(|it| *it == "third").count(), 2, "{turns:?}");
+}
+
+#[tokio::test]
+async fn a_single_org_has_as_much_running_as_it_may_and_no_more() {
+    let mut world = World::start_with(&["--jobs-slow-concurrency=4"]).await;
+    let (busy, other) = (world.app.owner().await, world.app.owner().await);
+    for _ in 0..4 {
+        world.queue(&busy, &[Wait("busy".into())]).await;
+    }
+    let worker = world.work();
+    assert_eq!([world.next().await, world.next().await], ["busy", "busy"]);
+
+    // The tickets of the other two have come up in vain; one that comes now is served at once.
+    world.queue(&other, &[Wait("other".into())]).await;
+    assert_eq!(world.next().await, "other");
+    let running = "select count(*) from jobs where status = 'running' and org_id = $1";
+    let count: i64 =
+        sqlx::query_scalar(running).bind(busy.org()).fetch_one(world.app.db.pool()).await.unwrap();
+    assert_eq!(count, 2);
+
+    for _ in 0..2 {
+        world.go.notify_waiters();
+        // Whoever ends lets the next begin.
+        assert_eq!(world.next().await, "busy");
+    }
+    world.go.notify_waiters();
+    let all = async || busy.get("/v1/jobs?status=succeeded").await.ok();
+    while all().await["items"].as_array().unwrap().len() < 4 {
+        world.go.notify_waiters();
+    }
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn two_workers_do_each_job_once() {
+    let world = World::start_with(&["--org-jobs-running=100"]).await;
+    let owner = world.app.owner().await;
+    for number in 0..60 {
+        world.queue(&owner, &[Echo::item(&number.to_string())]).await;
+    }
+    let workers = [world.work(), world.work()];
+    let done = async || -> i64 {
+        sqlx::query_scalar("select count(*) from jobs where status = 'succeeded'")
+            .fetch_one(world.app.db.pool())
+            .await
+            .unwrap()
+    };
+    while done().await < 60 {}
+    for worker in workers {
+        worker.stop().await;
+    }
+    let mut said: Vec<u32> = world.said().iter().map(|it| it.parse().unwrap()).collect();
+    said.sort_unstable();
+    assert_eq!(said, (0..60).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_kind_that_no_process_knows_waits_and_holds_up_nobody() {
+    let world = World::start().await;
+    let owner = world.app.owner().await;
+    let unknown = world.queue(&owner, &[Echo::item("a")]).await;
+    sqlx::query("update jobs set kind = 'test.unknown'")
+        .execute(world.app.db.pool())
+        .await
+        .unwrap();
+    world.queue(&owner, &[Echo::item("b")]).await;
+
+    world.run().await;
+
+    assert_eq!(world.said(), ["b"]);
+    let job = owner.get(&format!("/v1/jobs/{unknown}")).await.ok();
+    assert_eq!(job["status"], json!("queued"));
+}

@@ -1,0 +1,3 @@
+drop table job_items;
+drop table jobs;
+drop sequence job_turns;
