@@ -234,7 +234,7 @@ impl TestApp {
         let pool = PgPoolOptions::new().max_connections(20);
         let pool = pool.connect_with(self.database_options()).await.expect("connect");
         let config = self.settings.jobs.clone();
-        let worker = jobs::Worker::new(pool, self.jobs.clone(), vec![], config);
+        let worker = jobs::Worker::new(pool.clone(), pool, self.jobs.clone(), vec![], config);
         tokio::spawn(worker.run(async {
             // Nothing is sent: the other end is dropped.
             let _ = stopped.await;
