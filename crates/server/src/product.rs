@@ -105,12 +105,7 @@ impl Product {
         let billing =
             Billing::new(db.clone(), clock.clone(), mailer.clone(), &settings.billing, url)?;
         let org_jobs = OrgJobs::new(db.clone(), clock.clone(), &settings.org_jobs);
-        let projects = Projects {
-            db: db.clone(),
-            clock: clock.clone(),
-            ai: ai.clone(),
-            jobs: org_jobs.clone(),
-        };
+        let projects = projects(&db, &clock, &ai, &org_jobs);
         let work = projects::work(&projects);
 
         let app = app::assemble(vec![
@@ -200,6 +195,11 @@ impl Product {
     pub fn describe(self) -> (utoipa::openapi::OpenApi, Vec<web::Operation>) {
         self.app.describe()
     }
+}
+
+/// The sample domain.
+fn projects(db: &Db, clock: &Clock, ai: &Ai, jobs: &OrgJobs) -> Projects {
+    Projects { db: db.clone(), clock: clock.clone(), ai: ai.clone(), jobs: jobs.clone() }
 }
 
 /// What is watched, and who is told. A rule of your own is added here.
