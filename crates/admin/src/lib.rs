@@ -14,6 +14,7 @@ mod grants;
 mod invariants;
 mod job_routes;
 mod ledger;
+mod mail;
 mod margin;
 mod margins;
 mod orgs;
@@ -68,6 +69,7 @@ pub fn module(admin: Admin) -> Module {
         .merge(coupons::routes())
         .merge(invariants::routes())
         .merge(ledger::routes())
+        .merge(mail::routes())
         .merge(margins::routes())
         .merge(orgs::routes())
         .merge(plan_grants::routes())

@@ -60,7 +60,7 @@ pub use gateway::Ai;
 pub use route::{Route, Rule};
 
 use batches::{PurgeBatches, RunBatches};
-use controls::{AlertBudgets, WatchSpend};
+use controls::{AlertBudgets, AlertCredits, WatchSpend};
 use generations::{EndLostGenerations, PurgeGenerations, RunGeneration};
 
 /// The gateway as a part of the product.
@@ -87,6 +87,7 @@ pub fn module(ai: Ai) -> Module {
             .with::<RunBatches>(ai.clone())
             .with::<PurgeBatches>(ai.clone())
             .with::<AlertBudgets>(ai.clone())
+            .with::<AlertCredits>(ai.clone())
             .with::<WatchSpend>(ai),
         schedules: vec![
             Schedule::cron("* * * * *", &EndLostGenerations {}),
@@ -94,6 +95,7 @@ pub fn module(ai: Ai) -> Module {
             Schedule::cron("* * * * *", &RunBatches {}),
             Schedule::cron("45 * * * *", &PurgeBatches {}),
             Schedule::cron("* * * * *", &AlertBudgets {}),
+            Schedule::cron("*/10 * * * *", &AlertCredits {}),
             Schedule::cron("* * * * *", &WatchSpend {}),
         ],
         checks: vec![Check::degrading("ai", move || {

@@ -1,5 +1,5 @@
 use auth::Recipient;
-use email::Notice;
+use email::SystemAlert;
 
 use crate::{Billing, Error, Result};
 
@@ -9,8 +9,8 @@ impl Billing {
         tracing::error!(subject, "operators are told");
         let mut tx = self.db.begin().await?;
         for Recipient { email, user, name } in Recipient::operators(&mut *tx).await? {
-            let notice = Notice { name: &name, subject, paragraphs };
-            self.mailer.queue(&mut tx, &email, user, &notice).await?;
+            let alert = SystemAlert { name: &name, subject, paragraphs };
+            self.mailer.queue(&mut tx, &email, user, &alert).await?;
         }
         Ok(tx.commit().await?)
     }

@@ -1,6 +1,6 @@
 use auth::Recipient;
 use chrono::{DateTime, TimeDelta, Utc};
-use email::Notice;
+use email::{Notice, PaymentFailed};
 use kernel::{Id, Org};
 use sqlx::PgConnection;
 
@@ -45,28 +45,15 @@ impl Billing {
         end: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Result<()> {
-        let plan = &subscription.plan;
         let in_force = subscription.state(self.grace, now).gives_plan();
-        let subject = if in_force {
-            format!("A payment for your plan {plan} failed")
-        } else {
-            format!("Your plan {plan} is no longer in force")
-        };
-        let what = "The renewal of your organization's plan could not be collected.".to_owned();
-        let consequence = if in_force {
-            format!("The plan stays in force until {}.", end.format("%-d %B %Y, %H:%M UTC"))
-        } else {
-            "Until it is paid your organization has what the free plan has. Nothing is deleted: \
-             members, data and bought credits stay."
-                .to_owned()
-        };
-        let way = format!(
-            "Pay the open invoice or change the card in the billing portal: POST \
-             {}v1/billing/portal-sessions opens it.",
-            self.terms.app_url
-        );
-        let paragraphs = [what, consequence, way];
-        self.mail_payers(db, subscription.org, &subject, &paragraphs).await
+        let (plan, until) = (&*subscription.plan, in_force.then_some(end));
+        for Recipient { email, user, name } in
+            &Recipient::payers(&mut *db, subscription.org).await?
+        {
+            let mail = PaymentFailed { name, plan, until };
+            self.mailer.queue(db, email, *user, &mail).await?;
+        }
+        Ok(())
     }
 
     /// Mails something about their plan to everybody who pays for an org.

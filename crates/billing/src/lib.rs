@@ -27,6 +27,7 @@ mod plan_grant;
 mod price;
 mod publish;
 mod purchase;
+mod receipt;
 mod reconcile;
 mod refund;
 mod returns;

@@ -88,12 +88,12 @@ pub(crate) struct NewPayment<'a> {
 }
 
 impl NewPayment<'_> {
-    /// Records and books it, unless it is recorded.
+    /// Records and books it; false if it is recorded already.
     pub(crate) async fn record(
         &self,
         db: &mut PgConnection,
         now: DateTime<Utc>,
-    ) -> sqlx::Result<()> {
+    ) -> sqlx::Result<bool> {
         let payment_id = Id::<Payment>::new();
         let recorded = sqlx::query!(
             "insert into payments
@@ -117,7 +117,7 @@ impl NewPayment<'_> {
             let event = InvoicePaid { payment_id, amount_cents, currency };
             webhooks::emit(db, self.org, &event, now).await?;
         }
-        Ok(())
+        Ok(recorded.rows_affected() == 1)
     }
 
     fn entry(&self) -> MoneyEntry<'_> {

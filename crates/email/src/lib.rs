@@ -1,45 +1,80 @@
-//! Mails: queued with what causes them, sent by a job, at most once.
+//! Mails: queued with what causes them, sent by a job, followed until the reader has them.
 
 mod config;
-mod email;
+mod events;
+mod letter;
 mod mails;
-mod message;
-mod send;
-mod smtp;
-mod template;
+mod outbox;
+mod pacing;
+mod preferences;
+mod previews;
+mod suppressions;
+mod transport;
+mod trial;
+mod unsubscribe;
+
+use std::sync::Arc;
 
 use app::{Check, Module};
-use jobs::{Registry, enqueue};
+use jobs::{Registry, Schedule};
 use kernel::{Clock, EmailAddress, Id, User};
+use secrecy::SecretString;
 use sqlx::PgConnection;
 use url::Url;
+use web::Routes;
 
 pub use config::Config;
-pub use email::Email;
+pub use letter::{Brand, Letter, Locale, Template, harmless, harmless_line};
 pub use mails::{
-    ActionMail, AlreadyRegistered, InvitationMail, Notice, PasswordReset, VerifyEmail, Welcome,
+    ActionMail, AlreadyRegistered, ApprovalDecided, ClientApproval, CreditsLow, EmailChanged,
+    InactivityNudge, InvitationMail, NewSignIn, Notice, PasswordReset, PaymentFailed, QuotaReached,
+    ReceiptPaid, RenderComplete, SecurityNotice, SystemAlert, VerifyEmail, WeeklyDigest, Welcome,
 };
-pub use template::{Brand, Template, greeting, harmless};
+pub use outbox::{Email, EmailEvent, EmailQuery, EmailRecord, Rates, Status};
+pub use preferences::Category;
+pub use previews::previews;
+pub use suppressions::{Reason, Suppression};
 
-use send::SendEmail;
-use smtp::Smtp;
+use letter::{Footer, render};
+use outbox::{NewEmail, PurgeBodies, SendEmail};
+use pacing::Caps;
+use preferences::Preferences;
+use transport::Transport;
+use unsubscribe::Tokens;
 
-/// Writes mails into the outbox and sends them.
+/// Writes mails into the outbox and sends them. Small: many hold one.
 #[derive(Clone)]
 pub struct Mailer {
     db: db::Db,
     clock: Clock,
-    smtp: Smtp,
-    from: lettre::message::Mailbox,
-    brand: Brand,
+    transport: Arc<Transport>,
+    from: Arc<lettre::message::Mailbox>,
+    brand: Arc<Brand>,
+    tokens: Tokens,
+    caps: Caps,
+    events_secret: Arc<Option<events::Secret>>,
 }
 
 impl Mailer {
-    /// A mailer over the server that `config` names; mails link to `app_url`.
-    pub fn new(db: db::Db, clock: Clock, config: &Config, app_url: Url) -> anyhow::Result<Self> {
-        let from = config.email_from.clone();
-        let product = from.name.clone().unwrap_or_else(|| from.email.domain().to_owned());
-        Ok(Self { db, clock, smtp: config.smtp()?, from, brand: Brand { product, app_url } })
+    /// A mailer over the provider that `config` names; mails link to `app_url`. The first of `secrets`
+    /// signs the links that end mails, all are believed.
+    pub fn new(
+        db: db::Db,
+        clock: Clock,
+        config: &Config,
+        app_url: Url,
+        secrets: impl IntoIterator<Item = SecretString>,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            db,
+            clock,
+            transport: config.transport()?.into(),
+            from: config.email_from.clone().into(),
+            brand: config.brand(app_url).into(),
+            tokens: Tokens::new(secrets)?,
+            caps: Caps::new(config),
+            events_secret: config.secret()?.into(),
+        })
     }
 
     /// How mails name the product.
@@ -47,9 +82,15 @@ impl Mailer {
         &self.brand.product
     }
 
+    /// How the product appears in mails.
+    pub fn brand(&self) -> &Brand {
+        &self.brand
+    }
+
     /// Writes a mail into the outbox and queues its sending, both with the caller's transaction.
     ///
-    /// `user` is the account the mail is about, if there is one.
+    /// `user` is the account the mail is about, if there is one. Whether it is sent is decided when it is
+    /// its turn: by preferences, suppressions and caps.
     pub async fn queue<T: Template>(
         &self,
         db: &mut PgConnection,
@@ -57,24 +98,50 @@ impl Mailer {
         user: Option<Id<User>>,
         template: &T,
     ) -> sqlx::Result<Id<Email>> {
-        let content = template::render(template, &self.brand)
-            .map_err(|error| sqlx::Error::Encode(error.into()))?;
-        let email = Email::insert(db, recipient, user, T::NAME, &content, self.clock.now()).await?;
-        enqueue(db, &SendEmail { email }).await?;
+        let email = self.write(&mut *db, recipient, user, template).await?;
+        SendEmail { email }.queued(T::CATEGORY).send(db).await?;
         Ok(email)
+    }
+
+    async fn write<T: Template>(
+        &self,
+        db: &mut PgConnection,
+        recipient: &EmailAddress,
+        user: Option<Id<User>>,
+        template: &T,
+    ) -> sqlx::Result<Id<Email>> {
+        let locale = match user {
+            Some(user) => Preferences::of(&mut *db, user).await?.locale,
+            None => Locale::default(),
+        };
+        let id = Id::new();
+        let link = self.unsubscribe_link(id);
+        let footer = Footer { unsubscribe: T::CATEGORY.is_optional().then_some(&link) };
+        let content = render(template, &self.brand, locale, footer)
+            .map_err(|error| sqlx::Error::Encode(error.into()))?;
+        let (template, category) = (T::NAME, T::CATEGORY);
+        let email = NewEmail { id, recipient, user, template, category, content: &content };
+        email.insert(db, self.clock.now()).await?;
+        Ok(id)
     }
 }
 
 /// What mail adds to the application.
 pub fn module(mailer: Mailer) -> Module {
-    let smtp = mailer.smtp.clone();
+    let transport = mailer.transport.clone();
     let probe = move || {
-        let smtp = smtp.clone();
-        async move { Ok(smtp.probe().await?) }
+        let transport = transport.clone();
+        async move { Ok(transport.probe().await?) }
     };
+    let routes = Routes::new()
+        .merge(preferences::routes())
+        .merge(unsubscribe::routes())
+        .merge(events::routes());
     Module {
+        routes: routes.with_state(mailer.clone()),
         checks: vec![Check::degrading("email", probe)],
-        jobs: Registry::default().with::<SendEmail>(mailer),
+        jobs: Registry::default().with::<SendEmail>(mailer.clone()).with::<PurgeBodies>(mailer),
+        schedules: vec![Schedule::cron("40 2 * * *", &PurgeBodies {})],
         ..Module::default()
     }
 }

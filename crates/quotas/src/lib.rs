@@ -53,7 +53,9 @@ use jobs::{Registry, Schedule};
 use webhook_events::CreditsGranted;
 
 pub use budget::{Budget, Kind, Scope, Unit};
-pub use budgets::{BudgetAlert, BudgetChanges, BudgetInput, BudgetView, Raise, RaiseInput};
+pub use budgets::{
+    BudgetAlert, BudgetChanges, BudgetInput, BudgetView, CreditAlert, Raise, RaiseInput,
+};
 pub use close::Month;
 pub use config::Config;
 pub use entitlement::{Entitlement, Included, entitle, entitle_new, entitle_new_orgs};

@@ -7,8 +7,8 @@ use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::{
     Settings,
     commands::{
-        alerts, audit, catalogue, inbox, ledger, migrate, openapi, operator, secrets, seed, serve,
-        tour, usage,
+        alerts, audit, catalogue, inbox, ledger, mail, migrate, openapi, operator, secrets, seed,
+        serve, tour, usage,
     },
     output,
 };
@@ -63,6 +63,9 @@ pub enum Action {
     /// Apply events of Stripe's again.
     #[command(subcommand)]
     Inbox(inbox::Action),
+    /// Try out whether mail arrives.
+    #[command(subcommand)]
+    Mail(mail::Action),
     /// Compare the roll-ups of usage with the calls they stand for, or make them anew.
     #[command(subcommand)]
     Usage(usage::Action),
@@ -120,13 +123,14 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Action::Worker => serve::worker(settings).await,
         Action::Migrate(action) => migrate::run(settings, action).await,
         Action::Seed(options) => Box::pin(seed::run(settings, options)).await,
-        Action::Operator(action) => operator::run(settings, action).await,
-        Action::Catalogue(action) => catalogue::run(settings, action).await,
+        Action::Operator(action) => Box::pin(operator::run(settings, action)).await,
+        Action::Catalogue(action) => Box::pin(catalogue::run(settings, action)).await,
         Action::Inbox(action) => inbox::run(settings, action).await,
         Action::Ledger(action) => ledger::run(settings, action).await,
+        Action::Mail(action) => Box::pin(mail::run(settings, action)).await,
         Action::Usage(action) => usage::run(settings, action).await,
-        Action::Alerts(action) => alerts::run(settings, action).await,
-        Action::Audit(action) => audit::run(settings, action).await,
+        Action::Alerts(action) => Box::pin(alerts::run(settings, action)).await,
+        Action::Audit(action) => Box::pin(audit::run(settings, action)).await,
         Action::Secrets(action) => secrets::run(settings, action).await,
         Action::Tour(options) => Box::pin(tour::run(settings, options)).await,
         Action::Openapi => openapi::run(settings),

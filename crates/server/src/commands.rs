@@ -5,6 +5,7 @@ pub mod audit;
 pub mod catalogue;
 pub mod inbox;
 pub mod ledger;
+pub mod mail;
 pub mod migrate;
 pub mod openapi;
 pub mod operator;

@@ -11,7 +11,8 @@ use kernel::Environment;
 use rand::RngExt;
 use secrecy::SecretString;
 use simulators::{
-    ai::Ai, identity, identity::Identity, mailbox::Mailbox, sink::Sink, stripe, stripe::Stripe,
+    Pages, ai::Ai, identity, identity::Identity, mailbox::Mailbox, sink::Sink, stripe,
+    stripe::Stripe,
 };
 use sqlx::postgres::PgConnectOptions;
 
@@ -27,6 +28,7 @@ const SMTP: u16 = 25;
 const MAILBOX: u16 = 30;
 const IDENTITY: u16 = 40;
 const SINK: u16 = 50;
+const PREVIEWS: u16 = 60;
 
 const STRIPE_SECRET_KEY: &str = "sk_test_simulator";
 const STRIPE_WEBHOOK_SECRET: &str = "whsec_simulator";
@@ -41,6 +43,7 @@ pub struct Development {
     mailbox: Option<Mailbox>,
     identity: Option<Identity>,
     sink: Option<Sink>,
+    previews: Option<Pages>,
 }
 
 impl Development {
@@ -76,6 +79,16 @@ impl Development {
         Ok(started)
     }
 
+    /// Starts the database, if one is missing, and points `settings` at the simulators of a server that
+    /// runs beside, for commands that speak with the outside.
+    pub async fn beside(settings: &mut Settings) -> anyhow::Result<Self> {
+        let started = Self::database_only(settings).await?;
+        if settings.app_env == Environment::Development {
+            use_simulators_beside(settings);
+        }
+        Ok(started)
+    }
+
     async fn start_simulators(&mut self, settings: &mut Settings, lasting: bool) -> io::Result<()> {
         let port = settings.port;
         if sells(settings) && settings.billing.stripe_secret_key.is_none() {
@@ -98,7 +111,7 @@ impl Development {
             use_ai(settings, &ai.url());
             self.ai = Some(ai);
         }
-        if settings.email.smtp_url.is_none() {
+        if !settings.email.is_set() {
             let mailbox =
                 Mailbox::start(free_or_any(port, SMTP), free_or_any(port, MAILBOX)).await?;
             settings.email.smtp_url = Some(mailbox.smtp_url().into());
@@ -110,6 +123,9 @@ impl Development {
             self.identity = Some(identity);
         }
         self.sink = Some(Sink::start(free_or_any(port, SINK)).await?);
+        let brand = settings.email.brand(settings.public_url());
+        let previews = email::previews(brand);
+        self.previews = Some(Pages::serve(free_or_any(port, PREVIEWS), previews).await?);
         Ok(())
     }
 
@@ -126,12 +142,14 @@ impl Development {
         let ai = self.ai.as_ref().map(|it| ("AI simulator", it.url()));
         let identity = self.identity.as_ref().map(|it| ("Identity simulator", it.url()));
         let sink = self.sink.as_ref().map(|it| ("Webhook sink", it.url()));
-        [mailbox, stripe, ai, identity, sink, postgres].into_iter().flatten().collect()
+        let previews = self.previews.as_ref().map(|it| ("Mail previews", it.url()));
+        let all = [mailbox, previews, stripe, ai, identity, sink, postgres];
+        all.into_iter().flatten().collect()
     }
 
     /// Stops it all; the database last and cleanly.
     pub async fn stop(self) -> anyhow::Result<()> {
-        drop((self.stripe, self.ai, self.mailbox, self.identity, self.sink));
+        drop((self.stripe, self.ai, self.mailbox, self.identity, self.sink, self.previews));
         if let Some(postgres) = self.postgres {
             postgres.stop().await?;
         }
@@ -149,7 +167,9 @@ fn use_simulators_beside(settings: &mut Settings) {
     if settings.ai.is_empty() {
         use_ai(settings, &format!("http://{ai}/v1"));
     }
-    settings.email.smtp_url.get_or_insert(format!("smtp://{smtp}").into());
+    if !settings.email.is_set() {
+        settings.email.smtp_url = Some(format!("smtp://{smtp}").into());
+    }
 }
 
 fn sells(settings: &Settings) -> bool {

@@ -3,7 +3,8 @@ use std::sync::Arc;
 use admin::Admin;
 use ai::{Ai, AnswerCache};
 use alerts::Alerts;
-use app::App;
+use app::{App, Module};
+use approvals::Approvals;
 use audit::Audit;
 use auth::Auth;
 use axum::{
@@ -18,6 +19,7 @@ use health::Health;
 use idempotency::Idempotency;
 use jobs::{Registry, Schedule};
 use kernel::Clock;
+use news::News;
 use org_jobs::OrgJobs;
 use projects::Projects;
 use quotas::Quotas;
@@ -25,6 +27,7 @@ use rate_limit::{Durable, Limits, RateLimit};
 use sqlx::PgPool;
 use storage::Storage;
 use tower::ServiceBuilder;
+use url::Url;
 use usage::{PriceBook, Usage};
 use webhooks::Webhooks;
 
@@ -46,6 +49,8 @@ pub struct Product {
     pub ai: Ai,
     /// Requests in flight that are done to the end.
     pub idempotency: Idempotency,
+    /// Mail, for trying it out.
+    pub mailer: Mailer,
     /// Plans and prices, for seeding and for commands.
     pub billing: Billing,
     /// The limits on traffic, for telling other instances of this one.
@@ -64,6 +69,30 @@ pub struct Product {
     settings: Settings,
 }
 
+fn usage(settings: &Settings, db: Db, clock: Clock, prices: PriceBook) -> Usage {
+    Usage { db, clock, prices, config: settings.usage.clone() }
+}
+
+fn mailer(settings: &Settings, db: Db, clock: Clock) -> anyhow::Result<Mailer> {
+    let secrets = settings.auth.secrets().cloned();
+    Mailer::new(db, clock, &settings.email, settings.public_url(), secrets)
+}
+
+/// Domains that consist of mails for the most part.
+fn approvals_and_news(
+    db: &Db,
+    clock: &Clock,
+    mailer: &Mailer,
+    limits: &Limits,
+    app_url: Url,
+) -> [Module; 2] {
+    let (db, clock, mailer) = (|| db.clone(), || clock.clone(), || mailer.clone());
+    let limits = limits.attempts.clone();
+    let approvals = Approvals { db: db(), clock: clock(), mailer: mailer(), limits, app_url };
+    let news = News { db: db(), clock: clock(), mailer: mailer() };
+    [approvals::module(approvals), news::module(news)]
+}
+
 impl Product {
     /// Composes the features. Nothing is connected to before it is needed.
     pub fn compose(settings: &Settings, pool: PgPool, clock: Clock) -> anyhow::Result<Self> {
@@ -72,15 +101,11 @@ impl Product {
         let attempts = Durable::new(db.clone(), clock.clone(), &settings.rate_limit);
         let traffic = RateLimit::new(&settings.rate_limit, db.clone())?;
         let limits = Limits { attempts, traffic: traffic.clone() };
-        let mailer = Mailer::new(db.clone(), clock.clone(), &settings.email, url.clone())?;
+        let secrets = settings.auth.secrets().cloned();
+        let mailer = mailer(settings, db.clone(), clock.clone())?;
         let storage = Storage::open(&settings.storage)?;
         let prices = PriceBook::new(db.clone(), clock.clone());
-        let usage = Usage {
-            db: db.clone(),
-            clock: clock.clone(),
-            prices: prices.clone(),
-            config: settings.usage.clone(),
-        };
+        let usage = usage(settings, db.clone(), clock.clone(), prices.clone());
         let quotas = Quotas::start(db.clone(), clock.clone(), &settings.quotas);
         let ai = Ai::new(
             db.clone(),
@@ -90,7 +115,6 @@ impl Product {
             quotas.clone(),
             &settings.ai,
         )?;
-        let secrets = settings.auth.secrets().cloned();
         let audit = Audit::new(db.clone(), clock.clone(), secrets.clone(), &settings.audit)?;
         let idempotency = Idempotency::new(db.clone(), clock.clone(), secrets, quotas.hold_life());
         let auth = Auth::new(
@@ -107,6 +131,7 @@ impl Product {
         let org_jobs = OrgJobs::new(db.clone(), clock.clone(), &settings.org_jobs);
         let projects = projects(&db, &clock, &ai, &org_jobs);
         let work = projects::work(&projects);
+        let extras = approvals_and_news(&db, &clock, &mailer, &limits, settings.public_url());
 
         let app = app::assemble(vec![
             rate_limit::module(limits),
@@ -134,6 +159,7 @@ impl Product {
             database::module(db.pool().clone()),
             partitions::module(db.clone(), clock.clone()),
         ]);
+        let app = extras.into_iter().fold(app, App::with);
         let webhooks = Webhooks::new(
             (db.clone(), clock.clone()),
             (Egress::new(&settings.egress)?, mailer.clone()),
@@ -143,7 +169,7 @@ impl Product {
             settings.jobs.jobs_concurrency,
         )?;
         let app = app.with(webhooks::module(webhooks.clone()));
-        let alerts = alerts(settings, db.clone(), clock.clone(), mailer)?;
+        let alerts = alerts(settings, db.clone(), clock.clone(), mailer.clone())?;
         let app = app.with(alerts::module(alerts.clone()));
         let health = Health::new(app.checks.clone(), clock.clone());
         let app = app.with(health::module(health.clone()));
@@ -157,6 +183,7 @@ impl Product {
             quotas,
             ai,
             idempotency,
+            mailer,
             billing,
             traffic,
             webhooks,

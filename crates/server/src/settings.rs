@@ -189,7 +189,7 @@ impl Settings {
                 free || self.billing.stripe_secret_key.is_some(),
             ),
             ("STRIPE_WEBHOOK_SECRET", free || self.billing.stripe_webhook_secret.is_some()),
-            ("SMTP_URL", self.email.smtp_url.is_some()),
+            ("SMTP_URL or RESEND_API_KEY", self.email.is_set()),
         ];
         let missing = given.into_iter().filter(|(_, given)| !given);
         missing
@@ -209,7 +209,9 @@ impl Settings {
     /// For commands that send no mail, so that they need no server for it.
     #[must_use]
     pub fn without_mail(mut self) -> Self {
-        self.email.smtp_url.get_or_insert("smtp://127.0.0.1:25".into());
+        if !self.email.is_set() {
+            self.email.smtp_url = Some("smtp://127.0.0.1:25".into());
+        }
         self
     }
 

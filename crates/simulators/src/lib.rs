@@ -4,6 +4,10 @@ pub mod ai;
 mod clock;
 pub mod identity;
 pub mod mailbox;
+mod pages;
+pub mod resend;
 mod serve;
 pub mod sink;
 pub mod stripe;
+
+pub use pages::Pages;

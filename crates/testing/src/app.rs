@@ -10,7 +10,8 @@ use rate_limit::Switch;
 use serde_json::json;
 use server::{Product, Settings};
 use simulators::{
-    ai::Ai, identity, identity::Identity, mailbox::Mailbox, sink::Sink, stripe, stripe::Stripe,
+    ai::Ai, identity, identity::Identity, mailbox::Mailbox, resend, sink::Sink, stripe,
+    stripe::Stripe,
 };
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tempfile::TempDir;
@@ -320,6 +321,7 @@ impl Simulators {
         settings.billing.stripe_secret_key = Some(STRIPE_SECRET_KEY.into());
         settings.billing.stripe_webhook_secret = Some(STRIPE_WEBHOOK_SECRET.into());
         settings.billing.stripe_base_url = self.stripe.url().parse().ok();
+        settings.email.resend_webhook_secret = Some(resend::WEBHOOK_SECRET.into());
         settings.email.smtp_url = Some(self.mailbox.smtp_url().into());
         settings
     }

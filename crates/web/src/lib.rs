@@ -1,6 +1,7 @@
 //! How handlers speak HTTP: who calls, what they send, how failure reads.
 
 mod access;
+mod browser;
 mod caller;
 mod client_ip;
 mod cookies;
@@ -16,6 +17,7 @@ mod request_id;
 mod routes;
 
 pub use access::{Access, Audience, Permission, RateClass};
+pub use browser::{JsonOrForm, WantsPage};
 pub use caller::{Caller, Credential, Identity, Operator, RecentSignIn, Role, Scopes, Tier};
 pub use client_ip::{ClientIp, TrustedProxies};
 pub use cookies::{ACCESS_COOKIE, COOKIES, REFRESH_COOKIE, SIGN_IN_COOKIE, cookie, has_cookies};

@@ -1,6 +1,6 @@
 use audit::{Entry, Origin};
 use auth::Recipient;
-use email::Notice;
+use email::QuotaReached;
 use jobs::Job;
 use quotas::{BudgetAlert, Kind, Period, Scope, Unit};
 use serde::{Deserialize, Serialize};
@@ -42,11 +42,10 @@ impl Ai {
             Some(org) => Recipient::owners(&mut *tx, org).await?,
             None => Recipient::operators(&mut *tx).await?,
         };
-        let subject = format!("{} % of {} are used", alert.threshold, named(alert));
-        let paragraphs = [format!("{subject}."), consequence(alert).to_owned()];
+        let (percent, what, consequence) = (alert.threshold, named(alert), consequence(alert));
         for Recipient { email, user, name } in &recipients {
-            let notice = Notice { name, subject: &subject, paragraphs: &paragraphs };
-            self.mailer.queue(&mut tx, email, *user, &notice).await?;
+            let mail = QuotaReached { name, percent, what: &what, consequence };
+            self.mailer.queue(&mut tx, email, *user, &mail).await?;
         }
         metrics::counter!("budget_alerts_total", "threshold" => alert.threshold.to_string())
             .increment(1);

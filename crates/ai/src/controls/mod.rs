@@ -6,6 +6,7 @@ mod budget_alerts;
 mod cache;
 mod change;
 mod control;
+mod credit_alerts;
 mod notice;
 mod routes;
 
@@ -13,4 +14,5 @@ pub(crate) use anomaly::{AnomalyRule, WatchSpend};
 pub(crate) use budget_alerts::AlertBudgets;
 pub(crate) use cache::Controls;
 pub use control::{Control, ControlInput, Stop, Stopper, WhenExhausted};
+pub(crate) use credit_alerts::AlertCredits;
 pub(crate) use routes::routes;

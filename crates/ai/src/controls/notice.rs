@@ -1,5 +1,5 @@
 use auth::Recipient;
-use email::Notice;
+use email::SystemAlert;
 use kernel::{Id, Org};
 use sqlx::PgConnection;
 
@@ -41,8 +41,8 @@ impl Ai {
             recipients.extend(Recipient::owners(&mut *db, org).await?);
         }
         for Recipient { email, user, name } in &recipients {
-            let notice = Notice { name, subject, paragraphs: &paragraphs };
-            self.mailer.queue(db, email, *user, &notice).await?;
+            let alert = SystemAlert { name, subject, paragraphs: &paragraphs };
+            self.mailer.queue(db, email, *user, &alert).await?;
         }
         Ok(())
     }

@@ -313,7 +313,7 @@ impl Generation {
         Ok(())
     }
 
-    /// Ends one that was taken on, with the answer or with the problem.
+    /// Ends one that was taken on, with the answer or with the problem; `None` if that was done already.
     pub(crate) async fn finish(
         db: impl PgExecutor<'_>,
         id: Id<Self>,

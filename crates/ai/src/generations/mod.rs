@@ -4,6 +4,7 @@
 mod ended;
 mod events;
 mod generation;
+mod notice;
 mod purge;
 mod routes;
 mod run;

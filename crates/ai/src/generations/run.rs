@@ -12,9 +12,10 @@ use super::generation::{Generation, LEASE, Task};
 use crate::{
     Ai,
     asked::{Asked, CalledBy},
-    batches::{Batch, end_if_done},
+    batches::end_if_done,
     chat, embeddings,
     error::{OUTCOME, carrying_error},
+    generations::notice::Asker,
     images,
 };
 
@@ -58,16 +59,21 @@ impl Job for RunGeneration {
 /// Makes the call of one that was taken on, and notes how it ended.
 pub(crate) async fn work(ai: &Ai, id: Id<Generation>, task: Task) {
     let (org, expires_at, batch) = (task.by.org, task.expires_at, task.batch);
+    let asker = Asker::of(&task);
     let answer = tokio::select! {
         answer = call(ai, task) => answer,
         () = keep_leased(ai, id) => unreachable!("renews until the call has ended"),
     };
     let ended = match &answer {
-        Ok(answer) => finish(ai, id, batch, Ok(answer)).await,
-        Err(problem) => match again_at(ai, org, problem).await.filter(|at| *at < expires_at) {
-            Some(at) => put_back(ai, id, at).await,
-            None => finish(ai, id, batch, Err(&carrying_error(problem.clone()).body(None))).await,
-        },
+        Ok(answer) => finish(ai, id, &asker, Ok(answer)).await,
+        Err(problem) => {
+            let again = again_at(ai, org, problem).await.filter(|at| *at < expires_at);
+            let problem = carrying_error(problem.clone()).body(None);
+            match again {
+                Some(at) => put_back(ai, id, at).await,
+                None => finish(ai, id, &asker, Err(&problem)).await,
+            }
+        }
     };
     if let Err(error) = ended {
         tracing::error!(generation = %id, %error, "the end of a generation could not be noted");
@@ -131,17 +137,18 @@ async fn keep_leased(ai: &Ai, id: Id<Generation>) {
 async fn finish(
     ai: &Ai,
     id: Id<Generation>,
-    batch: Option<Id<Batch>>,
+    asker: &Asker,
     answer: Result<&String, &Value>,
 ) -> sqlx::Result<()> {
     let (answer, now) = (answer.map(String::as_str), ai.clock.now());
-    if batch.is_some() {
+    if asker.batch.is_some() {
         Generation::finish(ai.db.pool(), id, answer, now).await?;
         return Ok(());
     }
     let mut tx = ai.db.begin().await?;
     if let Some(ended) = Generation::finish(&mut *tx, id, answer, now).await? {
         ended.tell(&mut tx, answer.err(), now).await?;
+        ai.tell_of_end(&mut tx, id, asker, answer.is_ok()).await?;
     }
     tx.commit().await
 }

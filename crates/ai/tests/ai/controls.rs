@@ -219,7 +219,7 @@ async fn watch(app: &TestApp) {
     run(app, "ai.watch_spend").await;
 }
 
-async fn run(app: &TestApp, job: &str) {
+pub(crate) async fn run(app: &TestApp, job: &str) {
     sqlx::query("select graphile_worker.add_job($1, '{\"job\": {}}'::json)")
         .bind(job)
         .execute(app.db.pool())

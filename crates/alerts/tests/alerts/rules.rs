@@ -117,7 +117,14 @@ async fn a_rule_that_cannot_be_measured_says_nothing_of_the_others() {
     let settings = &world.app.settings;
     let (db, clock) = (world.app.db.clone(), world.app.clock.clone());
     let url = settings.public_url();
-    let mailer = Mailer::new(db.clone(), clock.clone(), &settings.email, url).unwrap();
+    let mailer = Mailer::new(
+        db.clone(),
+        clock.clone(),
+        &settings.email,
+        url,
+        settings.auth.secrets().cloned(),
+    )
+    .unwrap();
     let standard = alerts::standard(&settings.alerts).swap_remove(0);
     let rule = |name, measure| Rule { name, measure, limit: Limit::AtMost(5), ..standard.clone() };
     let rules = vec![rule("broken", broken_measure), rule("yours", seven)];

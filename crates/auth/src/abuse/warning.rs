@@ -1,4 +1,4 @@
-use email::Notice;
+use email::SecurityNotice;
 use jobs::Job;
 use kernel::EmailAddress;
 use rate_limit::Quota;
@@ -37,7 +37,7 @@ impl Job for WarnOfGuesses {
                 .to_owned(),
         ];
         let (name, subject) = (user.name.as_str(), "Somebody is guessing your password");
-        let notice = Notice { name, subject, paragraphs: &paragraphs };
+        let notice = SecurityNotice { name, subject, paragraphs: &paragraphs };
         let mut tx = auth.db.begin().await?;
         auth.mailer.queue(&mut tx, &user.email, Some(user.id), &notice).await?;
         Ok(tx.commit().await?)

@@ -1,4 +1,4 @@
-use email::{ActionMail, AlreadyRegistered};
+use email::{ActionMail, AlreadyRegistered, EmailChanged};
 use kernel::EmailAddress;
 use sqlx::PgConnection;
 use web::{Caller, ClientIp};
@@ -67,19 +67,8 @@ impl Auth {
     ) -> sqlx::Result<()> {
         let (purpose, now) = (Purpose::UndoEmailChange, self.clock.now());
         let token = EmailToken::issue(db, user.id, &user.email, purpose, now).await?;
-        let text = format!(
-            "your account is about to get another e-mail address: {new}. If that is your doing, \
-             there is nothing to do. If not, undo it:"
-        );
-        let mail = ActionMail {
-            name: &user.name,
-            subject: "Your e-mail address is about to change",
-            text: &text,
-            button: "Keep my address",
-            link: &self.link("email-change-reversals", &token),
-            note: "The link works for two weeks. It signs out every device, stops your API keys, unlinks \
-                   accounts elsewhere, and you choose a new password.",
-        };
+        let link = self.link("email-change-reversals", &token);
+        let mail = EmailChanged { name: &user.name, new, link: &link };
         self.mailer.queue(db, &user.email, Some(user.id), &mail).await?;
         Ok(())
     }

@@ -10,11 +10,11 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
-use web::{Access, ClientIp, Json, Path, Problem, RateClass, Routes};
+use web::{Access, ClientIp, Json, JsonOrForm, Path, Problem, RateClass, Routes, WantsPage};
 
 use crate::{
     Auth,
-    pages::{ChoosePassword, ConfirmEmail, JsonOrForm, PressButton, WantsPage, page},
+    pages::{ChoosePassword, ConfirmEmail, PressButton, page},
 };
 
 pub(crate) fn routes() -> Routes<Auth> {

@@ -1,4 +1,4 @@
-use email::Notice;
+use email::SecurityNotice;
 use kernel::Id;
 use secrecy::SecretString;
 use web::{Caller, ClientIp};
@@ -54,7 +54,7 @@ impl Auth {
                            password\u{201d} at once."
                 .to_owned()];
         let (name, subject) = (user.name.as_str(), "Your password was changed");
-        let notice = Notice { name, subject, paragraphs: &paragraphs };
+        let notice = SecurityNotice { name, subject, paragraphs: &paragraphs };
         self.mailer.queue(&mut tx, &user.email, Some(user.id), &notice).await?;
         tx.commit().await?;
         self.forget(ended);

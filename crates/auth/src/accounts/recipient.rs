@@ -13,6 +13,18 @@ pub struct Recipient {
 }
 
 impl Recipient {
+    /// Somebody with an account that is not suspended.
+    pub async fn person(db: impl PgExecutor<'_>, user: Id<User>) -> sqlx::Result<Option<Self>> {
+        sqlx::query_as!(
+            Self,
+            r#"select email as "email: _", id as "user: _", name from users
+               where id = $1 and disabled_at is null"#,
+            user as _,
+        )
+        .fetch_optional(db)
+        .await
+    }
+
     /// The owners of `org`.
     pub async fn owners(db: impl PgExecutor<'_>, org: Id<Org>) -> sqlx::Result<Vec<Self>> {
         sqlx::query_as!(
@@ -23,6 +35,29 @@ impl Recipient {
                where m.org_id = $1 and m.role = 'owner'
                order by u.id"#,
             org as _,
+        )
+        .fetch_all(db)
+        .await
+    }
+
+    /// Those of `org` whose address is confirmed, in the order of their ids after `after`.
+    pub async fn members(
+        db: impl PgExecutor<'_>,
+        org: Id<Org>,
+        after: Id<User>,
+        rows: i64,
+    ) -> sqlx::Result<Vec<Self>> {
+        sqlx::query_as!(
+            Self,
+            r#"select u.email as "email: _", u.id as "user: _", u.name
+               from memberships m
+               join users u on u.id = m.user_id and u.disabled_at is null
+               where m.org_id = $1 and u.id > $2 and u.email_verified_at is not null
+               order by u.id
+               limit $3"#,
+            org as _,
+            after as _,
+            rows,
         )
         .fetch_all(db)
         .await

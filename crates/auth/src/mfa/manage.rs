@@ -1,5 +1,5 @@
 use audit::{Entry, Origin};
-use email::Notice;
+use email::SecurityNotice;
 use kernel::Id;
 use serde::Serialize;
 use sqlx::PgConnection;
@@ -176,7 +176,7 @@ impl Auth {
         text: &str,
     ) -> sqlx::Result<()> {
         let paragraphs = [text.to_owned()];
-        let notice = Notice { name: &user.name, subject, paragraphs: &paragraphs };
+        let notice = SecurityNotice { name: &user.name, subject, paragraphs: &paragraphs };
         self.mailer.queue(db, &user.email, Some(user.id), &notice).await?;
         Ok(())
     }

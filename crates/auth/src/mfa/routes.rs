@@ -11,14 +11,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 use web::{
-    Access, Caller, ClientIp, Json, Path, Permission, Problem, RateClass, Role, Routes,
-    SIGN_IN_COOKIE, cookie,
+    Access, Caller, ClientIp, Json, JsonOrForm, Path, Permission, Problem, RateClass, Role, Routes,
+    SIGN_IN_COOKIE, WantsPage, cookie,
 };
 
 use super::{factor::SecondFactor, manage::NewAuthenticator, recovery_code};
 use crate::{
     Auth, Device, Tokens,
-    pages::{JsonOrForm, WantsPage},
     sessions::{session_of, transport::Transport},
 };
 

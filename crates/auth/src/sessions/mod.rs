@@ -4,6 +4,7 @@ pub(crate) mod access_token;
 mod config;
 mod inventory;
 pub(crate) mod magic_link;
+mod new_device;
 mod reauthentication;
 mod refresh;
 mod refresh_token;

@@ -42,6 +42,7 @@ impl Auth {
         let now = self.clock.now();
         let membership = Membership::first_of(&mut *db, user).await?.ok_or(Error::NoOrg)?;
         let config = &self.config.sessions;
+        self.tell_of_new_device(&mut *db, user, device).await?;
         let session = Session::start(db, user, membership.org, device, config, now).await?;
         let refresh_token = RefreshToken::issue(db, session.id, now).await?;
         self.tokens(&session, &membership, refresh_token)

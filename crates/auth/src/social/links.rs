@@ -1,4 +1,4 @@
-use email::Notice;
+use email::SecurityNotice;
 use kernel::Id;
 use web::{Caller, ClientIp};
 
@@ -28,7 +28,7 @@ impl Auth {
              change your password and sign out every other device.",
             provider.name
         );
-        let notice = Notice {
+        let notice = SecurityNotice {
             name: &user.name,
             subject: "There is a new way to sign in to your account",
             paragraphs: &[what],

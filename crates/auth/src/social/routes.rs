@@ -10,8 +10,8 @@ use url::Url;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 use web::{
-    Access, Caller, ClientIp, Json, Path, Permission, Problem, Query, RateClass, Role, Routes,
-    SIGN_IN_COOKIE, cookie,
+    Access, Caller, ClientIp, Json, JsonOrForm, Path, Permission, Problem, Query, RateClass, Role,
+    Routes, SIGN_IN_COOKIE, WantsPage, cookie,
 };
 
 use super::{
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     Auth, Device, Error,
-    pages::{ComeBack, JsonOrForm, WantsPage, page},
+    pages::{ComeBack, page},
     sessions::{sign_in_cookie, transport::Transport},
 };
 

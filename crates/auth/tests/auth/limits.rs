@@ -183,7 +183,7 @@ async fn the_owner_is_told_once_that_somebody_guesses_and_a_stranger_is_not_told
         guess_from_everywhere(&app, email).await;
     }
     app.run_jobs().await;
-    assert_eq!(mails(&app, "notice").await, 1);
+    assert_eq!(mails(&app, "security_notice").await, 1);
 
     app.advance(TimeDelta::hours(2));
     from(&app, "203.0.113.1")
@@ -192,7 +192,7 @@ async fn the_owner_is_told_once_that_somebody_guesses_and_a_stranger_is_not_told
         .ok();
     guess_from_everywhere(&app, ADA).await;
     app.run_jobs().await;
-    assert_eq!(mails(&app, "notice").await, 1);
+    assert_eq!(mails(&app, "security_notice").await, 1);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod ip_blocks;
 mod key_rotation;
 mod limits;
 mod magic_links;
+mod new_devices;
 mod operators;
 mod orgs;
 mod ownership;

@@ -24,7 +24,7 @@ async fn a_new_password_takes_the_old_one_and_ends_every_other_session() {
     assert_eq!(sign_in(&app, &owner.email, NEW).await.status, 201);
     let dead = app.anonymous().post(&link, json!({ "password": PASSWORD })).await;
     assert_eq!(dead.problem(), (400, "invalid_link".into()));
-    assert_eq!(mails(&app, "notice").await, 1);
+    assert_eq!(mails(&app, "security_notice").await, 1);
 }
 
 #[tokio::test]

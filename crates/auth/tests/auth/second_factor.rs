@@ -180,7 +180,7 @@ async fn it_is_off_until_a_code_has_proved_that_the_authenticator_works() {
     assert_eq!(other.get("/v1/me").await.status, 401, "it came in without");
     let twice = owner.post("/v1/me/second-factor", json!({})).await;
     assert_eq!(twice.problem(), (409, "second_factor_is_on".into()));
-    assert_eq!(mails(&app, "notice").await, 1);
+    assert_eq!(mails(&app, "security_notice").await, 1);
 }
 
 #[tokio::test]
@@ -202,7 +202,7 @@ async fn turning_it_off_takes_a_code_tells_the_owner_and_ends_other_sessions() {
 
     assert_eq!(other.get("/v1/me").await.status, 401);
     assert_eq!(sign_in(&app, &owner.email, PASSWORD).await.status, 201);
-    assert_eq!(mails(&app, "notice").await, 2);
+    assert_eq!(mails(&app, "security_notice").await, 2);
     assert_eq!(count(&app, "select count(*) from recovery_codes").await, 0);
 }
 
@@ -217,7 +217,7 @@ async fn an_operator_who_turns_it_off_is_written_down_and_the_owner_told() {
     assert_eq!(app.operator().await.post(&path, json!({})).await.status, 204);
 
     assert_eq!(sign_in(&app, &owner.email, PASSWORD).await.status, 201);
-    assert_eq!(mails(&app, "notice").await, 2);
+    assert_eq!(mails(&app, "security_notice").await, 2);
     let written = "select count(*) from audit_events
                    where action = 'second_factor.reset' and actor_kind = 'operator'";
     assert_eq!(count(&app, written).await, 1);

@@ -40,7 +40,7 @@ impl Billing {
         };
         let mut tx = self.db.begin().await?;
         lock(&mut tx, org).await?;
-        payment.record(&mut tx, self.clock.now()).await?;
+        self.record_payment(&mut tx, &payment, self.clock.now()).await?;
         self.give_missed_months(&mut tx, org, &bill).await?;
         Ok(tx.commit().await?)
     }

@@ -84,7 +84,7 @@ impl Billing {
             amount_cents: session.amount_total.unwrap_or_default(),
             currency,
         };
-        payment.record(db, now).await?;
+        self.record_payment(db, &payment, now).await?;
         let grant = NewGrant {
             org: checkout.org,
             source: GrantSource::Pack,

@@ -208,7 +208,7 @@ impl Billing {
                 amount_cents: invoice.amount_paid,
                 currency: &invoice.currency,
             };
-            payment.record(db, now).await?;
+            self.record_payment(db, &payment, now).await?;
         }
         let times = Times { now, changed: changed.min(now) };
         self.give_credits(db, &newest.catalogue, &mut subscription, times).await?;

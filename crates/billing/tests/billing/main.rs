@@ -16,6 +16,7 @@ mod mode;
 mod months;
 mod overage;
 mod plans;
+mod receipts;
 mod reconciliation;
 mod returns;
 mod states;

@@ -1,7 +1,6 @@
-use askama::Template as _;
 use url::Url;
 
-use crate::{Brand, Template};
+use crate::{Brand, Category, Letter, Locale, Template};
 
 /// To somebody who can do one thing about what the mail tells.
 #[derive(Clone, Copy, Debug)]
@@ -20,32 +19,15 @@ pub struct ActionMail<'a> {
     pub note: &'a str,
 }
 
-#[derive(askama::Template)]
-#[template(path = "action_mail.html")]
-struct Html<'a> {
-    brand: &'a Brand,
-    mail: &'a ActionMail<'a>,
-}
-
-#[derive(askama::Template)]
-#[template(path = "action_mail.txt")]
-struct Text<'a> {
-    brand: &'a Brand,
-    mail: &'a ActionMail<'a>,
-}
-
 impl Template for ActionMail<'_> {
     const NAME: &'static str = "action";
+    const CATEGORY: Category = Category::Security;
 
-    fn subject(&self, brand: &Brand) -> String {
-        format!("{} · {}", self.subject, brand.product)
-    }
-
-    fn html(&self, brand: &Brand) -> askama::Result<String> {
-        Html { brand, mail: self }.render()
-    }
-
-    fn text(&self, brand: &Brand) -> askama::Result<String> {
-        Text { brand, mail: self }.render()
+    fn letter(&self, brand: &Brand, _: Locale) -> Letter {
+        Letter::new(Locale::En, format!("{} · {}", self.subject, brand.product))
+            .greet(self.name)
+            .say(self.text)
+            .button(self.button, self.link)
+            .note(self.note)
     }
 }

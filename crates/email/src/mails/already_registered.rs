@@ -1,6 +1,4 @@
-use askama::Template as _;
-
-use crate::{Brand, Template};
+use crate::{Brand, Category, Letter, Locale, Template};
 
 /// To the owner of an account whose address somebody tried to register again.
 #[derive(Clone, Copy, Debug)]
@@ -9,32 +7,22 @@ pub struct AlreadyRegistered<'a> {
     pub name: &'a str,
 }
 
-#[derive(askama::Template)]
-#[template(path = "already_registered.html")]
-struct Html<'a> {
-    brand: &'a Brand,
-    mail: &'a AlreadyRegistered<'a>,
-}
-
-#[derive(askama::Template)]
-#[template(path = "already_registered.txt")]
-struct Text<'a> {
-    brand: &'a Brand,
-    mail: &'a AlreadyRegistered<'a>,
-}
-
 impl Template for AlreadyRegistered<'_> {
     const NAME: &'static str = "already_registered";
+    const CATEGORY: Category = Category::Security;
 
-    fn subject(&self, brand: &Brand) -> String {
-        format!("You already have an account at {}", brand.product)
-    }
-
-    fn html(&self, brand: &Brand) -> askama::Result<String> {
-        Html { brand, mail: self }.render()
-    }
-
-    fn text(&self, brand: &Brand) -> askama::Result<String> {
-        Text { brand, mail: self }.render()
+    fn letter(&self, brand: &Brand, _: Locale) -> Letter {
+        let product = &brand.product;
+        Letter::new(Locale::En, format!("You already have an account at {product}"))
+            .greet(self.name)
+            .say(format!(
+                "somebody tried to register your address at {product}, where you already have an \
+                 account."
+            ))
+            .say(
+                "If it was you, sign in with the password you have, or ask for a new one. If not, \
+                 there is nothing to do: nobody got in.",
+            )
+            .button("Sign in", &brand.app_url)
     }
 }

@@ -1,8 +1,7 @@
-use askama::Template as _;
 use kernel::EmailAddress;
 use url::Url;
 
-use crate::{Brand, Template};
+use crate::{Brand, Category, Letter, Locale, Template, harmless};
 
 /// To somebody whom members of an org want to have among them.
 #[derive(Clone, Copy, Debug)]
@@ -19,32 +18,23 @@ pub struct InvitationMail<'a> {
     pub days: i64,
 }
 
-#[derive(askama::Template)]
-#[template(path = "invitation.html")]
-struct Html<'a> {
-    brand: &'a Brand,
-    mail: &'a InvitationMail<'a>,
-}
-
-#[derive(askama::Template)]
-#[template(path = "invitation.txt")]
-struct Text<'a> {
-    brand: &'a Brand,
-    mail: &'a InvitationMail<'a>,
-}
-
 impl Template for InvitationMail<'_> {
     const NAME: &'static str = "invitation";
+    const CATEGORY: Category = Category::Account;
 
-    fn subject(&self, brand: &Brand) -> String {
-        format!("You are invited to {} on {}", crate::harmless(self.org), brand.product)
-    }
-
-    fn html(&self, brand: &Brand) -> askama::Result<String> {
-        Html { brand, mail: self }.render()
-    }
-
-    fn text(&self, brand: &Brand) -> askama::Result<String> {
-        Text { brand, mail: self }.render()
+    fn letter(&self, brand: &Brand, _: Locale) -> Letter {
+        let (org, product) = (harmless(self.org), &brand.product);
+        Letter::new(Locale::En, format!("You are invited to {org} on {product}"))
+            .greet("")
+            .say(format!(
+                "{} invites you to the organization {org} on {product}, as {}:",
+                self.inviter, self.role
+            ))
+            .button("See the invitation", self.link)
+            .note(format!(
+                "The link works for {} days, once, and only for the account with this address. If \
+                 you do not know them, ignore this mail: nothing happens.",
+                self.days
+            ))
     }
 }

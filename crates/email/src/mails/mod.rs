@@ -1,55 +1,46 @@
+//! The mails that Slipway sends, one file each.
+
 mod action_mail;
 mod already_registered;
+mod approval_decided;
+mod client_approval;
+mod credits_low;
+mod email_changed;
+mod inactivity_nudge;
 mod invitation;
+mod new_sign_in;
 mod notice;
 mod password_reset;
+mod payment_failed;
+mod quota_reached;
+mod receipt_paid;
+mod render_complete;
+pub(crate) mod samples;
+mod security_notice;
+mod system_alert;
+mod test;
 mod verify_email;
+mod weekly_digest;
 mod welcome;
 
 pub use action_mail::ActionMail;
 pub use already_registered::AlreadyRegistered;
+pub use approval_decided::ApprovalDecided;
+pub use client_approval::ClientApproval;
+pub use credits_low::CreditsLow;
+pub use email_changed::EmailChanged;
+pub use inactivity_nudge::InactivityNudge;
 pub use invitation::InvitationMail;
+pub use new_sign_in::NewSignIn;
 pub use notice::Notice;
 pub use password_reset::PasswordReset;
+pub use payment_failed::PaymentFailed;
+pub use quota_reached::QuotaReached;
+pub use receipt_paid::ReceiptPaid;
+pub use render_complete::RenderComplete;
+pub use security_notice::SecurityNotice;
+pub use system_alert::SystemAlert;
+pub(crate) use test::TestMail;
 pub use verify_email::VerifyEmail;
+pub use weekly_digest::WeeklyDigest;
 pub use welcome::Welcome;
-
-#[cfg(test)]
-mod tests {
-    use super::{Notice, PasswordReset, Welcome};
-    use crate::{Brand, template::render};
-
-    fn brand() -> Brand {
-        Brand {
-            product: "A & B".to_owned(),
-            app_url: "https://app.example.com".parse().expect("a URL"),
-        }
-    }
-
-    #[test]
-    fn html_is_escaped_and_text_is_not() {
-        let mail = render(&Welcome { name: "<b>Ada</b>" }, &brand()).unwrap();
-        assert_eq!(mail.subject, "Welcome to A & B");
-        assert!(mail.html.contains("A &#38; B") && mail.html.contains("Hello bAdab,"));
-        assert!(mail.text.contains("A & B"));
-    }
-
-    #[test]
-    fn a_notice_says_all_it_has_to_say() {
-        let paragraphs = ["One & two.".to_owned(), "Three.".to_owned()];
-        let notice = Notice { name: "Ada", subject: "News", paragraphs: &paragraphs };
-        let mail = render(&notice, &brand()).unwrap();
-        assert_eq!(mail.subject, "News");
-        assert!(mail.html.contains("<p>One &#38; two.</p>") && mail.html.contains("<p>Three.</p>"));
-        assert!(mail.text.contains("\n\nOne & two.\n\nThree.\n"), "{}", mail.text);
-    }
-
-    #[test]
-    fn a_link_is_in_both_bodies_as_it_must_be_opened() {
-        let link = "https://app.example.com/v1/password-resets/abc".parse().unwrap();
-        let mail = PasswordReset { name: "Ada", link: &link, minutes: 10 };
-        let mail = render(&mail, &brand()).unwrap();
-        assert!(mail.html.contains(&format!("href=\"{link}\"")));
-        assert!(mail.text.contains(link.as_str()));
-    }
-}

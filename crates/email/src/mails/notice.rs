@@ -1,6 +1,4 @@
-use askama::Template as _;
-
-use crate::{Brand, Template};
+use crate::{Brand, Category, Letter, Locale, Template};
 
 /// To somebody who should know that something has happened.
 #[derive(Clone, Copy, Debug)]
@@ -13,32 +11,12 @@ pub struct Notice<'a> {
     pub paragraphs: &'a [String],
 }
 
-#[derive(askama::Template)]
-#[template(path = "notice.html")]
-struct Html<'a> {
-    brand: &'a Brand,
-    mail: &'a Notice<'a>,
-}
-
-#[derive(askama::Template)]
-#[template(path = "notice.txt")]
-struct Text<'a> {
-    brand: &'a Brand,
-    mail: &'a Notice<'a>,
-}
-
 impl Template for Notice<'_> {
     const NAME: &'static str = "notice";
+    const CATEGORY: Category = Category::Account;
 
-    fn subject(&self, _: &Brand) -> String {
-        self.subject.to_owned()
-    }
-
-    fn html(&self, brand: &Brand) -> askama::Result<String> {
-        Html { brand, mail: self }.render()
-    }
-
-    fn text(&self, brand: &Brand) -> askama::Result<String> {
-        Text { brand, mail: self }.render()
+    fn letter(&self, _: &Brand, _: Locale) -> Letter {
+        let letter = Letter::new(Locale::En, self.subject).greet(self.name);
+        self.paragraphs.iter().fold(letter, Letter::say)
     }
 }

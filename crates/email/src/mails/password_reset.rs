@@ -1,7 +1,6 @@
-use askama::Template as _;
 use url::Url;
 
-use crate::{Brand, Template};
+use crate::{Brand, Category, Letter, Locale, Template};
 
 /// To somebody who asked to choose a new password.
 #[derive(Clone, Copy, Debug)]
@@ -14,32 +13,38 @@ pub struct PasswordReset<'a> {
     pub minutes: i64,
 }
 
-#[derive(askama::Template)]
-#[template(path = "password_reset.html")]
-struct Html<'a> {
-    brand: &'a Brand,
-    mail: &'a PasswordReset<'a>,
-}
-
-#[derive(askama::Template)]
-#[template(path = "password_reset.txt")]
-struct Text<'a> {
-    brand: &'a Brand,
-    mail: &'a PasswordReset<'a>,
-}
-
 impl Template for PasswordReset<'_> {
     const NAME: &'static str = "password_reset";
+    const CATEGORY: Category = Category::Security;
 
-    fn subject(&self, brand: &Brand) -> String {
-        format!("Choose a new password for {}", brand.product)
-    }
-
-    fn html(&self, brand: &Brand) -> askama::Result<String> {
-        Html { brand, mail: self }.render()
-    }
-
-    fn text(&self, brand: &Brand) -> askama::Result<String> {
-        Text { brand, mail: self }.render()
+    fn letter(&self, brand: &Brand, locale: Locale) -> Letter {
+        let (product, minutes) = (&brand.product, self.minutes);
+        match locale {
+            Locale::En => Letter::new(locale, format!("Choose a new password for {product}"))
+                .greet(self.name)
+                .say(format!(
+                    "somebody, hopefully you, asked to choose a new password for your account at \
+                     {product}:"
+                ))
+                .button("Choose a new password", self.link)
+                .note(format!(
+                    "The link works for {minutes} minutes, once. If it was not you, ignore this \
+                     mail: your password stays."
+                )),
+            Locale::De => Letter::new(
+                locale,
+                format!("Wählen Sie ein neues Passwort für {product}"),
+            )
+            .greet(self.name)
+            .say(format!(
+                "jemand, hoffentlich Sie, möchte ein neues Passwort für Ihr Konto bei {product} \
+                     wählen:"
+            ))
+            .button("Neues Passwort wählen", self.link)
+            .note(format!(
+                "Der Link gilt {minutes} Minuten und nur einmal. Waren Sie es nicht, tun Sie \
+                     nichts: Ihr Passwort bleibt."
+            )),
+        }
     }
 }

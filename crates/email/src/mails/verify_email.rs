@@ -1,7 +1,6 @@
-use askama::Template as _;
 use url::Url;
 
-use crate::{Brand, Template};
+use crate::{Brand, Category, Letter, Locale, Template};
 
 /// To an address that somebody gave as theirs.
 ///
@@ -14,32 +13,38 @@ pub struct VerifyEmail<'a> {
     pub hours: i64,
 }
 
-#[derive(askama::Template)]
-#[template(path = "verify_email.html")]
-struct Html<'a> {
-    brand: &'a Brand,
-    mail: &'a VerifyEmail<'a>,
-}
-
-#[derive(askama::Template)]
-#[template(path = "verify_email.txt")]
-struct Text<'a> {
-    brand: &'a Brand,
-    mail: &'a VerifyEmail<'a>,
-}
-
 impl Template for VerifyEmail<'_> {
     const NAME: &'static str = "verify_email";
+    const CATEGORY: Category = Category::Security;
 
-    fn subject(&self, brand: &Brand) -> String {
-        format!("Confirm your e-mail address for {}", brand.product)
-    }
-
-    fn html(&self, brand: &Brand) -> askama::Result<String> {
-        Html { brand, mail: self }.render()
-    }
-
-    fn text(&self, brand: &Brand) -> askama::Result<String> {
-        Text { brand, mail: self }.render()
+    fn letter(&self, brand: &Brand, locale: Locale) -> Letter {
+        let (product, hours) = (&brand.product, self.hours);
+        match locale {
+            Locale::En => Letter::new(locale, format!("Confirm your e-mail address for {product}"))
+                .greet("")
+                .say(format!(
+                    "somebody, hopefully you, registered this address at {product}. To confirm that \
+                     it is yours, open the link and type the password you chose:"
+                ))
+                .button("Confirm my address", self.link)
+                .note(format!(
+                    "The link works for {hours} hours, once. If it was not you, ignore this mail: \
+                     nothing will happen."
+                )),
+            Locale::De => {
+                Letter::new(locale, format!("Bestätigen Sie Ihre E-Mail-Adresse für {product}"))
+                    .greet("")
+                    .say(format!(
+                        "jemand, hoffentlich Sie, hat diese Adresse bei {product} angemeldet. \
+                         Bestätigen Sie, dass es Ihre ist: Öffnen Sie den Link und geben Sie das \
+                         Passwort ein, das Sie gewählt haben:"
+                    ))
+                    .button("Adresse bestätigen", self.link)
+                    .note(format!(
+                        "Der Link gilt {hours} Stunden und nur einmal. Waren Sie es nicht, tun Sie \
+                         nichts: Dann geschieht auch nichts."
+                    ))
+            }
+        }
     }
 }

@@ -1,6 +1,4 @@
-use askama::Template as _;
-
-use crate::{Brand, Template};
+use crate::{Brand, Category, Letter, Locale, Template};
 
 /// To somebody whose address has just been confirmed.
 #[derive(Clone, Copy, Debug)]
@@ -9,32 +7,25 @@ pub struct Welcome<'a> {
     pub name: &'a str,
 }
 
-#[derive(askama::Template)]
-#[template(path = "welcome.html")]
-struct Html<'a> {
-    brand: &'a Brand,
-    mail: &'a Welcome<'a>,
-}
-
-#[derive(askama::Template)]
-#[template(path = "welcome.txt")]
-struct Text<'a> {
-    brand: &'a Brand,
-    mail: &'a Welcome<'a>,
-}
-
 impl Template for Welcome<'_> {
     const NAME: &'static str = "welcome";
+    const CATEGORY: Category = Category::Account;
 
-    fn subject(&self, brand: &Brand) -> String {
-        format!("Welcome to {}", brand.product)
-    }
-
-    fn html(&self, brand: &Brand) -> askama::Result<String> {
-        Html { brand, mail: self }.render()
-    }
-
-    fn text(&self, brand: &Brand) -> askama::Result<String> {
-        Text { brand, mail: self }.render()
+    fn letter(&self, brand: &Brand, locale: Locale) -> Letter {
+        let product = &brand.product;
+        match locale {
+            Locale::En => Letter::new(locale, format!("Welcome to {product}"))
+                .greet(self.name)
+                .say(format!(
+                    "your e-mail address is confirmed and your account at {product} is ready."
+                ))
+                .button("Sign in", &brand.app_url),
+            Locale::De => Letter::new(locale, format!("Willkommen bei {product}"))
+                .greet(self.name)
+                .say(format!(
+                    "Ihre E-Mail-Adresse ist bestätigt, und Ihr Konto bei {product} ist bereit."
+                ))
+                .button("Anmelden", &brand.app_url),
+        }
     }
 }

@@ -3,10 +3,12 @@
 
 mod alert;
 mod change;
+mod credit_alert;
 mod routes;
 mod view;
 
 pub use alert::BudgetAlert;
 pub use change::{BudgetChanges, BudgetInput, RaiseInput};
+pub use credit_alert::CreditAlert;
 pub(crate) use routes::routes;
 pub use view::{BudgetView, Raise};

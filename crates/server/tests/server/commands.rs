@@ -1,4 +1,4 @@
-//! Commands about money, as processes of their own.
+//! Commands about money and mail, as processes of their own.
 
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -21,6 +21,7 @@ async fn slipway(app: &TestApp, arguments: &[&str]) -> (bool, String) {
         .env("STRIPE_SECRET_KEY", secret(&settings.billing.stripe_secret_key))
         .env("STRIPE_WEBHOOK_SECRET", secret(&settings.billing.stripe_webhook_secret))
         .env("STRIPE_BASE_URL", settings.billing.stripe_base_url.as_ref().unwrap().to_string())
+        .env("SMTP_URL", secret(&settings.email.smtp_url))
         .env("LOG_LEVEL", "error")
         .current_dir(directory.path())
         .output()
@@ -63,4 +64,22 @@ async fn the_books_are_verified_rebuilt_closed_and_exported_by_command() {
     assert_eq!(slipway(&app, &["ledger", "export"]).await, first);
     assert!(!slipway(&app, &["ledger", "close", "2999-01"]).await.0, "it is not over");
     assert!(!slipway(&app, &["ledger", "close", "november"]).await.0);
+}
+
+/// Row 397.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_test_mail_says_what_the_provider_answered_and_is_in_the_log() {
+    let app = TestApp::live().await;
+    let command = ["mail", "test", "--to", "ada@example.com"];
+    let (sent, text) = slipway(&app, &command).await;
+    assert!(sent && text.contains("smtp took the mail to ada@example.com: 2.0.0 Kept"), "{text}");
+    assert_eq!(app.simulators.mailbox.messages_to("ada@example.com").len(), 1);
+
+    app.simulators.mailbox.next(simulators::mailbox::Fault::Refuse);
+    let (sent, text) = slipway(&app, &command).await;
+    assert!(!sent && text.contains("550"), "{text}");
+    // From now on the address is suppressed, and the command says so.
+    let (sent, text) = slipway(&app, &command).await;
+    assert!(!sent && text.contains("an earlier mail to the address bounced"), "{text}");
+    assert!(!slipway(&app, &["mail", "test", "--to", "nobody"]).await.0);
 }

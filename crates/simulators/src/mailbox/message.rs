@@ -23,12 +23,16 @@ pub struct Message {
     pub links: Vec<String>,
     /// The headers, undecoded, in order.
     pub headers: Vec<(String, String)>,
+    /// The mail as it came over the wire.
+    #[serde(skip)]
+    pub raw: Vec<u8>,
     /// When it arrived, to the second.
     pub received_at: DateTime<Utc>,
 }
 
 impl Message {
     pub(super) fn parse(id: usize, envelope_from: &str, to: Vec<String>, raw: &[u8]) -> Self {
+        let as_it_came = raw.to_owned();
         // The last server on a mail's way adds this (RFC 5321, 4.4); it also means that even a mail
         // without a header of its own has one, and a mail with a header always parses.
         let raw = [format!("Return-Path: <{envelope_from}>\r\n").as_bytes(), raw].concat();
@@ -52,6 +56,7 @@ impl Message {
             text,
             html,
             headers: headers.collect(),
+            raw: as_it_came,
             received_at: DateTime::from_timestamp(now(), 0).unwrap_or_default(),
         }
     }

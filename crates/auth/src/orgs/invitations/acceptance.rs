@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 use web::{
     Access, Caller, ClientIp, Credential, Identity, Json, Path, Problem, RateClass, Role, Routes,
+    WantsPage,
 };
 
 use super::invitation::Invitation;
@@ -21,7 +22,7 @@ use crate::{
     Auth, Error, Result,
     accounts::user,
     orgs::{Seats, rules},
-    pages::{AcceptInvitation, Message, WantsPage, page},
+    pages::{AcceptInvitation, Message, page},
     secrets::secret,
     webhook_events::MemberJoined,
 };

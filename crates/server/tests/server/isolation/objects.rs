@@ -60,6 +60,10 @@ async fn make(app: &TestApp, owner: &Client, path: &str) -> String {
             let invitation = json!({ "email": guest, "role": "viewer" });
             id(&owner.post(collection, invitation).await.ok())
         }
+        "/v1/approvals" => {
+            let question = json!({ "email": "client@example.com", "title": word });
+            id(&owner.post(collection, question).await.ok())
+        }
         "/v1/sessions" => {
             let list = owner.get(collection).await.ok();
             let sessions = list["items"].as_array().or(list["data"].as_array()).unwrap();

@@ -1,0 +1,2 @@
+drop table nudges;
+drop table digest_runs;
