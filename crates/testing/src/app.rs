@@ -79,10 +79,9 @@ impl TestApp {
 
     /// The product with settings of the test's own.
     pub async fn start_with(adjust: impl FnOnce(&mut Settings)) -> Self {
-        // Stands still at noon, so that no test depends on when a day ends; at the last one, so that none depends
-        // on whether Postgres, whose clock goes on, takes it for the past.
-        let day = (Clock::System.now() - TimeDelta::hours(12)).date_naive();
-        Self::compose(Clock::frozen_at(day.and_time(NOON).and_utc()), adjust).await
+        // Stands still at noon, so that no test depends on when a day ends.
+        let today = Clock::System.now().date_naive();
+        Self::compose(Clock::frozen_at(today.and_time(NOON).and_utc()), adjust).await
     }
 
     /// The product at the real time, for tests that start processes, which know no other.
