@@ -12,7 +12,7 @@ const STALE: TimeDelta = TimeDelta::days(3);
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Pace {
     Now,
-    At(DateTime<Utc>),
+    In(TimeDelta),
     Never(&'static str),
 }
 
@@ -102,7 +102,7 @@ impl Mailer {
         if self.has_room_on(&mut *db, day, optional).await? {
             return Ok(Pace::Now);
         }
-        Ok(Pace::At(next_day(email, day)))
+        Ok(Pace::In(next_day(email, day) - now))
     }
 
     /// Counts an optional mail to a person, if they have had few.

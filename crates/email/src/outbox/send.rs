@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use jobs::{Enqueue, Job};
 use kernel::Id;
 use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
 
 use crate::{
     Category, Email, Mailer,
@@ -32,6 +33,20 @@ impl SendEmail {
     pub(crate) fn queued(&self, category: Category) -> Enqueue<'_, Self> {
         let job = Enqueue::new(self);
         if category.is_optional() { job } else { job.urgent() }
+    }
+}
+
+impl SendEmail {
+    /// Counted from the database's clock, by which the queue goes: by ours the time could be over already,
+    /// and the mail would be put off again and again without a pause.
+    async fn queue_in(
+        &self,
+        db: &mut PgConnection,
+        category: Category,
+        pause: TimeDelta,
+    ) -> sqlx::Result<()> {
+        let now = sqlx::query_scalar!(r#"select now() as "now!""#).fetch_one(&mut *db).await?;
+        self.queued(category).at(now + pause).send(db).await
     }
 }
 
@@ -82,8 +97,8 @@ impl SendEmail {
                 count("suppressed");
                 return Ok(None);
             }
-            Pace::At(time) => {
-                self.queued(email.category).at(time).send(&mut tx).await?;
+            Pace::In(pause) => {
+                self.queue_in(&mut tx, email.category, pause).await?;
                 tx.commit().await?;
                 count("put_off");
                 return Ok(None);
@@ -109,8 +124,7 @@ impl SendEmail {
         }
         let mut tx = mailer.db.begin().await?;
         email.note(&mut *tx, ERROR, false).await?;
-        let at = now + spread(email, retry_after);
-        self.queued(email.category).at(at).send(&mut tx).await?;
+        self.queue_in(&mut tx, email.category, spread(email, retry_after)).await?;
         tx.commit().await?;
         count("put_off");
         Ok(())
