@@ -52,8 +52,9 @@ pub(crate) fn write<const COLUMNS: usize>(
 /// A spreadsheet takes a cell that begins so for a formula, even in quotes. Numbers are none.
 fn harmless(cell: String) -> String {
     let begins = cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
-    let number =
-        cell.starts_with('-') && cell.bytes().skip(1).all(|it| b"0123456789.".contains(&it));
+    let number = cell.strip_prefix('-').is_some_and(|digits| {
+        digits.parse::<f64>().is_ok() && digits.bytes().all(|it| b"0123456789.".contains(&it))
+    });
     if begins && !number { format!("'{cell}") } else { cell }
 }
 

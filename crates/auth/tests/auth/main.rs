@@ -71,7 +71,7 @@ async fn ask_for_reset(app: &TestApp, email: &str) -> String {
     let reply = app.anonymous().post("/v1/password-resets", json!({ "email": email })).await;
     assert_eq!(reply.status, 202, "{reply:?}");
     app.run_jobs().await;
-    last_link(app, email)
+    link_in(app, email, "new password")
 }
 
 /// Where the newest mail with `subject` leads to.
