@@ -6,12 +6,12 @@ use std::{
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use egress::{Answer, Egress, Failure, Limits, Refused, Target};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::StatusCode;
 
 use crate::{
     backoff,
     delivery::Delivery,
-    secret::{Secret, signature},
+    secret::{Secret, headers},
 };
 
 /// How much of an answer is read, and kept.
@@ -52,17 +52,8 @@ impl Wire {
         timestamp: i64,
     ) -> Result<Answer, Failure> {
         let id = delivery.message.to_string();
-        let signed = signature(&self.secrets, &id, timestamp, &delivery.payload);
-        let headers = [
-            (header::CONTENT_TYPE, "application/json".to_owned()),
-            (HeaderName::from_static("webhook-id"), id),
-            (HeaderName::from_static("webhook-timestamp"), timestamp.to_string()),
-            (HeaderName::from_static("webhook-signature"), signed),
-        ];
-        let headers: HeaderMap = headers
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, HeaderValue::try_from(value).ok()?)))
-            .collect();
+        let headers = headers(&self.secrets, &id, timestamp, &delivery.payload)
+            .expect("neither ids nor signatures have characters that a header cannot have");
         let limits = Limits { time: self.timeout, body: READ };
         let body = Bytes::from(delivery.payload.clone());
         self.egress.post(target, headers, body, limits).await

@@ -46,7 +46,7 @@ pub use endpoint::Endpoint;
 pub use error::{Error, Result};
 pub use markdown::markdown;
 pub use reseal::reseal;
-pub use secret::{Secret, signature};
+pub use secret::{Secret, headers, signature};
 
 use room::Room;
 use test_event::TestEvent;

@@ -1,5 +1,9 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{CONTENT_TYPE, InvalidHeaderValue},
+};
 use sha2::Sha256;
 
 const PREFIX: &str = "whsec_";
@@ -24,9 +28,10 @@ impl Secret {
         format!("{PREFIX}{}", BASE64_STANDARD.encode(&self.0))
     }
 
-    /// Reads what [`Self::reveal`] wrote.
+    /// Reads what [`Self::reveal`] wrote, or any other secret of the 24 to 64 bytes that the standard wants.
     pub fn read(text: &str) -> Option<Self> {
-        BASE64_STANDARD.decode(text.strip_prefix(PREFIX)?).ok().map(Self)
+        let bytes = BASE64_STANDARD.decode(text.strip_prefix(PREFIX)?).ok()?;
+        (24..=64).contains(&bytes.len()).then_some(Self(bytes))
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -41,6 +46,25 @@ impl Secret {
     }
 }
 
+/// The headers of a message with this JSON as its body, signed with each secret that is valid now.
+pub fn headers(
+    secrets: &[Secret],
+    id: &str,
+    timestamp: i64,
+    body: &str,
+) -> Result<HeaderMap, InvalidHeaderValue> {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    for (name, value) in [
+        ("webhook-id", id),
+        ("webhook-timestamp", &timestamp.to_string()),
+        ("webhook-signature", &signature(secrets, id, timestamp, body)),
+    ] {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_str(value)?);
+    }
+    Ok(headers)
+}
+
 /// The header `webhook-signature`: one signature for each secret that is valid now.
 pub fn signature(secrets: &[Secret], id: &str, timestamp: i64, body: &str) -> String {
     let signatures: Vec<_> = secrets.iter().map(|it| it.sign(id, timestamp, body)).collect();
@@ -49,7 +73,7 @@ pub fn signature(secrets: &[Secret], id: &str, timestamp: i64, body: &str) -> St
 
 #[cfg(test)]
 mod tests {
-    use super::{Secret, signature};
+    use super::{Secret, headers, signature};
 
     /// From the test suite of the reference implementations.
     #[test]
@@ -62,6 +86,15 @@ mod tests {
             r#"{"test": 2432232314}"#,
         );
         assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+
+    #[test]
+    fn what_would_break_out_of_a_header_is_not_signed() {
+        let secrets = [Secret::random()];
+        let headers = headers(&secrets, "id", 1, "body").unwrap();
+        assert_eq!(headers["webhook-signature"], signature(&secrets, "id", 1, "body"));
+        assert_eq!((headers["webhook-id"].as_bytes(), headers.len()), (&b"id"[..], 4));
+        assert!(super::headers(&secrets, "id\r\nhost: evil", 1, "body").is_err());
     }
 
     #[test]
@@ -79,9 +112,8 @@ mod tests {
         let text = secret.reveal();
         assert!((24..=64).contains(&secret.bytes().len()));
         assert_eq!(Secret::read(&text).unwrap().bytes(), secret.bytes());
-        for other in ["", "whsec_", "sk_abc", "whsec_%%%"] {
-            let read = Secret::read(other);
-            assert!(read.is_none_or(|it| it.bytes().is_empty()), "{other}");
+        for other in ["", "whsec_", "sk_abc", "whsec_%%%", "whsec_c2hvcnQ="] {
+            assert!(Secret::read(other).is_none(), "{other}");
         }
     }
 }
