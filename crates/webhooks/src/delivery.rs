@@ -1,6 +1,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use kernel::Id;
 use sqlx::{PgConnection, PgExecutor};
+use uuid::Uuid;
 
 use crate::Endpoint;
 
@@ -13,8 +14,9 @@ pub(crate) enum Message {}
 pub(crate) struct Delivery {
     pub(crate) message: Id<Message>,
     pub(crate) payload: String,
-    /// Which attempt this is. Whoever writes down its outcome must still be at it.
+    /// Which attempt this is, and in which lane. Whoever writes down its outcome must still be at it.
     pub(crate) attempt: i32,
+    lane: Uuid,
 }
 
 /// What becomes of a delivery.
@@ -27,39 +29,42 @@ pub(crate) enum Fate {
 }
 
 impl Delivery {
-    /// Claims up to `limit` that are due, the oldest first. If nobody writes down what became of them, they
-    /// are due again after `lease`: the process died, maybe after it had sent them.
+    /// Claims up to `limit` that are due, the oldest first, if the endpoint is still of that version. If
+    /// nobody writes down what became of them, they are due again at `until`: the process died, maybe after
+    /// it had sent them.
     pub(crate) async fn claim(
         db: impl PgExecutor<'_>,
-        endpoint: Id<Endpoint>,
+        (endpoint, version): (Id<Endpoint>, i64),
+        lane: Uuid,
         limit: usize,
-        lease: TimeDelta,
-        now: DateTime<Utc>,
+        (now, until): (DateTime<Utc>, DateTime<Utc>),
     ) -> sqlx::Result<Vec<Self>> {
         sqlx::query_as!(
             Self,
             r#"with claimed as (
                    update webhook_deliveries d
-                   set attempts = d.attempts + 1, due_at = $3
+                   set attempts = d.attempts + 1, due_at = $3, lane = $5
                    from (select endpoint_id, event_id
                          from webhook_deliveries
                          where endpoint_id = $1 and status = 'pending' and due_at <= $2
                            and exists (select from webhook_endpoints
-                                       where id = $1 and disabled_at is null)
+                                       where id = $1 and version = $6 and disabled_at is null)
                          order by due_at, event_id
                          limit $4
                          for update skip locked) due
                    where (d.endpoint_id, d.event_id) = (due.endpoint_id, due.event_id)
-                   returning d.event_id, d.attempts
+                   returning d.event_id, d.attempts, d.lane
                )
-               select e.id as "message: _", e.payload, c.attempts as "attempt"
+               select e.id as "message: _", e.payload, c.attempts as "attempt", c.lane as "lane!"
                from claimed c
                join webhook_events e on e.id = c.event_id
                order by e.id"#,
             endpoint as _,
             now,
-            now + lease,
+            until,
             i64::try_from(limit).unwrap_or(i64::MAX),
+            lane,
+            version,
         )
         .fetch_all(db)
         .await
@@ -78,13 +83,15 @@ impl Delivery {
             Fate::GivenUp => ("failed", None),
         };
         sqlx::query!(
-            "update webhook_deliveries set status = $4, due_at = coalesce($5, due_at)
-             where endpoint_id = $1 and event_id = $2 and attempts = $3 and status = 'pending'",
+            "update webhook_deliveries set status = $4, due_at = coalesce($5, due_at), lane = null
+             where endpoint_id = $1 and event_id = $2 and attempts = $3 and lane = $6
+               and status = 'pending'",
             endpoint as _,
             self.message as _,
             self.attempt,
             status,
             due_at,
+            self.lane,
         )
         .execute(db)
         .await?;

@@ -23,7 +23,7 @@ impl Job for Dispatch {
         let (db, now) = (webhooks.db.pool(), webhooks.clock.now());
         sqlx::query!(
             "insert into webhook_deliveries (endpoint_id, event_id, org_id, status, due_at, created_at)
-             select n.id, e.id, e.org_id, 'pending', $2, $2
+             select n.id, e.id, e.org_id, 'pending', $2, e.created_at
              from webhook_events e
              join webhook_endpoints n on n.org_id = e.org_id
              where e.id = $1

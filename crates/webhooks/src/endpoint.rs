@@ -151,12 +151,12 @@ impl Endpoint {
         )
         .execute(&mut *db)
         .await?;
-        // What is under way keeps its time, so that it is not sent twice.
+        // What is under way keeps its time, so that it is not sent twice. Most were kept for it and never
+        // tried: they are as they should be.
         sqlx::query!(
-            "update webhook_deliveries d set attempts = 0, due_at = $2
-             from webhook_endpoints n
-             where n.id = $1 and d.endpoint_id = $1 and d.status = 'pending'
-               and (n.lane_until is null or n.lane_until <= $2)",
+            "update webhook_deliveries set attempts = 0, due_at = $2, lane = null
+             where endpoint_id = $1 and status = 'pending' and (attempts > 0 or due_at > $2)
+               and (lane is null or due_at <= $2)",
             id as _,
             now,
         )

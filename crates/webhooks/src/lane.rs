@@ -4,10 +4,10 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use futures::{StreamExt, stream::FuturesUnordered};
 use jobs::Job;
 use kernel::{Id, Org};
 use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::{
@@ -15,13 +15,15 @@ use crate::{
     attempt::Wire,
     delivery::{Delivery, wake},
     health::Health,
-    secret::Secret,
+    plan::Plan,
 };
 
-/// How long a lane goes on before it lets others have its place.
-const SLICE: Duration = Duration::from_secs(20);
+/// How long a lane goes on before it lets others have its place. Far less than jobs may take at shutdown.
+const SLICE: Duration = Duration::from_secs(5);
 /// When to look again if no place was free.
 const SOON: TimeDelta = TimeDelta::seconds(1);
+/// How long a lane stays away from a place that others want: longer than they need to look again.
+const REST: TimeDelta = TimeDelta::seconds(3);
 
 /// Delivers what is due at one endpoint. However many of these are queued, one at a time works.
 #[derive(Serialize, Deserialize)]
@@ -34,87 +36,108 @@ impl Job for Deliver {
     type Context = Webhooks;
 
     async fn run(self, webhooks: Webhooks) -> anyhow::Result<()> {
+        let (endpoint, db) = (self.endpoint, webhooks.db.pool());
         // Gone, disabled, paused, or somebody else is at it, who looks again when he is done.
-        let Some(mut lane) = webhooks.open_lane(self.endpoint).await? else { return Ok(()) };
-        let Some(_place) = webhooks.room.enter(lane.health.slow) else {
-            lane.close(&webhooks).await?;
-            return Ok(wake(webhooks.db.pool(), self.endpoint, SOON).await?);
+        let Some(plan) = Plan::of(db, endpoint, webhooks.clock.now()).await? else { return Ok(()) };
+        // Before anything else: whoever is turned away costs no more than that look.
+        let Some(place) = webhooks.room.enter(plan.slow) else {
+            return Ok(wake(db, endpoint, SOON).await?);
         };
-        lane.work(&webhooks).await?;
+        let Some(mut lane) = webhooks.open_lane(plan).await? else {
+            return Ok(wake(db, endpoint, SOON).await?);
+        };
+        let worked = lane.work(&webhooks).await;
         lane.close(&webhooks).await?;
-        Ok(lane.wake_again(&webhooks).await?)
+        let slice_is_over = worked?;
+        let rest = if slice_is_over && place.is_wanted() { REST } else { TimeDelta::zero() };
+        Ok(lane.wake_again(&webhooks, rest).await?)
     }
 }
 
-/// The right to deliver to one endpoint.
+/// The right to deliver to one endpoint, as it was when the lane was opened.
 pub(crate) struct Lane {
     pub(crate) endpoint: Id<Endpoint>,
     pub(crate) org: Id<Org>,
+    /// Which endpoint it is open for: another URL or secret is another version.
+    pub(crate) version: i64,
     token: Uuid,
     wire: Arc<Wire>,
+    /// The room that it is in.
+    slow: bool,
     pub(crate) health: Health,
-    /// Whether it was disabled or deleted on the way.
+    /// Whether the endpoint was changed, disabled or deleted on the way.
     pub(crate) ended: bool,
 }
 
 impl Webhooks {
-    async fn open_lane(&self, endpoint: Id<Endpoint>) -> anyhow::Result<Option<Lane>> {
+    /// `None` if somebody else opened it first, or the endpoint is no longer as planned.
+    async fn open_lane(&self, plan: Plan) -> anyhow::Result<Option<Lane>> {
+        // First, as it may fail: nobody waits for a lane that was never opened.
+        let wire = Arc::new(self.wire(&plan)?);
         let (token, now) = (Uuid::now_v7(), self.clock.now());
         let slice = TimeDelta::from_std(SLICE).unwrap_or_default();
-        let row = sqlx::query!(
-            r#"update webhook_endpoints
-               set lane = $2, lane_until = $4
-               where id = $1 and disabled_at is null
-                 and (paused_until is null or paused_until <= $3)
-                 and (lane_until is null or lane_until <= $3)
-               returning org_id as "org: Id<Org>", url, secret, previous_secret, failures, slow,
-                         previous_secret_expires_at > $3 as "previous_is_valid""#,
-            endpoint as _,
+        let opened = sqlx::query!(
+            "update webhook_endpoints
+             set lane = $2, lane_until = $4
+             where id = $1 and version = $5 and disabled_at is null
+               and (paused_until is null or paused_until <= $3)
+               and (lane_until is null or lane_until <= $3)
+             returning failures, slow",
+            plan.endpoint as _,
             token,
             now,
             now + slice + self.config.attempt_lease(),
+            plan.version,
         );
-        let Some(row) = row.fetch_optional(self.db.pool()).await? else { return Ok(None) };
-        let previous = row.previous_secret.filter(|_| row.previous_is_valid == Some(true));
-        let open = |sealed: Vec<u8>| self.sealer.open(endpoint.uuid().as_bytes(), &sealed);
-        let secrets = [Some(row.secret), previous].into_iter().flatten().map(open);
-        let secrets = secrets.collect::<anyhow::Result<Vec<_>>>()?;
-        let wire = Wire {
-            egress: self.egress.clone(),
-            target: self.egress.target(&row.url),
-            secrets: secrets.into_iter().map(Secret::from_bytes).collect(),
-            timeout: self.config.timeout(),
-        };
-        let health = Health { failures: row.failures, slow: row.slow, ..Health::default() };
-        Ok(Some(Lane { endpoint, org: row.org, token, wire: wire.into(), health, ended: false }))
+        let opened = opened.fetch_optional(self.db.pool()).await?;
+        Ok(opened.map(|row| Lane {
+            endpoint: plan.endpoint,
+            org: plan.org,
+            version: plan.version,
+            token,
+            wire,
+            slow: plan.slow,
+            health: Health { failures: row.failures, slow: row.slow, ..Health::default() },
+            ended: false,
+        }))
     }
 }
 
 impl Lane {
-    /// Sends what is due, several at a time, until nothing is, the endpoint turns out to be dead or slow, or
-    /// the time is over.
-    async fn work(&mut self, webhooks: &Webhooks) -> anyhow::Result<()> {
-        let (began, slow) = (Instant::now(), self.health.slow);
-        let lease = webhooks.config.attempt_lease();
-        let mut under_way = FuturesUnordered::new();
+    /// Sends what is due, several at a time, until nothing is, the endpoint turns out to be changed, dead or
+    /// slow, or the time is over; `true` if it is.
+    async fn work(&mut self, webhooks: &Webhooks) -> anyhow::Result<bool> {
+        let began = Instant::now();
+        // Tasks of their own: what our database takes is not the receiver's time.
+        let mut under_way = JoinSet::new();
         let mut dies = false;
         loop {
-            let goes_on =
-                !self.ended && !dies && self.health.slow == slow && began.elapsed() < SLICE;
+            let in_time = began.elapsed() < SLICE;
+            let goes_on = in_time && !self.ended && !dies && self.health.slow == self.slow;
             // One is enough to learn whether it lives again.
             let width = if self.health.is_dead() { 1 } else { webhooks.config.width() };
             let room = width.saturating_sub(under_way.len());
             if goes_on && room > 0 {
                 let now = webhooks.clock.now();
-                let db = webhooks.db.pool();
-                for delivery in Delivery::claim(db, self.endpoint, room, lease, now).await? {
-                    under_way.push(self.wire.clone().send(delivery, now));
+                for delivery in self.claim(webhooks, room, now).await? {
+                    under_way.spawn(self.wire.clone().send(delivery, now));
                 }
             }
-            let Some(outcome) = under_way.next().await else { return Ok(()) };
-            webhooks.record(self, outcome).await?;
+            let Some(outcome) = under_way.join_next().await else { return Ok(!in_time) };
+            webhooks.record(self, outcome?).await?;
             dies |= self.health.is_dead();
         }
+    }
+
+    async fn claim(
+        &self,
+        webhooks: &Webhooks,
+        limit: usize,
+        now: DateTime<Utc>,
+    ) -> sqlx::Result<Vec<Delivery>> {
+        let until = now + webhooks.config.attempt_lease();
+        let of = (self.endpoint, self.version);
+        Delivery::claim(webhooks.db.pool(), of, self.token, limit, (now, until)).await
     }
 
     async fn close(&self, webhooks: &Webhooks) -> sqlx::Result<()> {
@@ -128,9 +151,9 @@ impl Lane {
         Ok(())
     }
 
-    /// Comes back when something is due. Looked up after the lane was closed: whoever found it taken before
-    /// had written down what is due before that.
-    async fn wake_again(&self, webhooks: &Webhooks) -> sqlx::Result<()> {
+    /// Comes back when something is due, and no sooner than after `rest`. Looked up after the lane was
+    /// closed: whoever found it taken before had written down what is due before that.
+    async fn wake_again(&self, webhooks: &Webhooks, rest: TimeDelta) -> sqlx::Result<()> {
         let next: Option<DateTime<Utc>> = sqlx::query_scalar!(
             r#"select greatest(paused_until,
                                (select min(due_at) from webhook_deliveries
@@ -146,7 +169,8 @@ impl Lane {
         .flatten();
         match next {
             Some(next) => {
-                wake(webhooks.db.pool(), self.endpoint, next - webhooks.clock.now()).await
+                let pause = (next - webhooks.clock.now()).max(rest);
+                wake(webhooks.db.pool(), self.endpoint, pause).await
             }
             None => Ok(()),
         }

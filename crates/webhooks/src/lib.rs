@@ -20,6 +20,7 @@ mod log_routes;
 mod manage;
 mod markdown;
 mod notice;
+mod plan;
 mod replay;
 mod reseal;
 mod retention;
@@ -66,7 +67,7 @@ pub struct Webhooks {
 
 impl Webhooks {
     /// Endpoints that can be told of `types` and tests. Of `jobs` that a process runs at the same time, deliveries
-    /// take no more than three quarters.
+    /// take no more than three quarters, unless it runs but one.
     pub fn new<'a>(
         (db, clock): (Db, Clock),
         (egress, mailer): (Egress, Mailer),

@@ -22,25 +22,41 @@ impl Webhooks {
     pub(crate) async fn record(&self, lane: &mut Lane, outcome: Outcome) -> anyhow::Result<()> {
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
-        let Some(before) = Health::lock(&mut tx, lane.endpoint).await? else {
+        let Some((version, before)) = Health::lock(&mut tx, lane.endpoint).await? else {
             lane.ended = true; // deleted
             return Ok(());
         };
+        outcome.delivery.settle(&mut tx, lane.endpoint, self.fate(&outcome, now)).await?;
+        write_down(&mut tx, lane, &outcome, now).await?;
+        if version == lane.version {
+            self.note_health(&mut tx, lane, &outcome, before, now).await?;
+        } else {
+            lane.ended = true; // It was asked as it was, which says nothing of how it is now.
+        }
+        tx.commit().await?;
+        let result = if outcome.is_success() { "delivered" } else { "failed" };
+        counter!("webhook_attempts_total", "outcome" => result).increment(1);
+        Ok(())
+    }
+
+    async fn note_health(
+        &self,
+        db: &mut PgConnection,
+        lane: &mut Lane,
+        outcome: &Outcome,
+        before: Health,
+        now: DateTime<Utc>,
+    ) -> anyhow::Result<()> {
         let health = if outcome.is_success() {
             Health::succeeded(outcome.took)
         } else {
             before.failed(outcome.took, outcome.asked_for(now), now)
         };
-        outcome.delivery.settle(&mut tx, lane.endpoint, self.fate(&outcome, now)).await?;
-        write_down(&mut tx, lane, &outcome, now).await?;
         if health != before {
-            health.store(&mut tx, lane.endpoint).await?;
+            health.store(db, lane.endpoint).await?;
         }
-        lane.ended |= self.judge(&mut tx, lane, &outcome, &health, now).await?;
-        tx.commit().await?;
+        lane.ended |= self.judge(db, lane, outcome, &health, now).await?;
         lane.health = health;
-        let result = if outcome.is_success() { "delivered" } else { "failed" };
-        counter!("webhook_attempts_total", "outcome" => result).increment(1);
         Ok(())
     }
 
@@ -110,15 +126,26 @@ async fn write_down(
 }
 
 impl Health {
-    async fn lock(db: &mut PgConnection, endpoint: Id<Endpoint>) -> sqlx::Result<Option<Self>> {
-        sqlx::query_as!(
-            Self,
-            "select failures, failing_since, warned_at, paused_until, slow
+    /// How the endpoint does, and in which version, until the transaction ends.
+    async fn lock(
+        db: &mut PgConnection,
+        endpoint: Id<Endpoint>,
+    ) -> sqlx::Result<Option<(i64, Self)>> {
+        let locked = sqlx::query!(
+            "select version, failures, failing_since, warned_at, paused_until, slow
              from webhook_endpoints where id = $1 for no key update",
             endpoint as _,
-        )
-        .fetch_optional(db)
-        .await
+        );
+        Ok(locked.fetch_optional(db).await?.map(|row| {
+            let health = Self {
+                failures: row.failures,
+                failing_since: row.failing_since,
+                warned_at: row.warned_at,
+                paused_until: row.paused_until,
+                slow: row.slow,
+            };
+            (row.version, health)
+        }))
     }
 
     async fn store(&self, db: &mut PgConnection, endpoint: Id<Endpoint>) -> sqlx::Result<()> {

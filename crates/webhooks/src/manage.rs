@@ -74,6 +74,8 @@ impl Webhooks {
         id: Id<Endpoint>,
         origin: &Origin,
     ) -> Result<()> {
+        Endpoint::get(&mut *self.db.tenant(org).await?, id).await?;
+        self.drop_deliveries(id).await?;
         let mut tx = self.db.tenant(org).await?;
         Endpoint::lock(&mut tx, id).await?.delete(&mut tx).await?;
         let entry = Entry::new(origin, Some(org), "webhook_endpoint.deleted", id);

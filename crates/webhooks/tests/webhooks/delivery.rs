@@ -189,3 +189,18 @@ async fn a_job_for_what_is_no_more_is_done_and_delays_nobody() {
     let failed = "select count(*) from graphile_worker.jobs where attempts > 0";
     assert_eq!(count(&app, failed).await, 1, "the poison is tried again, and nothing else");
 }
+
+#[tokio::test]
+async fn a_delivery_is_of_the_time_at_which_it_happened_however_late_it_is_made() {
+    let app = TestApp::start().await;
+    let owner = crate::lasting_owner(&app).await;
+    let endpoint = listen(&app, &owner, "/a").await;
+    let happened_at = app.clock.now();
+    happen(&app, &owner, 1).await;
+    app.advance(chrono::TimeDelta::hours(3));
+    app.run_jobs().await;
+    let list = owner.get(&format!("{}/deliveries", path(&endpoint))).await.ok();
+    let shown: chrono::DateTime<chrono::Utc> =
+        list["items"][0]["created_at"].as_str().unwrap().parse().unwrap();
+    assert_eq!(shown, happened_at);
+}

@@ -1,9 +1,11 @@
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
+use serde_json::json;
 use testing::{Client, TestApp};
 use tokio::time::timeout;
 
-use crate::{count, happen, listen};
+use crate::{count, execute, happen, listen, path, value};
 
 const EVENTS: i64 = 1000;
 const LONG: Duration = Duration::from_mins(2);
@@ -53,7 +55,7 @@ async fn slow_endpoints_leave_room_for_others_however_many_they_are() {
         app.simulators.sink.hold(&format!("/slow/{n}"));
     }
     // They are known to be slow.
-    crate::execute(&app, "update webhook_endpoints set slow = true").await;
+    execute(&app, "update webhook_endpoints set slow = true").await;
     listen(&app, &owner, "/fast").await;
     let _worker = app.start_worker().await;
 
@@ -90,4 +92,73 @@ async fn however_many_workers_there_are_an_endpoint_sees_so_many_at_a_time() {
     ids.sort_by_key(|it| it.headers["webhook-id"].clone());
     ids.dedup_by_key(|it| it.headers["webhook-id"].clone());
     assert_eq!(ids.len(), 50, "each once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn busy_endpoints_take_turns_if_there_are_more_of_them_than_places() {
+    // One place.
+    let app = TestApp::start_with(|settings| settings.jobs.jobs_concurrency = 2).await;
+    let owner = app.owner().await;
+    let paths = ["/0", "/1", "/2"];
+    for path in paths {
+        listen(&app, &owner, path).await;
+    }
+    let _worker = app.start_worker().await;
+    let busiest = "select min(waiting) from (
+                       select count(d.event_id) filter (where d.status = 'pending') as waiting
+                       from webhook_endpoints n left join webhook_deliveries d on d.endpoint_id = n.id
+                       group by n.id) it";
+    let all = || join_all(paths.map(|path| app.simulators.sink.wait_for(path, 1)));
+    let feed = async {
+        // None ever runs dry, so that only turns help.
+        while timeout(Duration::from_millis(100), all()).await.is_err() {
+            if count(&app, busiest).await < 300 {
+                happen(&app, &owner, 300).await;
+            }
+        }
+    };
+    timeout(LONG, feed).await.expect("each gets its turn");
+}
+
+#[tokio::test]
+async fn a_lane_that_fails_is_free_for_the_next_at_once() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    listen(&app, &owner, "/a").await;
+    happen(&app, &owner, 1).await;
+    execute(&app, "alter table webhook_attempts rename to mislaid").await;
+    app.run_jobs().await;
+    assert_eq!(app.simulators.sink.received("/a").len(), 1);
+    let taken =
+        "select count(*) from webhook_endpoints where lane is not null or lane_until is not null";
+    assert_eq!(count(&app, taken).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_our_database_takes_is_not_the_receivers_time() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let endpoint = listen(&app, &owner, "/a").await;
+    app.simulators.sink.hold("/a");
+    happen(&app, &owner, 2).await;
+    let meanwhile = async {
+        app.simulators.sink.wait_for("/a", 2).await;
+        let mut lock = app.db.begin().await.unwrap();
+        sqlx::query("select from webhook_endpoints for update").execute(&mut *lock).await.unwrap();
+        app.simulators.sink.release("/a");
+        let waits = "select count(*) from pg_stat_activity
+                     where datname = current_database() and wait_event_type = 'Lock'";
+        while count(&app, waits).await == 0 {
+            tokio::task::yield_now().await;
+        }
+        // Longer than a receiver may take that is not slow.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        lock.rollback().await.unwrap();
+    };
+    tokio::join!(app.run_jobs(), meanwhile);
+    assert_eq!(value(&app, "select slow::text from webhook_endpoints").await.unwrap(), "false");
+    let log = owner.get(&format!("{}/attempts", path(&endpoint))).await.ok();
+    let longest = log["items"].as_array().unwrap().iter().map(|it| it["duration_ms"].as_i64());
+    assert!(longest.max().flatten() < Some(2000), "{log}");
+    assert_eq!(log["items"][1]["status"], json!(200));
 }

@@ -1,9 +1,11 @@
 //! What happens in an org, told to its own programs.
 
+mod changes;
 mod delivery;
 mod endpoints;
 mod failing;
 mod lanes;
+mod many;
 mod outcomes;
 mod product;
 mod replays;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use testing::TestApp;
 use webhooks::{Secret, signature};
 
-use crate::{deliver, happen, lasting_owner, listen, path};
+use crate::{count, deliver, execute, happen, lasting_owner, listen, path};
 
 fn secret(shown: &Value) -> Secret {
     Secret::read(shown["secret"].as_str().unwrap()).unwrap()
@@ -86,4 +86,72 @@ async fn secrets_outlive_the_exchange_of_what_seals_them() {
     assert_eq!((done.resealed, done.current, done.lost), (2, 0, 0));
     let again = webhooks::reseal(app.db.pool(), [&new]).await.unwrap();
     assert_eq!((again.resealed, again.current, again.lost), (0, 2, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_that_is_rotated_while_all_are_sealed_anew_is_not_missed() {
+    let app = TestApp::start().await;
+    let owner = lasting_owner(&app).await;
+    let made = listen(&app, &owner, "/a").await;
+    owner.post(&format!("{}/rotations", path(&made)), json!({})).await.ok();
+    let old = app.settings.auth.auth_secret.clone().unwrap();
+    let new = SecretString::from("another secret that is only used by tests, 48 b");
+
+    let mut rotation = app.db.begin().await.unwrap();
+    let rotate = "update webhook_endpoints set secret = previous_secret, previous_secret = secret";
+    sqlx::query(rotate).execute(&mut *rotation).await.unwrap();
+    let sealing = async { webhooks::reseal(app.db.pool(), [&new, &old]).await.unwrap() };
+    let rotated = async {
+        let waits = "select count(*) from pg_stat_activity
+                     where datname = current_database() and wait_event_type = 'Lock'";
+        while count(&app, waits).await == 0 {
+            tokio::task::yield_now().await;
+        }
+        rotation.commit().await.unwrap();
+    };
+    let (done, ()) = tokio::join!(sealing, rotated);
+
+    assert_eq!((done.resealed, done.current, done.lost), (2, 0, 0));
+    let again = webhooks::reseal(app.db.pool(), [&new]).await.unwrap();
+    assert_eq!((again.resealed, again.current, again.lost), (0, 2, 0));
+}
+
+#[tokio::test]
+async fn a_previous_secret_that_does_not_open_is_done_without() {
+    let app = TestApp::start().await;
+    let owner = lasting_owner(&app).await;
+    let made = listen(&app, &owner, "/a").await;
+    let rotated = owner.post(&format!("{}/rotations", path(&made)), json!({})).await.ok();
+    execute(&app, "update webhook_endpoints set previous_secret = 'unreadable'").await;
+    happen(&app, &owner, 1).await;
+    app.run_jobs().await;
+    assert_eq!(signed_with(&app, &[secret(&rotated)]), 1);
+}
+
+#[tokio::test]
+async fn a_secret_that_does_not_open_takes_no_lane() {
+    let app = TestApp::start().await;
+    let owner = lasting_owner(&app).await;
+    listen(&app, &owner, "/a").await;
+    execute(&app, "update webhook_endpoints set secret = 'unreadable'").await;
+    happen(&app, &owner, 1).await;
+    app.run_jobs().await;
+    let taken = "select count(*) from webhook_endpoints where lane_until is not null";
+    assert_eq!(count(&app, taken).await, 0);
+    assert_eq!(app.simulators.sink.received("/a").len(), 0);
+}
+
+#[tokio::test]
+async fn a_secret_that_no_longer_signs_is_not_kept() {
+    let app = TestApp::start().await;
+    let owner = lasting_owner(&app).await;
+    let made = listen(&app, &owner, "/a").await;
+    let rotations = format!("{}/rotations", path(&made));
+    owner.post(&rotations, json!({ "overlap_seconds": 3600 })).await.ok();
+    let kept = "select count(*) from webhook_endpoints where previous_secret is not null";
+    app.webhooks.drop_old_secrets().await.unwrap();
+    assert_eq!(count(&app, kept).await, 1);
+    app.advance(TimeDelta::hours(1));
+    app.webhooks.drop_old_secrets().await.unwrap();
+    assert_eq!(count(&app, kept).await, 0);
 }
