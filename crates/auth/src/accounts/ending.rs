@@ -1,11 +1,11 @@
 use chrono::{DateTime, Utc};
-use kernel::{ApiKey, Id, User};
+use kernel::{ApiKey, Id, Org, User};
 use sqlx::PgConnection;
 
 use super::email_token::EmailToken;
 use crate::{
     Auth, Session, mfa::challenge::Challenge, sessions::magic_link::MagicLink,
-    social::pending::SocialLogin,
+    social::pending::SocialLogin, webhook_events::ApiKeyRevoked,
 };
 
 /// What was open of an account, and no longer is.
@@ -60,13 +60,17 @@ async fn revoke_keys(
     user: Id<User>,
     now: DateTime<Utc>,
 ) -> sqlx::Result<Vec<Id<ApiKey>>> {
-    sqlx::query_scalar!(
+    let revoked = sqlx::query!(
         r#"update api_keys set revoked_at = $2
            where user_id = $1 and revoked_at is null
-           returning id as "id: _""#,
+           returning id as "id: Id<ApiKey>", org_id as "org: Id<Org>""#,
         user as _,
         now,
-    )
-    .fetch_all(db)
-    .await
+    );
+    let mut keys = vec![];
+    for key in revoked.fetch_all(&mut *db).await? {
+        webhooks::emit(&mut *db, key.org, &ApiKeyRevoked { api_key_id: key.id }, now).await?;
+        keys.push(key.id);
+    }
+    Ok(keys)
 }

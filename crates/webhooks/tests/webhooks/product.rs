@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 use simulators::{ai::Fault, stripe::Card};
-use testing::{Client, TestApp};
+use testing::{Client, PASSWORD, TestApp};
 use web::Role;
 
 use crate::{execute, listen};
@@ -87,6 +87,27 @@ async fn keys_and_credits_are_told() {
     owner.delete(&format!("/v1/api-keys/{id}")).await.ok_text();
     assert_eq!(told(&app, "api_key.created").await[0]["name"], json!("CI"));
     assert_eq!(told(&app, "api_key.revoked").await, [json!({ "api_key_id": id })]);
+
+    // Keys also end with the membership or by the wish of whoever made them.
+    let (removed, leaver) =
+        (app.member(&owner, Role::Admin).await, app.member(&owner, Role::Admin).await);
+    let mut ended = vec![json!({ "api_key_id": id })];
+    for maker in [&removed, &leaver, &owner] {
+        let key = maker.post("/v1/api-keys", json!({ "name": "CI" })).await.ok();
+        ended.push(json!({ "api_key_id": key["id"] }));
+    }
+    owner.delete(&format!("/v1/members/{}", removed.user())).await.ok_text();
+    leaver.delete("/v1/members/me").await.ok_text();
+    let change = json!({
+        "current_password": PASSWORD, "password": "another long enough pass phrase",
+        "revoke_api_keys": true,
+    });
+    owner.post("/v1/me/password", change).await.ok_text();
+    let by_id = |it: &Value| it["api_key_id"].to_string();
+    let mut revoked = told(&app, "api_key.revoked").await;
+    revoked.sort_by_key(by_id);
+    ended.sort_by_key(by_id);
+    assert_eq!(revoked, ended);
 
     let gift = json!({ "credits": 5, "reason": "r", "reference": "one" });
     let operator = app.operator().await;

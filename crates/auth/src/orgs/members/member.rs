@@ -5,7 +5,7 @@ use sqlx::{PgConnection, PgExecutor};
 use utoipa::ToSchema;
 use web::Role;
 
-use crate::{Result, orgs::MembershipRefused};
+use crate::{Result, orgs::MembershipRefused, webhook_events::ApiKeyRevoked};
 
 /// Somebody in the org.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -90,15 +90,17 @@ impl Member {
         )
         .execute(&mut *db)
         .await?;
-        sqlx::query!(
-            "update api_keys set revoked_at = $3
-             where org_id = $1 and user_id = $2 and revoked_at is null",
+        let keys = sqlx::query_scalar!(
+            r#"update api_keys set revoked_at = $3
+               where org_id = $1 and user_id = $2 and revoked_at is null
+               returning id as "id: _""#,
             org as _,
             user as _,
             now,
-        )
-        .execute(&mut *db)
-        .await?;
+        );
+        for api_key_id in keys.fetch_all(&mut *db).await? {
+            webhooks::emit(&mut *db, org, &ApiKeyRevoked { api_key_id }, now).await?;
+        }
         sqlx::query!(
             "delete from ownership_transfers where org_id = $1 and $2 in (from_user, to_user)",
             org as _,
