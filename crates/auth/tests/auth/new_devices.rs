@@ -40,6 +40,26 @@ async fn a_sign_in_from_an_unknown_device_is_told_and_one_from_a_known_one_is_no
 }
 
 #[tokio::test]
+async fn a_sign_in_to_an_account_of_which_no_session_is_left_is_told() {
+    let app = TestApp::start().await;
+    let ada = app.owner().await;
+    app.advance(chrono::TimeDelta::days(400));
+    let purge = "select graphile_worker.add_job(
+                     'auth.purge_sessions', json_build_object('job', json_build_object()))";
+    sqlx::query(purge).execute(app.db.pool()).await.unwrap();
+    app.run_jobs().await;
+    let left: i64 = sqlx::query_scalar("select count(*) from sessions where user_id = $1")
+        .bind(ada.user())
+        .fetch_one(app.db.pool())
+        .await
+        .unwrap();
+    assert_eq!(left, 0);
+    let before = told(&app, &ada).len();
+    sign_in(&app, &ada, "Firefox on Linux").await;
+    assert_eq!(told(&app, &ada).len(), before + 1);
+}
+
+#[tokio::test]
 async fn what_a_device_calls_itself_breaks_neither_the_mail_nor_makes_a_link() {
     let app = TestApp::start().await;
     let ada = app.owner().await;
