@@ -18,18 +18,20 @@ pub struct CreditAlert {
 
 impl CreditAlert {
     /// Those with a fifth or less of what they were given, and those with nothing left. Each is due once
-    /// until there are new credits.
+    /// until there are new credits. Credits that lapsed are not left, but it is still they that ran out.
     pub async fn due(db: impl PgExecutor<'_>, now: DateTime<Utc>) -> sqlx::Result<Vec<Self>> {
         sqlx::query_as!(
             Self,
             r#"select o.id as "org: _", o.name, greatest(it.remaining, 0) as "left!",
                       it.newest as "newest!: _"
                from (
-                   select org_id, sum(amount)::bigint as given,
-                          sum(amount - revoked - spent - held)::bigint as remaining,
+                   select org_id,
+                          coalesce(sum(amount) filter (where lasts), 0)::bigint as given,
+                          coalesce(sum(amount - revoked - spent - held) filter (where lasts), 0)::bigint
+                              as remaining,
                           (array_agg(id order by created_at desc, id desc))[1] as newest
-                   from grants
-                   where (expires_at is null or expires_at > $1) and source <> 'overage'
+                   from grants, lateral (select expires_at is null or expires_at > $1 as lasts) l
+                   where source <> 'overage'
                    group by org_id
                ) it
                join orgs o on o.id = it.org_id
