@@ -326,7 +326,8 @@ impl Generation {
             r#"update generations
                set status = $2, answer = $3, problem = $4, leased_until = null, finished_at = $5
                where id = $1 and status = 'running'
-               returning id as "id: _", org_id as "org: _", operation, batch_id as "batch: _""#,
+               returning id as "id: _", org_id as "org: _", user_id as "user: _",
+                         api_key_id as "api_key: _", operation, batch_id as "batch: _""#,
             id as _,
             status as _,
             answer.ok(),
@@ -348,7 +349,8 @@ impl Generation {
             r#"update generations
                set status = 'failed', problem = $1, leased_until = null, finished_at = $2
                where status = 'running' and leased_until < $2
-               returning id as "id: _", org_id as "org: _", operation, batch_id as "batch: _""#,
+               returning id as "id: _", org_id as "org: _", user_id as "user: _",
+                         api_key_id as "api_key: _", operation, batch_id as "batch: _""#,
             problem,
             now,
         )

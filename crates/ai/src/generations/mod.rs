@@ -4,7 +4,6 @@
 mod ended;
 mod events;
 mod generation;
-mod notice;
 mod purge;
 mod routes;
 mod run;

@@ -15,7 +15,6 @@ use crate::{
     batches::end_if_done,
     chat, embeddings,
     error::{OUTCOME, carrying_error},
-    generations::notice::Asker,
     images,
 };
 
@@ -59,19 +58,18 @@ impl Job for RunGeneration {
 /// Makes the call of one that was taken on, and notes how it ended.
 pub(crate) async fn work(ai: &Ai, id: Id<Generation>, task: Task) {
     let (org, expires_at, batch) = (task.by.org, task.expires_at, task.batch);
-    let asker = Asker::of(&task);
     let answer = tokio::select! {
         answer = call(ai, task) => answer,
         () = keep_leased(ai, id) => unreachable!("renews until the call has ended"),
     };
     let ended = match &answer {
-        Ok(answer) => finish(ai, id, &asker, Ok(answer)).await,
+        Ok(answer) => finish(ai, id, Ok(answer)).await,
         Err(problem) => {
             let again = again_at(ai, org, problem).await.filter(|at| *at < expires_at);
             let problem = carrying_error(problem.clone()).body(None);
             match again {
                 Some(at) => put_back(ai, id, at).await,
-                None => finish(ai, id, &asker, Err(&problem)).await,
+                None => finish(ai, id, Err(&problem)).await,
             }
         }
     };
@@ -133,22 +131,11 @@ async fn keep_leased(ai: &Ai, id: Id<Generation>) {
     }
 }
 
-/// Nobody is told of the calls of a batch, only of its end.
-async fn finish(
-    ai: &Ai,
-    id: Id<Generation>,
-    asker: &Asker,
-    answer: Result<&String, &Value>,
-) -> sqlx::Result<()> {
+async fn finish(ai: &Ai, id: Id<Generation>, answer: Result<&String, &Value>) -> sqlx::Result<()> {
     let (answer, now) = (answer.map(String::as_str), ai.clock.now());
-    if asker.batch.is_some() {
-        Generation::finish(ai.db.pool(), id, answer, now).await?;
-        return Ok(());
-    }
     let mut tx = ai.db.begin().await?;
     if let Some(ended) = Generation::finish(&mut *tx, id, answer, now).await? {
-        ended.tell(&mut tx, answer.err(), now).await?;
-        ai.tell_of_end(&mut tx, id, asker, answer.is_ok()).await?;
+        ended.tell(ai, &mut tx, answer.err(), now).await?;
     }
     tx.commit().await
 }
@@ -182,8 +169,8 @@ impl Job for EndLostGenerations {
         let problem = outcome_unknown();
         let mut tx = ai.db.begin().await?;
         let lost = Generation::end_lost(&mut *tx, &problem, now).await?;
-        for ended in lost.iter().filter(|it| it.batch.is_none()) {
-            ended.tell(&mut tx, Some(&problem), now).await?;
+        for ended in &lost {
+            ended.tell(&ai, &mut tx, Some(&problem), now).await?;
         }
         tx.commit().await?;
         if !lost.is_empty() {

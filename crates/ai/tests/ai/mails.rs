@@ -51,6 +51,68 @@ async fn a_program_is_not_told_by_mail() {
 }
 
 #[tokio::test]
+async fn credits_that_lapse_are_told_once_and_the_newest_do_not_bring_up_older_ones() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let told = async || {
+        run(&app, "ai.alert_credits").await;
+        app.run_jobs().await;
+        subjects(&app, &owner)
+    };
+    let execute = async |statement: &'static str| {
+        let now = app.clock.now();
+        sqlx::query(statement).bind(now).execute(app.db.pool()).await.unwrap();
+    };
+    give_credits(&app, &owner, 100).await;
+    execute("update grants set spent = 85 where $1::timestamptz is not null").await;
+    give_credits(&app, &owner, 10).await;
+    assert_eq!(told().await, ["25 credits are left"; 0]);
+    execute("update grants set spent = amount where amount = 10 and $1::timestamptz is not null")
+        .await;
+    assert_eq!(told().await, ["15 credits are left"]);
+
+    execute("update grants set expires_at = $1 where amount = 10").await;
+    assert_eq!(told().await.len(), 1, "of the others they were told");
+    execute("update grants set expires_at = $1").await;
+    assert_eq!(told().await, ["15 credits are left", "Your credits are used up"]);
+    assert_eq!(told().await.len(), 2, "once");
+}
+
+#[tokio::test]
+async fn a_person_is_told_of_work_that_was_lost_and_a_program_is_not() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let key = owner.post("/v1/api-keys", json!({ "name": "program" })).await.ok();
+    let program = owner.with_key(key["secret"].as_str().unwrap());
+    for client in [&owner, &program] {
+        client.header("prefer", "respond-async").post("/v1/chat/completions", chat()).await;
+    }
+    sqlx::query("update generations set status = 'running', leased_until = $1")
+        .bind(app.clock.now() - chrono::TimeDelta::seconds(1))
+        .execute(app.db.pool())
+        .await
+        .unwrap();
+    run(&app, "ai.end_lost_generations").await;
+    app.run_jobs().await;
+    assert_eq!(subjects(&app, &owner), ["Your chat failed"]);
+}
+
+#[tokio::test]
+async fn an_answer_is_kept_even_if_nobody_can_be_told_of_it() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let reply = owner.header("prefer", "respond-async").post("/v1/chat/completions", chat()).await;
+    let path = reply.header("location").unwrap().to_owned();
+    let broken = "alter table users rename column name to what_they_are_called";
+    sqlx::query(broken).execute(app.db.pool()).await.unwrap();
+    app.run_jobs().await;
+    app.ai.drain().await;
+    let mended = "alter table users rename column what_they_are_called to name";
+    sqlx::query(mended).execute(app.db.pool()).await.unwrap();
+    assert_eq!(owner.get(&path).await.ok()["status"], json!("succeeded"));
+}
+
+#[tokio::test]
 async fn who_pays_is_told_once_that_credits_run_out_and_once_that_there_are_none() {
     let app = TestApp::start().await;
     let owner = app.owner().await;
