@@ -36,7 +36,7 @@ pub async fn run(settings: Settings, options: Options) -> anyhow::Result<()> {
     }
 
     output::line("Nothing is running here yet, so the tour starts the product for itself.\n");
-    let running = Box::pin(Running::start(Settings { port: 0, ..settings })).await?;
+    let running = Box::pin(Running::start(settings)).await?;
     let address = running.address.context("the tour needs the API; let ROLES include api")?;
     let url = format!("http://{address}");
     let companions = running.companions();

@@ -161,7 +161,7 @@ fn ledger_is_right(health: &Value) -> bool {
     health["checks"]["ledger"][0]["status"] == "pass"
 }
 
-/// Asks until there is an answer.
+/// Asks until there is an answer, seldom enough for an account's limit of requests per minute.
 async fn eventually<T>(ask: impl AsyncFn() -> anyhow::Result<Option<T>>) -> anyhow::Result<T> {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
@@ -171,6 +171,6 @@ async fn eventually<T>(ask: impl AsyncFn() -> anyhow::Result<Option<T>>) -> anyh
         if tokio::time::Instant::now() > deadline {
             bail!("nothing after {PATIENCE:?}");
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(250)).await;
     }
 }
