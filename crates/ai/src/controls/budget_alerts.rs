@@ -1,10 +1,11 @@
 use audit::{Entry, Origin};
 use auth::Recipient;
-use email::QuotaReached;
+use email::{QuotaReached, SystemAlert};
 use jobs::Job;
 use quotas::{BudgetAlert, Kind, Period, Scope, Unit};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use sqlx::PgConnection;
 
 use crate::{Ai, webhook_events::BudgetThresholdReached};
 
@@ -38,18 +39,29 @@ impl Ai {
         if let Some(org) = alert.org {
             webhooks::emit(&mut tx, org, &BudgetThresholdReached::from(alert), now).await?;
         }
-        let recipients = match alert.org {
-            Some(org) => Recipient::owners(&mut *tx, org).await?,
-            None => Recipient::operators(&mut *tx).await?,
-        };
-        let (percent, what, consequence) = (alert.threshold, named(alert), consequence(alert));
-        for Recipient { email, user, name } in &recipients {
-            let mail = QuotaReached { name, percent, what: &what, consequence };
-            self.mailer.queue(&mut tx, email, *user, &mail).await?;
-        }
+        self.mail(&mut tx, alert).await?;
         metrics::counter!("budget_alerts_total", "threshold" => alert.threshold.to_string())
             .increment(1);
         tx.commit().await
+    }
+
+    /// An org's owners may turn such mails off; operators hear of the platform's budget in any case.
+    async fn mail(&self, db: &mut PgConnection, alert: &BudgetAlert) -> sqlx::Result<()> {
+        let (percent, what, consequence) = (alert.threshold, named(alert), consequence(alert));
+        let Some(org) = alert.org else {
+            let subject = format!("{percent} % of {what} are used");
+            let paragraphs = [format!("{subject}."), consequence.to_owned()];
+            for Recipient { email, user, name } in &Recipient::operators(&mut *db).await? {
+                let mail = SystemAlert { name, subject: &subject, paragraphs: &paragraphs };
+                self.mailer.queue(db, email, *user, &mail).await?;
+            }
+            return Ok(());
+        };
+        for Recipient { email, user, name } in &Recipient::owners(&mut *db, org).await? {
+            let mail = QuotaReached { name, percent, what: &what, consequence };
+            self.mailer.queue(db, email, *user, &mail).await?;
+        }
+        Ok(())
     }
 }
 

@@ -30,7 +30,7 @@ impl Ai {
             ),
         };
         if let Some(stop) = stop {
-            paragraphs.push(format!("The reason: {}", stop.reason));
+            paragraphs.push(format!("The reason: {}", email::harmless_line(&stop.reason)));
             paragraphs.push(
                 "Calls in flight end as usual. New ones are refused until AI calls are switched on again."
                     .to_owned(),
