@@ -1,5 +1,5 @@
 use audit::{Entry, Origin};
-use auth::Recipient;
+use auth::{Recipient, secret};
 use chrono::TimeDelta;
 use email::ClientApproval;
 use kernel::{EmailAddress, Id};
@@ -9,7 +9,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 use web::Caller;
 
-use crate::{Approval, Approvals, Error, Result, Status, token};
+use crate::{Approval, Approvals, Error, Result, Status};
 
 /// Mails that one org may have us send to strangers.
 const MAILS: Quota = Quota::per_hour(30);
@@ -70,7 +70,7 @@ impl Approvals {
     ) -> Result<Approval> {
         input.check()?;
         self.limits.check("approvals", &caller.org.to_string(), MAILS).await?;
-        let (now, token) = (self.clock.now(), token::random());
+        let (now, token) = (self.clock.now(), secret::random());
         let days = input.days;
         let approval = Approval {
             id: Id::new(),
@@ -90,7 +90,7 @@ impl Approvals {
         let org = sqlx::query_scalar!("select name from orgs where id = $1", caller.org as _)
             .fetch_one(&mut *tx)
             .await?;
-        approval.insert(&mut tx, caller.org, &token::hash(&token)).await?;
+        approval.insert(&mut tx, caller.org, &secret::hash(&token)).await?;
         let mut link = self.app_url.clone();
         link.set_path(&format!("/v1/approval-links/{token}"));
         let mail = ClientApproval {

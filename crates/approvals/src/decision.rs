@@ -1,12 +1,14 @@
 use audit::{Actor, Entry, Origin};
-use auth::Recipient;
+use auth::{Recipient, secret};
 use email::ApprovalDecided;
+use kernel::{Id, Org};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use sqlx::PgConnection;
 use utoipa::ToSchema;
 use web::ClientIp;
 
-use crate::{Approval, Approvals, Error, Result, Status, token};
+use crate::{Approval, Approvals, Error, Result, Status};
 
 /// What an outsider says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -33,7 +35,7 @@ impl Approvals {
     /// What a link is about, as long as it can be decided.
     pub(crate) async fn asked(&self, token: &str) -> Result<Approval> {
         let mut tx = self.db.begin().await?;
-        let (approval, _) = Approval::lock_by_link(&mut tx, &token::hash(token)).await?;
+        let (approval, _) = Approval::lock_by_link(&mut tx, &secret::hash(token)).await?;
         approval.check_open(self.clock.now())?;
         Ok(approval)
     }
@@ -51,7 +53,7 @@ impl Approvals {
         }
         let comment = (!comment.is_empty()).then(|| comment.to_owned());
         let (mut tx, now) = (self.db.begin().await?, self.clock.now());
-        let (mut approval, org) = Approval::lock_by_link(&mut tx, &token::hash(token)).await?;
+        let (mut approval, org) = Approval::lock_by_link(&mut tx, &secret::hash(token)).await?;
         approval.check_open(now)?;
         let approved = decision.decision == Verdict::Approve;
         let status = if approved { Status::Approved } else { Status::Rejected };
@@ -63,17 +65,33 @@ impl Approvals {
             .after(json!({ "email": approval.email }))
             .record(&mut tx, now)
             .await?;
-        if let Some(asker) = Recipient::person(&mut *tx, approval.asked_by).await? {
+        self.tell(&mut tx, &approval, org, approved).await?;
+        tx.commit().await?;
+        Ok(approval)
+    }
+
+    /// Whoever asked, or, if they have left, the org's owners.
+    async fn tell(
+        &self,
+        db: &mut PgConnection,
+        approval: &Approval,
+        org: Id<Org>,
+        approved: bool,
+    ) -> sqlx::Result<()> {
+        let recipients = match Recipient::member(&mut *db, org, approval.asked_by).await? {
+            Some(asker) => vec![asker],
+            None => Recipient::owners(&mut *db, org).await?,
+        };
+        for Recipient { email, user, name } in &recipients {
             let mail = ApprovalDecided {
-                name: &asker.name,
+                name,
                 title: &approval.title,
                 decider: &approval.email,
                 approved,
                 comment: approval.comment.as_deref(),
             };
-            self.mailer.queue(&mut tx, &asker.email, asker.user, &mail).await?;
+            self.mailer.queue(db, email, *user, &mail).await?;
         }
-        tx.commit().await?;
-        Ok(approval)
+        Ok(())
     }
 }

@@ -6,7 +6,6 @@ mod decision;
 mod error;
 mod links;
 mod routes;
-mod token;
 
 use app::Module;
 use db::Db;

@@ -71,7 +71,7 @@ async fn decide_approval(
                 Status::Approved => "Approved",
                 _ => "Rejected",
             };
-            let text = "Thank you. Whoever asked you has been told.";
+            let text = "Thank you. Those who asked you have been told.";
             page(StatusCode::OK, &Told { product, title, text })
         }
         Ok(approval) => {

@@ -42,7 +42,7 @@ pub use operators::{Enrolled, Enrolment, OperatorToken};
 pub use orgs::{MembershipRefused, Seats};
 pub use passwords::PasswordRefused;
 pub use sealing::Resealed;
-pub use secrets::reseal;
+pub use secrets::{reseal, secret};
 pub use sessions::{Device, Session, Tokens};
 pub use sign_up::SignUp;
 

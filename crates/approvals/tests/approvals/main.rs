@@ -119,6 +119,12 @@ async fn a_link_that_was_revoked_has_expired_or_was_guessed_decides_nothing() {
             .unwrap();
         assert_eq!(now, status);
     }
+    let written: i64 =
+        sqlx::query_scalar("select count(*) from audit_events where action = 'approval.revoked'")
+            .fetch_one(app.db.pool())
+            .await
+            .unwrap();
+    assert_eq!(written, 1);
 }
 
 #[tokio::test]

@@ -25,6 +25,25 @@ impl Recipient {
         .await
     }
 
+    /// Somebody, if they still belong to `org`.
+    pub async fn member(
+        db: impl PgExecutor<'_>,
+        org: Id<Org>,
+        user: Id<User>,
+    ) -> sqlx::Result<Option<Self>> {
+        sqlx::query_as!(
+            Self,
+            r#"select u.email as "email: _", u.id as "user: _", u.name
+               from memberships m
+               join users u on u.id = m.user_id and u.disabled_at is null
+               where m.org_id = $1 and u.id = $2"#,
+            org as _,
+            user as _,
+        )
+        .fetch_optional(db)
+        .await
+    }
+
     /// The owners of `org`.
     pub async fn owners(db: impl PgExecutor<'_>, org: Id<Org>) -> sqlx::Result<Vec<Self>> {
         sqlx::query_as!(

@@ -2,6 +2,6 @@
 
 pub(crate) mod keys;
 mod reseal;
-pub(crate) mod secret;
+pub mod secret;
 
 pub use reseal::reseal;
