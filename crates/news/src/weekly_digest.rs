@@ -56,6 +56,11 @@ impl Run {
         .await
     }
 
+    /// On to whatever comes after `org`.
+    fn pass(&mut self, org: &Active) {
+        (self.org, self.user) = (after(org.id), nobody());
+    }
+
     async fn save(&self, db: &mut PgConnection, week: Week) -> sqlx::Result<()> {
         sqlx::query!(
             "update digest_runs set org_cursor = $2, user_cursor = $3, finished_at = $4
@@ -115,12 +120,25 @@ impl News {
             (run.org, run.user) = (org.id, nobody());
         }
         let members = Recipient::members(&mut *tx, org.id, run.user, PAGE).await?;
+        let mut queued = Ok(());
         if let Some(last) = members.last().and_then(|member| member.user) {
-            self.queue_digests(&mut tx, &org, &members, week, now).await?;
             run.user = last;
+            queued = self.queue_digests(&mut tx, &org, &members, week, now).await;
         } else {
-            // On to whatever comes after it.
-            (run.org, run.user) = (after(org.id), nobody());
+            run.pass(&org);
+        }
+        if let Err(error) = queued {
+            // It may pass. If it never does, it is one org's trouble and nobody else's.
+            if jobs::running().is_none_or(|it| it.attempt < SendDigests::MAX_ATTEMPTS) {
+                return Err(error);
+            }
+            tracing::error!(org = %org.id, %error, "an org gets no digest");
+            tx.rollback().await?;
+            tx = self.db.begin().await?;
+            run = Run::lock(&mut tx, week, now).await?;
+            if run.org.uuid() <= org.id.uuid() {
+                run.pass(&org);
+            }
         }
         run.save(&mut tx, week).await?;
         tx.commit().await?;

@@ -155,6 +155,39 @@ async fn a_digest_that_is_interrupted_goes_on_where_it_stopped_and_nobody_gets_t
     assert!(finished);
 }
 
+#[tokio::test]
+async fn an_org_whose_digest_fails_each_time_keeps_nobody_elses_back() {
+    let app = TestApp::start().await;
+    let mut owners = Vec::new();
+    for _ in 0..3 {
+        let owner = app.owner().await;
+        call(&owner).await;
+        owners.push(owner);
+    }
+    advance_to_monday(&app);
+    let first = owners.iter().min_by_key(|owner| owner.org().uuid()).unwrap();
+    let refuse = format!(
+        "create function refuse() returns trigger language plpgsql as $$
+         begin raise exception 'never'; end $$;
+         create trigger refuse before insert on emails for each row
+             when (new.template = 'weekly_digest' and new.recipient = '{}') execute function refuse();",
+        first.email
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(refuse)).execute(app.db.pool()).await.unwrap();
+    run(&app, DIGEST).await;
+    for _ in 1..10 {
+        sqlx::query("update graphile_worker._private_jobs set run_at = now()")
+            .execute(app.db.pool())
+            .await
+            .unwrap();
+        app.run_jobs().await;
+    }
+    for owner in &owners {
+        let told = usize::from(owner.org() != first.org());
+        assert_eq!(mails(&app, owner).len(), told);
+    }
+}
+
 /// More members than a page holds: the memory that it takes does not grow with them.
 #[tokio::test]
 async fn an_org_with_more_members_than_a_page_is_told_page_by_page() {
