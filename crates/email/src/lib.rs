@@ -99,7 +99,7 @@ impl Mailer {
         template: &T,
     ) -> sqlx::Result<Id<Email>> {
         let email = self.write(&mut *db, recipient, user, template).await?;
-        SendEmail { email }.queued(T::CATEGORY).send(db).await?;
+        SendEmail::of(email).queued(T::CATEGORY).send(db).await?;
         Ok(email)
     }
 
@@ -120,7 +120,8 @@ impl Mailer {
         let content = render(template, &self.brand, locale, footer)
             .map_err(|error| sqlx::Error::Encode(error.into()))?;
         let (template, category) = (T::NAME, T::CATEGORY);
-        let email = NewEmail { id, recipient, user, template, category, content: &content };
+        let (lets_in, content) = (T::LETS_IN, &content);
+        let email = NewEmail { id, recipient, user, template, category, lets_in, content };
         email.insert(db, self.clock.now()).await?;
         Ok(id)
     }

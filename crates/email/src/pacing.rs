@@ -3,7 +3,7 @@
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 
-use crate::{Config, Email, Mailer, preferences::Preferences, suppressions::Suppression};
+use crate::{Category, Config, Email, Mailer, preferences::Preferences, suppressions::Suppression};
 
 /// What people can do without is of no use later than this.
 const STALE: TimeDelta = TimeDelta::days(3);
@@ -19,7 +19,7 @@ pub(crate) enum Pace {
 /// How many mails leave in a day and reach a person.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Caps {
-    /// Optional mails for one person.
+    /// Optional mails for one person, but for those about what runs out.
     per_person: u32,
     /// All mails, once warmed up.
     per_day: Option<u32>,
@@ -91,12 +91,12 @@ impl Mailer {
         if optional && email.created_at + STALE < now {
             return Ok(Pace::Never("it has waited for too long"));
         }
-        // It was counted when it was tried first.
-        if email.attempts > 0 {
+        if email.admitted {
             return Ok(Pace::Now);
         }
         let day = now.date_naive();
-        if optional && !self.has_room_for(&mut *db, email, day).await? {
+        let few = optional && email.category != Category::Usage;
+        if few && !self.has_room_for(&mut *db, email, day).await? {
             return Ok(Pace::Never("they have had enough of these mails today"));
         }
         if self.has_room_on(&mut *db, day, optional).await? {
@@ -105,7 +105,7 @@ impl Mailer {
         Ok(Pace::In(next_day(email, day) - now))
     }
 
-    /// Counts an optional mail to a person, if they have had few.
+    /// Counts a mail to a person, if they have had few.
     async fn has_room_for(
         &self,
         db: &mut PgConnection,

@@ -20,6 +20,9 @@ pub trait Template {
     /// Whether people can do without it, and when it is sent.
     const CATEGORY: Category;
 
+    /// Whether a link in it lets somebody in, or decides for them. It is erased when the mail is given up.
+    const LETS_IN: bool = matches!(Self::CATEGORY, Category::Security);
+
     /// What it says.
     fn letter(&self, brand: &Brand, locale: Locale) -> Letter;
 }

@@ -25,6 +25,7 @@ pub struct ClientApproval<'a> {
 impl Template for ClientApproval<'_> {
     const NAME: &'static str = "client_approval";
     const CATEGORY: Category = Category::Account;
+    const LETS_IN: bool = true;
 
     fn letter(&self, brand: &Brand, _: Locale) -> Letter {
         let (org, title) = (harmless(self.org), harmless_line(self.title));

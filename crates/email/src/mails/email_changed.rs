@@ -29,8 +29,8 @@ impl Template for EmailChanged<'_> {
             ))
             .button("Keep my address", self.link)
             .note(
-                "The link works for two weeks. It signs out every device, and you choose a new \
-                 password.",
+                "The link works for two weeks. It signs out every device, stops your API keys, unlinks \
+                 accounts elsewhere, and you choose a new password.",
             )
     }
 }

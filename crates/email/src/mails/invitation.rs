@@ -21,6 +21,7 @@ pub struct InvitationMail<'a> {
 impl Template for InvitationMail<'_> {
     const NAME: &'static str = "invitation";
     const CATEGORY: Category = Category::Account;
+    const LETS_IN: bool = true;
 
     fn letter(&self, brand: &Brand, _: Locale) -> Letter {
         let (org, product) = (harmless(self.org), &brand.product);

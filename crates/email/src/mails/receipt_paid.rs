@@ -1,5 +1,3 @@
-use url::Url;
-
 use crate::{Brand, Category, Letter, Locale, Template};
 
 /// To those who pay, for a payment that has arrived.
@@ -11,10 +9,8 @@ pub struct ReceiptPaid<'a> {
     pub amount: &'a str,
     /// For what.
     pub what: &'a str,
-    /// The number of the invoice.
-    pub number: &'a str,
-    /// Where the invoice is, if it is to be had.
-    pub link: Option<&'a Url>,
+    /// What Stripe calls the payment.
+    pub reference: &'a str,
 }
 
 impl Template for ReceiptPaid<'_> {
@@ -22,17 +18,13 @@ impl Template for ReceiptPaid<'_> {
     const CATEGORY: Category = Category::Account;
 
     fn letter(&self, brand: &Brand, _: Locale) -> Letter {
-        let letter = Letter::new(Locale::En, format!("Receipt from {}", brand.product))
+        Letter::new(Locale::En, format!("Receipt from {}", brand.product))
             .greet(self.name)
             .say("thank you. Your payment has arrived:")
             .figures([
                 ("Amount".to_owned(), self.amount.to_owned()),
                 ("For".to_owned(), self.what.to_owned()),
-                ("Invoice".to_owned(), self.number.to_owned()),
-            ]);
-        match self.link {
-            Some(link) => letter.button("See the invoice", link),
-            None => letter,
-        }
+                ("Reference".to_owned(), self.reference.to_owned()),
+            ])
     }
 }

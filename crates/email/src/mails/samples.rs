@@ -113,13 +113,11 @@ fn people(brand: &Brand, locale: Locale, name: &str) -> askama::Result<Vec<Sampl
 }
 
 fn money(brand: &Brand, locale: Locale, name: &str) -> askama::Result<Vec<Sample>> {
-    let invoice = link(brand, "billing/invoices");
     let receipt = ReceiptPaid {
         name,
         amount: "USD 49.00",
         what: "Pro, monthly",
-        number: "SLIP-0001",
-        link: Some(&invoice),
+        reference: "pi_3Q8sLiPwAy0001",
     };
     let quota = QuotaReached {
         name,

@@ -7,7 +7,7 @@ use crate::{Category, letter::Content};
 /// One mail in the outbox, while it is still to be sent.
 ///
 /// The bodies carry secret links, so they are erased as soon as the mail is sent. Of one that is given
-/// up they are kept for a week, to be tried again by hand, unless the links let somebody in.
+/// up they are kept for a week, to be tried again by hand, unless a link [lets somebody in](crate::Template::LETS_IN).
 pub struct Email {
     pub(crate) id: Id<Email>,
     pub(crate) user_id: Option<Id<User>>,
@@ -17,6 +17,8 @@ pub struct Email {
     pub(crate) html: String,
     pub(crate) text: String,
     pub(crate) attempts: i32,
+    /// Whether it has its place among those of its day.
+    pub(crate) admitted: bool,
     pub(crate) created_at: DateTime<Utc>,
 }
 
@@ -27,6 +29,7 @@ pub(crate) struct NewEmail<'a> {
     pub(crate) user: Option<Id<User>>,
     pub(crate) template: &'static str,
     pub(crate) category: Category,
+    pub(crate) lets_in: bool,
     pub(crate) content: &'a Content,
 }
 
@@ -38,13 +41,15 @@ impl NewEmail<'_> {
     ) -> sqlx::Result<()> {
         sqlx::query!(
             "insert into emails
-                 (id, user_id, recipient, template, category, subject, html, text, status, created_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, 'queued', $9)",
+                 (id, user_id, recipient, template, category, lets_in, subject, html, text, status,
+                  created_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'queued', $10)",
             self.id as _,
             self.user as _,
             self.recipient as _,
             self.template,
             self.category as _,
+            self.lets_in,
             self.content.subject,
             self.content.html,
             self.content.text,
@@ -64,7 +69,7 @@ impl Email {
             Self,
             r#"select id as "id: _", user_id as "user_id: _", recipient as "recipient: _",
                       category as "category: _", subject, html as "html!", text as "text!",
-                      attempts, created_at
+                      attempts, admitted, created_at
                from emails where id = $1 and status = 'queued' for update"#,
             id as _,
         )
@@ -76,7 +81,7 @@ impl Email {
     pub(crate) async fn count_attempt(&mut self, db: &mut PgConnection) -> sqlx::Result<()> {
         self.attempts += 1;
         sqlx::query!(
-            "update emails set attempts = $3 where id = $1 and created_at = $2",
+            "update emails set attempts = $3, admitted = true where id = $1 and created_at = $2",
             self.id as _,
             self.created_at,
             self.attempts,
@@ -97,7 +102,8 @@ impl Email {
         sqlx::query!(
             "update emails
              set status = case when status = 'queued' then 'sent' else status end,
-                 sent_at = $3, provider = $4, provider_id = $5, error = null, html = null, text = null
+                 error = case when status <> 'queued' then error end,
+                 sent_at = $3, provider = $4, provider_id = $5, html = null, text = null
              where id = $1 and created_at = $2",
             self.id as _,
             self.created_at,
@@ -137,17 +143,15 @@ impl Email {
         provider: &str,
         error: &str,
     ) -> sqlx::Result<()> {
-        let keep = self.category != Category::Security;
         sqlx::query!(
             "update emails
              set status = 'dead', provider = $3, error = $4,
-                 html = case when $5 then html end, text = case when $5 then text end
+                 html = case when not lets_in then html end, text = case when not lets_in then text end
              where id = $1 and created_at = $2 and status = 'queued'",
             self.id as _,
             self.created_at,
             provider,
             error,
-            keep,
         )
         .execute(db)
         .await?;

@@ -164,7 +164,7 @@ impl EmailRecord {
         .fetch_optional(&mut *db)
         .await?;
         let Some(category) = category else { return Ok(false) };
-        SendEmail { email: id }.queued(category).send(db).await?;
+        SendEmail::of(id).queued(category).send(db).await?;
         Ok(true)
     }
 }

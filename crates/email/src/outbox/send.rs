@@ -25,10 +25,17 @@ const LIFE: TimeDelta = TimeDelta::hours(24);
 /// least once, since no mail may get lost.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct SendEmail {
-    pub(crate) email: Id<Email>,
+    email: Id<Email>,
+    /// Since when the provider has been too busy for it.
+    #[serde(default)]
+    busy_since: Option<DateTime<Utc>>,
 }
 
 impl SendEmail {
+    pub(crate) fn of(email: Id<Email>) -> Self {
+        Self { email, busy_since: None }
+    }
+
     /// To be sent as soon as it is its turn: what people need goes before the rest.
     pub(crate) fn queued(&self, category: Category) -> Enqueue<'_, Self> {
         let job = Enqueue::new(self);
@@ -38,7 +45,7 @@ impl SendEmail {
 
 impl SendEmail {
     /// Counted from the database's clock, by which the queue goes: by ours the time could be over already,
-    /// and the mail would be put off again and again without a pause.
+    /// and the mail would be put off again and again without a pause. Once, whoever puts it off again.
     async fn queue_in(
         &self,
         db: &mut PgConnection,
@@ -46,7 +53,8 @@ impl SendEmail {
         pause: TimeDelta,
     ) -> sqlx::Result<()> {
         let now = sqlx::query_scalar!(r#"select now() as "now!""#).fetch_one(&mut *db).await?;
-        self.queued(category).at(now + pause).send(db).await
+        let key = format!("{}:{}", Self::NAME, self.email);
+        self.queued(category).key(key).at(now + pause).send(db).await
     }
 }
 
@@ -71,7 +79,7 @@ impl Job for SendEmail {
             Err(Failure::Busy { retry_after }) => self.put_off(&mailer, &email, retry_after).await,
             Err(Failure::Transient(error)) => {
                 let db = mailer.db.pool();
-                if email.attempts >= i32::from(Self::MAX_ATTEMPTS) {
+                if jobs::running().is_none_or(|it| it.attempt >= Self::MAX_ATTEMPTS) {
                     email.give_up(db, provider, &error).await?;
                     count("given_up");
                 } else {
@@ -98,6 +106,9 @@ impl SendEmail {
                 return Ok(None);
             }
             Pace::In(pause) => {
+                // It takes no place of anybody's today.
+                tx.rollback().await?;
+                let mut tx = mailer.db.begin().await?;
                 self.queue_in(&mut tx, email.category, pause).await?;
                 tx.commit().await?;
                 count("put_off");
@@ -117,14 +128,16 @@ impl SendEmail {
     ) -> anyhow::Result<()> {
         const ERROR: &str = "the provider is busy";
         let now = mailer.clock.now();
-        if email.created_at + LIFE < now {
+        let since = self.busy_since.unwrap_or(now);
+        if since + LIFE < now {
             email.give_up(mailer.db.pool(), mailer.transport.name(), ERROR).await?;
             count("given_up");
             return Ok(());
         }
         let mut tx = mailer.db.begin().await?;
         email.note(&mut *tx, ERROR, false).await?;
-        self.queue_in(&mut tx, email.category, spread(email, retry_after)).await?;
+        let again = Self { email: self.email, busy_since: Some(since) };
+        again.queue_in(&mut tx, email.category, spread(email, retry_after)).await?;
         tx.commit().await?;
         count("put_off");
         Ok(())

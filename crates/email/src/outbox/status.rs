@@ -29,7 +29,7 @@ impl Status {
     pub(crate) fn follows(self) -> &'static [&'static str] {
         match self {
             Self::Queued => &[],
-            Self::Sent => &["queued", "dead"],
+            Self::Sent => &["queued"],
             Self::Delivered => &["queued", "sent", "dead"],
             Self::Bounced => &["queued", "sent", "delivered", "dead"],
             Self::Complained => &["queued", "sent", "delivered", "bounced", "dead"],

@@ -9,6 +9,8 @@ use super::{Failure, Outgoing};
 
 /// How long we wait where a busy provider does not say.
 const PAUSE: Duration = Duration::from_mins(1);
+/// The shortest pause that is made, whatever it says: it has said that it is busy.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause that is believed.
 const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 /// An answer is a few lines; whatever is longer is none.
@@ -160,5 +162,5 @@ fn refused(status: StatusCode, refused: Refused, pause: Duration) -> Failure {
 fn pause(answer: &Response) -> Duration {
     let seconds = answer.headers().get(header::RETRY_AFTER);
     let seconds = seconds.and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    seconds.map_or(PAUSE, Duration::from_secs).min(LONGEST_PAUSE)
+    seconds.map_or(PAUSE, Duration::from_secs).clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
 }

@@ -112,8 +112,14 @@ fn too_slow() -> Failure {
 /// are about the mail, or about us.
 fn for_good(error: &Error) -> Failure {
     let reason = format!("the mail server refuses it: {error}");
-    let no_such_address = reason.contains("5.1.1") || reason.contains("5.1.2");
+    let no_such_address = tells_of_address(&reason);
     Failure::Permanent { reason, no_such_address }
+}
+
+/// Whole words only: the address of a machine may have such digits too.
+fn tells_of_address(reason: &str) -> bool {
+    let mut words = reason.split(|it: char| it.is_whitespace() || it == '-');
+    words.any(|word| matches!(word, "5.1.1" | "5.1.2"))
 }
 
 fn is_this_machine(host: &str) -> bool {
@@ -133,7 +139,14 @@ mod tests {
 
     use lettre::transport::smtp::{authentication::Credentials, client::Tls};
 
-    use super::Smtp;
+    use super::{Smtp, tells_of_address};
+
+    #[test]
+    fn only_the_code_says_that_nobody_lives_there() {
+        assert!(tells_of_address("550 5.1.1 <nobody@example.com>: no such user"));
+        assert!(tells_of_address("550-5.1.2 no such domain"));
+        assert!(!tells_of_address("554 5.7.1 Client host [185.1.1.20] blocked; see 5.1.1.example"));
+    }
 
     fn server(url: &str) -> Option<Smtp> {
         Smtp::new(url, Duration::from_secs(1)).ok()

@@ -49,8 +49,9 @@ async fn unsubscribe(
         Problem::bad_request("invalid_link", detail)
             .action("Turn mails off in your preferences instead.")
     })?;
-    let text =
-        format!("You will get no more of these: {what}. Your preferences turn them on again.");
+    let text = format!(
+        "You will get no more of these: {what}. If you have an account, your preferences turn them on again."
+    );
     let title = "Unsubscribed";
     page(&Page { product: mailer.product(), title, text: &text, button: None })
 }

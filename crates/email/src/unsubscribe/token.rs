@@ -23,8 +23,8 @@ impl Tokens {
     pub(crate) fn new(secrets: impl IntoIterator<Item = SecretString>) -> anyhow::Result<Self> {
         // A key for this alone, so that no other signature under the secret passes for one of these.
         let derive = |secret: SecretString| {
-            let secret = hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes());
-            hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&secret, b"email.unsubscribe").as_ref())
+            let key = sealing::derive(secret.expose_secret().as_bytes(), "email.unsubscribe");
+            hmac::Key::new(hmac::HMAC_SHA256, &key)
         };
         let keys: Arc<[hmac::Key]> = secrets.into_iter().map(derive).collect();
         anyhow::ensure!(!keys.is_empty(), "AUTH_SECRET is not set");

@@ -33,7 +33,7 @@ const BOUNCED: Tells = Tells::Bounced(Bounce::Permanent);
 
 #[tokio::test]
 async fn whatever_the_order_a_mail_ends_as_the_worst_that_was_told() {
-    let orders: [(&[Tells], &str); 7] = [
+    let orders: [(&[Tells], &str); 8] = [
         (&[Tells::Sent, Tells::Delivered], "delivered"),
         (&[Tells::Delivered, Tells::Sent], "delivered"),
         (&[BOUNCED, Tells::Delivered, Tells::Sent], "bounced"),
@@ -41,6 +41,7 @@ async fn whatever_the_order_a_mail_ends_as_the_worst_that_was_told() {
         (&[Tells::Complained, Tells::Delivered, BOUNCED], "complained"),
         (&[Tells::DeliveryDelayed, Tells::Opened], "sent"),
         (&[Tells::Delivered, Tells::Failed], "delivered"),
+        (&[Tells::Failed, Tells::Sent], "dead"),
     ];
     let (app, resend) = with_resend(|_| {}).await;
     for (order, end) in orders {

@@ -56,6 +56,22 @@ async fn past_the_limit_of_the_day_only_what_people_need_is_sent_and_the_rest_to
 }
 
 #[tokio::test]
+async fn a_mail_that_waits_for_tomorrow_takes_no_place_of_today() {
+    let app = TestApp::start_with(|settings| {
+        settings.email.email_optional_per_person = 1;
+        settings.email.email_daily_limit = Some(0);
+    })
+    .await;
+    let ada = app.owner().await;
+    let id = queue_to(&app, &ada.email, ada.user, &digest()).await;
+    for _ in 0..2 {
+        app.run_jobs().await;
+        make_due(&app).await;
+    }
+    assert_eq!(status(&app, id).await, "queued", "put off, not dropped");
+}
+
+#[tokio::test]
 async fn a_new_domain_sends_more_from_day_to_day() {
     let app = TestApp::start_with(|settings| {
         let email = &mut settings.email;

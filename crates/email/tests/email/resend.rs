@@ -101,7 +101,7 @@ async fn a_busy_api_is_asked_again_when_it_says_and_no_attempt_is_used_up() {
         app.run_jobs().await;
         let pause: i64 = sqlx::query_scalar(
             "select extract(epoch from run_at - now())::bigint from graphile_worker._private_jobs
-             where attempts = 0 and key is null order by id desc limit 1",
+             where attempts = 0 and key is not null order by id desc limit 1",
         )
         .fetch_one(app.db.pool())
         .await
@@ -114,6 +114,25 @@ async fn a_busy_api_is_asked_again_when_it_says_and_no_attempt_is_used_up() {
     app.run_jobs().await;
     assert_eq!((status(&app, id).await.as_str(), row(&app, id).await.attempts), ("sent", 1));
     assert_eq!(resend.mails().len(), 1);
+}
+
+#[tokio::test]
+async fn a_mail_that_a_busy_api_puts_off_takes_one_place_of_its_day() {
+    let (app, resend) = with_resend(|settings| {
+        settings.email.email_optional_per_person = 1;
+        settings.email.email_daily_limit = Some(1);
+    })
+    .await;
+    let reader = app.owner().await;
+    app.run_jobs().await;
+    sqlx::query("delete from email_days").execute(app.db.pool()).await.unwrap();
+    resend.next_n(3, Fault::Busy { retry_after: Some(0) });
+    let id = queue_to(&app, &reader.email, reader.user, &digest()).await;
+    for _ in 0..4 {
+        app.run_jobs().await;
+        make_due(&app).await;
+    }
+    assert_eq!(status(&app, id).await, "sent");
 }
 
 #[tokio::test]
