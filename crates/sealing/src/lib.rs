@@ -1,7 +1,8 @@
 //! Secrets that we must be able to read again: encrypted with keys derived from `AUTH_SECRET`, which the
-//! database does not have.
+//! database does not have. Streams of any length too, such as backups.
 
 mod resealed;
+mod stream;
 
 use anyhow::anyhow;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
@@ -10,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
 pub use resealed::Resealed;
+pub use stream::{OpenStream, SealStream, StreamError};
 
 /// Seals with the newest secret and opens with all.
 #[derive(Clone)]
@@ -17,8 +19,14 @@ pub struct Sealer(Vec<[u8; 32]>);
 
 /// 256 bits that only a holder of `key` can tell from random ones.
 pub fn derive(key: &[u8], from: &str) -> [u8; 32] {
+    hmac(key, &[from.as_bytes()])
+}
+
+fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
-    mac.update(from.as_bytes());
+    for part in parts {
+        mac.update(part);
+    }
     mac.finalize().into_bytes().into()
 }
 

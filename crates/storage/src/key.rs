@@ -14,6 +14,16 @@ impl Key {
         Self(Path::from_iter(["orgs", &org.to_string(), kind, &id.to_string()]))
     }
 
+    /// The platform's own object `name` among those of one `kind`, such as `backups`.
+    pub fn platform(kind: &'static str, name: &str) -> Self {
+        Self(Self::folder(kind).join(name))
+    }
+
+    /// Where the platform's objects of one `kind` are.
+    pub(crate) fn folder(kind: &'static str) -> Path {
+        Path::from_iter(["platform", kind])
+    }
+
     /// An object of nobody, to try the storage with.
     pub(crate) fn probe() -> Self {
         Self(Path::from_iter(["probes", &Uuid::now_v7().to_string()]))

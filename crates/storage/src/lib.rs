@@ -4,6 +4,7 @@ mod check;
 mod config;
 mod error;
 mod key;
+mod stream;
 
 use std::{fs, sync::Arc};
 
@@ -14,6 +15,7 @@ use object_store::{ObjectStore, ObjectStoreExt, local::LocalFileSystem};
 pub use config::Config;
 pub use error::{Error, Result};
 pub use key::Key;
+pub use stream::Writer;
 
 /// Storage answers nothing by itself; it only has to work.
 pub fn module(storage: Storage) -> Module {

@@ -3,6 +3,7 @@
 use std::fs;
 
 use bytes::Bytes;
+use futures::StreamExt;
 use kernel::{Id, Org};
 use storage::{Config, Error, Key, Storage};
 use tempfile::TempDir;
@@ -97,4 +98,35 @@ async fn the_check_leaves_no_file_behind() {
     let [check] = storage::module(open(&dir)).checks.try_into().unwrap();
     check.run().await.unwrap();
     assert_eq!(fs::read_dir(dir.path().join("files/probes")).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn an_object_written_in_pieces_is_seen_whole_or_not_at_all() {
+    let dir = TempDir::new().unwrap();
+    let (storage, key) = (open(&dir), Key::platform("dumps", "one"));
+    // Larger than what is kept in memory, and than the cap of files that customers send.
+    let piece = Bytes::from(vec![7; 12 << 20]);
+    let mut writer = storage.writer(&key);
+    for _ in 0..4 {
+        writer.write(piece.clone()).await.unwrap();
+        assert_eq!(storage.names("dumps").await.unwrap(), [""; 0], "it is not finished");
+    }
+    writer.finish().await.unwrap();
+    assert_eq!(storage.names("dumps").await.unwrap(), ["one"]);
+    assert_eq!(storage.names("others").await.unwrap(), [""; 0]);
+    let mut reader = storage.reader(&key).await.unwrap();
+    let mut size = 0;
+    while let Some(piece) = reader.next().await {
+        size += piece.unwrap().len();
+    }
+    assert_eq!(size, 48 << 20);
+
+    let mut abandoned = storage.writer(&Key::platform("dumps", "two"));
+    for _ in 0..4 {
+        abandoned.write(piece.clone()).await.unwrap();
+    }
+    abandoned.abandon().await.unwrap();
+    assert_eq!(storage.names("dumps").await.unwrap(), ["one"]);
+    let left = fs::read_dir(dir.path().join("files/platform/dumps")).unwrap().count();
+    assert_eq!(left, 1, "nothing is left of it");
 }
