@@ -5,13 +5,15 @@ use std::{
     sync::Arc,
 };
 
-use graphile_worker::{IntoTaskHandlerResult, TaskHandler, WorkerContext, WorkerOptions};
+use graphile_worker::{
+    IntoTaskHandlerResult, ShutdownSignal, TaskHandler, WorkerContext, WorkerOptions,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::PgPool;
 use tracing::{Instrument, info_span};
 
-use crate::{Job, lease::Lease};
+use crate::{Job, lease::Leases};
 
 type Define = Arc<dyn Fn(WorkerOptions) -> WorkerOptions + Send + Sync>;
 
@@ -54,15 +56,16 @@ impl Registry {
         self
     }
 
-    /// Teaches the library every job, or those of one lane.
+    /// Teaches the library every job, or those of one lane, for a worker that ends with `stop`.
     pub(crate) fn define(
         &self,
         options: WorkerOptions,
         lane: Option<Lane>,
         db: &PgPool,
+        stop: ShutdownSignal,
     ) -> WorkerOptions {
         let jobs = self.jobs.values().filter(|(of, _)| lane.is_none_or(|lane| *of == lane));
-        let options = options.add_extension(Queue(db.clone()));
+        let options = options.add_extension(Leases::new(db.clone(), stop));
         jobs.fold(options, |options, (_, define)| define(options))
     }
 
@@ -86,10 +89,6 @@ impl fmt::Debug for Registry {
         f.debug_set().entries(self.jobs.keys()).finish()
     }
 }
-
-/// Where the queue is.
-#[derive(Clone, Debug)]
-struct Queue(PgPool);
 
 /// A context, told apart by its job: two jobs may need different values of one type.
 struct Needs<J: Job>(J::Context);
@@ -125,10 +124,10 @@ impl<J: Job> TaskHandler for Task<J> {
             let job: J = serde_json::from_value(self.job)
                 .map_err(|_| anyhow::anyhow!("the payload is not a {}", J::NAME))?;
             let needs = context.get_ext::<Needs<J>>().expect("defined together with the job");
-            let lease = Lease::of(&context);
-            lease.hold(job.run(needs.0.clone())).await?;
-            let queue = context.get_ext::<Queue>().expect("defined together with the job");
-            lease.complete(&queue.0).await
+            let leases = context.get_ext::<Leases>().expect("defined together with the job");
+            let held = leases.take(&context)?;
+            held.lease.hold(job.run(needs.0.clone())).await?;
+            held.complete().await
         };
         run.instrument(span).await.map_err(Failure)
     }

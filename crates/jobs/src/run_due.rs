@@ -3,6 +3,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use futures::{FutureExt, future::pending};
 use graphile_worker::{AfterJobRun, HookResult, WorkerOptions};
 use sqlx::PgPool;
 
@@ -28,7 +29,8 @@ pub async fn run_due(db: &PgPool, registry: &Registry) -> anyhow::Result<Vec<Fai
             async { HookResult::Continue }
         },
     );
-    let options = observe(registry.define(options, None, db), db).pg_pool(db.clone());
+    let options = observe(registry.define(options, None, db, pending().boxed().shared()), db)
+        .pg_pool(db.clone());
     options.init().await?.run_once().await?;
     let failures = mem::take(&mut *failures.lock().unwrap_or_else(PoisonError::into_inner));
     Ok(failures)

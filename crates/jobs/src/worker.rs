@@ -82,12 +82,14 @@ impl Worker {
     }
 
     async fn work(&self, lane: Lane, shutdown: ShutdownSignal) -> anyhow::Result<()> {
-        let options = self.config.apply(WorkerOptions::default(), lane).shutdown_signal(shutdown);
+        let options = self.config.apply(WorkerOptions::default(), lane);
+        let options = options.shutdown_signal(shutdown.clone());
         let slots = if lane == Lane::Quick { self.schedules.as_slice() } else { &[] };
         let source = Source::new(self.db.clone(), self.listening.clone());
-        let options = observe(self.registry.define(options, Some(lane), &self.db), &self.db)
-            .with_crons(slots.iter().map(|schedule| schedule.crontab.clone()))
-            .database(Database::new(source));
+        let options =
+            observe(self.registry.define(options, Some(lane), &self.db, shutdown), &self.db)
+                .with_crons(slots.iter().map(|schedule| schedule.crontab.clone()))
+                .database(Database::new(source));
         Ok(options.init().await?.run().await?)
     }
 }

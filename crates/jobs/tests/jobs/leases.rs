@@ -41,6 +41,73 @@ async fn a_worker_that_comes_back_does_not_complete_a_job_given_to_another() {
 }
 
 #[tokio::test]
+async fn an_attempt_does_not_complete_the_next_one_of_the_same_worker() {
+    let database = Database::new().await;
+    let db = database.pool.clone();
+    let (start, mut started) = mpsc::unbounded_channel();
+    let go = Arc::new(Notify::new());
+    let registry = Registry::default().with::<Wait>((start, go.clone()));
+    let worker = Running::start(&db, &registry, &[], config(&[]));
+    enqueue_now(&db, &Wait(1)).await;
+    next(&mut started).await;
+
+    sqlx::query("update graphile_worker._private_jobs set attempts = 2")
+        .execute(&db)
+        .await
+        .unwrap();
+    go.notify_one();
+    worker.stop().await;
+
+    let attempts: Vec<i16> =
+        sqlx::query_scalar("select attempts from graphile_worker._private_jobs")
+            .fetch_all(&db)
+            .await
+            .unwrap();
+    assert_eq!(attempts, [2]);
+}
+
+#[tokio::test]
+async fn a_worker_that_gets_its_job_back_does_not_run_it_twice_at_once() {
+    let database = Database::new().await;
+    let db = database.pool.clone();
+    let (start, mut started) = mpsc::unbounded_channel();
+    let go = Arc::new(Notify::new());
+    let registry = Registry::default().with::<Wait>((start, go.clone()));
+    let worker = Running::start(&db, &registry, &[], config(&[]));
+    enqueue_now(&db, &Wait(1)).await;
+    next(&mut started).await;
+
+    // What a rescue does while the worker is asleep.
+    sqlx::query(
+        "with rescued as (
+             update graphile_worker._private_jobs set locked_by = null, locked_at = null, run_at = now())
+         select pg_notify('jobs:insert', '')",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    let failed = async || -> Option<String> {
+        let failed = "select last_error from graphile_worker._private_jobs where locked_at is null";
+        sqlx::query_scalar(failed).fetch_optional(&db).await.unwrap().flatten()
+    };
+    let given_back = timeout(PATIENCE, async {
+        loop {
+            if let Some(error) = failed().await {
+                return error;
+            }
+        }
+    });
+    let error = given_back.await.expect("the second attempt fails");
+    assert!(error.contains("an earlier attempt still runs"), "{error}");
+    assert!(started.try_recv().is_err(), "the job was begun again");
+
+    // Nor has the first a say in what is now to be tried again.
+    go.notify_one();
+    worker.stop().await;
+    assert_eq!(failed().await, Some(error));
+}
+
+#[tokio::test]
 async fn a_job_that_was_replaced_while_it_ran_leaves_nothing_behind() {
     let database = Database::new().await;
     let db = database.pool.clone();
@@ -130,5 +197,5 @@ async fn a_job_knows_which_attempt_it_is() {
     let (first, second) = (told.try_recv().unwrap(), told.try_recv().unwrap());
     assert_eq!((first.attempt, second.attempt), (1, 2));
     assert_eq!(first.job, second.job);
-    assert_eq!(jobs::running(), None);
+    assert!(jobs::running().is_none());
 }
