@@ -7,8 +7,8 @@ use web::Problem;
 
 use crate::{OrgJob, OrgJobs, ticket::go_on};
 
-/// Rows per statement: long statements are cancelled, and hold up others.
-const BATCH: i64 = 1000;
+/// Jobs per statement, each with up to 10,000 items: long statements are cancelled, and hold up others.
+const BATCH: i64 = 20;
 
 /// Looks after jobs that nobody works on although somebody should.
 #[derive(Debug, Serialize, Deserialize)]
@@ -42,13 +42,15 @@ impl OrgJobs {
         let tickets: Vec<i64> = running.iter().map(|job| job.ticket).collect();
         let alive = jobs::alive(self.db.pool(), &tickets).await?;
         for job in running.iter().filter(|job| !alive.contains(&job.ticket)) {
-            self.give_up(job.id, job.ticket).await?;
-            tracing::error!(job = %job.id, "a job was given up: its workers died");
+            if self.give_up(job.id, job.ticket).await? {
+                tracing::error!(job = %job.id, "a job was given up: its workers died");
+            }
         }
         Ok(())
     }
 
-    async fn give_up(&self, id: Id<OrgJob>, ticket: i64) -> sqlx::Result<()> {
+    /// Ends a job; `false` if somebody works on it again, or it has ended.
+    async fn give_up(&self, id: Id<OrgJob>, ticket: i64) -> sqlx::Result<bool> {
         let mut tx = self.db.begin().await?;
         let given_up = sqlx::query!(
             "update jobs
@@ -60,7 +62,8 @@ impl OrgJobs {
             ticket,
             self.clock.now(),
         );
-        if given_up.execute(&mut *tx).await?.rows_affected() == 1 {
+        let given_up = given_up.execute(&mut *tx).await?.rows_affected() == 1;
+        if given_up {
             sqlx::query!(
                 "update job_items set status = 'failed', problem = $2
                  where job_id = $1 and status in ('queued', 'running')",
@@ -70,7 +73,8 @@ impl OrgJobs {
             .execute(&mut *tx)
             .await?;
         }
-        tx.commit().await
+        tx.commit().await?;
+        Ok(given_up)
     }
 }
 
