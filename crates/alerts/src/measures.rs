@@ -30,21 +30,19 @@ pub(crate) fn dead_letters(db: PgPool, _: DateTime<Utc>) -> Measured {
 
 pub(crate) fn spend(db: PgPool, now: DateTime<Utc>) -> Measured {
     Box::pin(async move {
+        let recent = now - TimeDelta::hours(1);
         // The lines of all orgs together are under the nil id, by the quarter of an hour.
         let percent = sqlx::query_scalar!(
             r#"with quarters as (
                    select slot, slot > $1 as recent, cost_nano_usd as cost from usage_rollups
                    where org_id = '00000000-0000-0000-0000-000000000000' and not detail and grain = 15
                      and slot > $2)
-               select (100 * sum(cost) filter (where recent)
-                       / nullif(sum(cost) filter (where not recent)
-                                / count(distinct date_bin('1 hour', slot, 'epoch')) filter (where not recent), 0)
-                      )::bigint as percent
+               select (100 * 7 * 24 * sum(cost) filter (where recent)
+                       / nullif(sum(cost) filter (where not recent), 0))::bigint as percent
                from quarters
-               having sum(cost) filter (where recent) > 10000000000
-                  and count(*) filter (where not recent) > 0"#,
-            now - TimeDelta::hours(1),
-            now - TimeDelta::days(7),
+               having sum(cost) filter (where recent) > 10000000000"#,
+            recent,
+            recent - TimeDelta::days(7),
         );
         Ok(percent.fetch_optional(&db).await?.flatten())
     })
