@@ -4,7 +4,7 @@ use kernel::{ApiKey, Id, Org, User};
 use serde_json::Value;
 use sqlx::{PgConnection, PgExecutor};
 
-use crate::{By, OrgJob, OrgJobs};
+use crate::{By, OrgJob, OrgJobs, ticket::go_on};
 
 /// A job that is worked on, by whom: a ticket, and its how manyth claim. Whoever took it over has another.
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +64,10 @@ impl OrgJobs {
             Some(row) => Some(row),
             None => next(&mut tx, lease.job, kinds, self.config.org_jobs_running, now).await?,
         };
+        if claimed.is_some() {
+            // Two that ended at the same time may have seen each other's ticket, and left one for both.
+            go_on(&mut tx, now).await?;
+        }
         tx.commit().await?;
         Ok(claimed.map(|row| row.claimed(lease.job)))
     }
@@ -139,14 +143,14 @@ async fn next(
 }
 
 impl Held {
-    /// What is left to do.
+    /// What is left to do; first what was tried the least.
     pub(crate) async fn pending(&self, db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Pending>> {
         sqlx::query_as!(
             Pending,
             r#"select position, input, tries, status = 'running' as "begun!"
                from job_items
                where job_id = $1 and status in ('queued', 'running')
-               order by position"#,
+               order by tries, position"#,
             self.job as _,
         )
         .fetch_all(db)

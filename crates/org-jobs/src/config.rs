@@ -13,4 +13,12 @@ pub struct Config {
     /// Jobs of one org that run at the same time, on all machines together.
     #[arg(long, env, default_value_t = 2, value_parser = clap::value_parser!(i64).range(1..))]
     pub org_jobs_running: i64,
+
+    /// Seconds after which a job makes room for others, with the items that it has not begun.
+    #[arg(long, env, default_value_t = 60)]
+    pub org_jobs_turn_seconds: u64,
+
+    /// People who follow jobs by events at the same time, in each process; more are refused with 503.
+    #[arg(long, env, default_value_t = 500)]
+    pub org_jobs_followers: u16,
 }

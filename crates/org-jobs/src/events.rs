@@ -2,12 +2,15 @@ use std::{convert::Infallible, time::Duration};
 
 use axum::{
     extract::State,
-    http::HeaderMap,
-    response::sse::{Event, KeepAlive, Sse},
+    http::{HeaderMap, StatusCode},
+    response::{
+        IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
 };
-use futures::{Stream, stream};
+use futures::stream;
 use kernel::Id;
-use tokio::time::Instant;
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use utoipa_axum::routes;
 use web::{Access, Caller, Path, Problem, Routes};
 
@@ -28,22 +31,35 @@ pub(crate) fn routes() -> Routes<OrgJobs> {
 }
 
 /// Follow a job: an event `job` with the job whenever something has changed since the event `Last-Event-ID`, or since
-/// ever. The stream ends when the job has, and after a while, for readers to come back.
+/// ever. The stream ends when the job has, and after a while, for readers to come back; one who has seen the end of the
+/// job is answered 204, whereupon browsers no longer do.
 #[utoipa::path(get, path = "/v1/jobs/{id}/events", tag = "jobs",
     params(("id" = String, Path, format = Uuid), ("Last-Event-ID" = Option<i64>, Header)),
-    responses((status = 200, content((String = "text/event-stream")))))]
+    responses((status = 200, content((String = "text/event-stream"))),
+              (status = 204, description = "The job has ended, and there is nothing new")))]
 async fn follow_job(
     State(jobs): State<OrgJobs>,
     caller: Caller,
     Path(id): Path<Id<OrgJob>>,
     headers: HeaderMap,
-) -> web::Result<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
+) -> web::Result<Response> {
     let seen = last_event(&headers)?;
     let first = find(&jobs, &caller, id).await?;
-    let until = Instant::now() + LASTS;
-    let follower = Follower { jobs, caller, id, seen, ended: false, until, next: Some(first) };
+    if first.status.is_final() && first.revision <= seen {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let permit = jobs.followers.clone().try_acquire_owned().map_err(|_| too_many())?;
+    let (until, next) = (Instant::now() + LASTS, Some(first));
+    let follower = Follower { jobs, caller, id, seen, ended: false, until, next, _permit: permit };
     let events = stream::unfold(follower, Follower::step);
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)).into_response())
+}
+
+fn too_many() -> Problem {
+    let detail = "too many jobs are being followed already";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_followers", detail)
+        .retry_after(LASTS.as_secs())
+        .action("Try again in a while, or look at the job now and then.")
 }
 
 fn last_event(headers: &HeaderMap) -> web::Result<i64> {
@@ -60,6 +76,7 @@ struct Follower {
     ended: bool,
     until: Instant,
     next: Option<OrgJob>,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Follower {

@@ -18,12 +18,13 @@ mod run;
 mod sweep;
 mod ticket;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use app::Module;
 use db::Db;
 use jobs::{Registry, Schedule};
 use kernel::Clock;
+use tokio::sync::Semaphore;
 
 pub use by::By;
 pub use config::Config;
@@ -42,12 +43,19 @@ pub struct OrgJobs {
     pub(crate) clock: Clock,
     pub(crate) config: Config,
     waiting: Arc<Waiting>,
+    pub(crate) followers: Arc<Semaphore>,
 }
 
 impl OrgJobs {
     /// Jobs within the limits that `config` sets.
     pub fn new(db: Db, clock: Clock, config: &Config) -> Self {
-        Self { db, clock, config: config.clone(), waiting: Arc::default() }
+        let followers = Arc::new(Semaphore::new(config.org_jobs_followers.into()));
+        Self { db, clock, config: config.clone(), waiting: Arc::default(), followers }
+    }
+
+    /// How long a job is worked on before others get their turn.
+    pub(crate) fn turn(&self) -> Duration {
+        Duration::from_secs(self.config.org_jobs_turn_seconds)
     }
 }
 

@@ -30,15 +30,11 @@ struct Jobs {
     /// With one status.
     status: Option<Status>,
     /// Jobs per page.
-    #[serde(default = "twenty")]
+    #[serde(default = "PageQuery::default_limit")]
     #[param(minimum = 1, maximum = 100, default = 20)]
     limit: u16,
     /// `next_cursor` of the page before.
     cursor: Option<String>,
-}
-
-fn twenty() -> u16 {
-    20
 }
 
 /// Which items.
@@ -62,8 +58,7 @@ async fn list_jobs(
     let page = PageQuery { limit: query.limit, cursor: query.cursor };
     let (before, rows) = (page.after()?, page.rows()?);
     let mut tx = jobs.db.tenant(caller.org).await?;
-    let kind = query.kind.as_deref().filter(|kind| !kind.contains('\0'));
-    let rows = OrgJob::list(&mut *tx, kind, query.status, before, rows).await?;
+    let rows = OrgJob::list(&mut *tx, query.kind.as_deref(), query.status, before, rows).await?;
     Ok(Json(Page::new(&page, rows, |job| job.id)))
 }
 

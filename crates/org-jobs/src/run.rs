@@ -1,6 +1,9 @@
+use std::time::Instant;
+
 use anyhow::ensure;
 use chrono::TimeDelta;
 use futures::{StreamExt, stream};
+use jobs::Lease;
 use serde_json::Value;
 use web::Problem;
 
@@ -19,8 +22,8 @@ const FIRST_PAUSE: TimeDelta = TimeDelta::seconds(15);
 pub(crate) enum Turn {
     /// For good.
     Over,
-    /// Some items are to be tried again.
-    Again(TimeDelta),
+    /// Something is left to do, perhaps after a pause.
+    Again(Option<TimeDelta>),
 }
 
 /// What came of an item, for now.
@@ -32,21 +35,34 @@ enum Outcome {
 }
 
 impl OrgJobs {
-    /// Works on every item that is left.
-    pub(crate) async fn work(&self, claimed: &Claimed, handler: &Handler) -> anyhow::Result<Turn> {
-        let held = claimed.held;
-        let pending = held.pending(self.db.pool()).await?;
-        let items = pending.into_iter().map(|item| self.item(claimed, handler, item));
+    /// Works on what is left, until the turn is over or the worker is to stop.
+    pub(crate) async fn work(
+        &self,
+        claimed: &Claimed,
+        handler: &Handler,
+        lease: &Lease,
+    ) -> anyhow::Result<Turn> {
+        let (held, until) = (claimed.held, Instant::now() + self.turn());
+        let (now, later) = this_turn(held.pending(self.db.pool()).await?);
+        let mut left = now.len();
+        let items = now.into_iter().enumerate().take_while(|(at, _)| {
+            // A turn is good for one item at least.
+            !lease.is_stopping() && (*at == 0 || Instant::now() < until)
+        });
+        let items = items.map(|(_, item)| self.item(claimed, handler, item));
         let mut items = stream::iter(items).buffer_unordered(handler.at_once);
-        let mut most_tries = None;
+        let mut fewest_tries = later.iter().map(|item| item.tries).min();
         while let Some(again) = items.next().await {
-            most_tries = most_tries.max(again?);
+            left -= 1;
+            fewest_tries = fewest_tries.into_iter().chain(again?).min();
         }
         let cancelled = held.is_cancelled(self.db.pool()).await?;
         ensure!(cancelled.is_some(), "another worker has taken this job over");
-        Ok(match most_tries {
-            Some(tries) if cancelled == Some(false) => Turn::Again(pause(tries)),
-            _ => Turn::Over,
+        Ok(match fewest_tries {
+            _ if cancelled == Some(true) => Turn::Over,
+            _ if left > 0 => Turn::Again(None),
+            Some(tries) => Turn::Again(Some(pause(tries))),
+            None => Turn::Over,
         })
     }
 
@@ -104,6 +120,13 @@ impl OrgJobs {
             }
         }
     }
+}
+
+/// What is to be done now, and what after a pause: that which was tried more often. What a process had begun that
+/// died waits for nothing.
+fn this_turn(pending: Vec<Pending>) -> (Vec<Pending>, Vec<Pending>) {
+    let fewest = pending.iter().filter(|item| !item.begun).map(|item| item.tries).min();
+    pending.into_iter().partition(|item| item.begun || Some(item.tries) == fewest)
 }
 
 /// Whether trying again may help, and can do no harm.

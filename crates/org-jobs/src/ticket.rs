@@ -45,7 +45,7 @@ impl Job for Ticket {
             return Ok(());
         };
         let handler = worker.handlers.get(claimed.kind.as_str()).context("claims what it knows")?;
-        match worker.jobs.work(&claimed, handler).await? {
+        match worker.jobs.work(&claimed, handler, &lease).await? {
             Turn::Over => worker.jobs.finish(&claimed).await?,
             Turn::Again(pause) => worker.jobs.put_back(&claimed, pause).await?,
         }
@@ -62,12 +62,13 @@ impl OrgJobs {
         tx.commit().await
     }
 
-    async fn put_back(&self, claimed: &Claimed, pause: TimeDelta) -> sqlx::Result<()> {
-        let at = self.clock.now() + pause;
+    async fn put_back(&self, claimed: &Claimed, pause: Option<TimeDelta>) -> sqlx::Result<()> {
+        let at = pause.map(|pause| self.clock.now() + pause);
         let mut tx = self.db.begin().await?;
         lock_claims(&mut tx).await?;
         claimed.held.put_back(&mut tx, at).await?;
-        Enqueue::new(&Ticket {}).at(at).send(&mut tx).await?;
+        let ticket = Enqueue::new(&Ticket {});
+        at.into_iter().fold(ticket, Enqueue::at).send(&mut tx).await?;
         go_on(&mut tx, self.clock.now()).await?;
         tx.commit().await
     }
@@ -113,11 +114,11 @@ impl Held {
         Ok(())
     }
 
-    /// Lets the job wait until `at`.
-    async fn put_back(&self, db: &mut PgConnection, at: DateTime<Utc>) -> sqlx::Result<()> {
+    /// Lets the job wait, until `at` or for its next turn.
+    async fn put_back(&self, db: &mut PgConnection, at: Option<DateTime<Utc>>) -> sqlx::Result<()> {
         sqlx::query!(
             "update jobs
-             set status = 'queued', ticket = null, not_before = $4, revision = revision + 1, message = null
+             set status = 'queued', ticket = null, not_before = coalesce($4, not_before), revision = revision + 1, message = null
              where id = $1 and ticket = $2 and attempt = $3",
             self.job as _,
             self.ticket,

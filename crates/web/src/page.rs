@@ -20,7 +20,8 @@ pub struct PageQuery {
 }
 
 impl PageQuery {
-    fn default_limit() -> u16 {
+    /// What [`limit`](Self::limit) is unless it is given; for lists that take more than a page.
+    pub fn default_limit() -> u16 {
         20
     }
 

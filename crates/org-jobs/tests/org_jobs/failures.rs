@@ -25,6 +25,21 @@ async fn what_may_pass_is_tried_again_later_and_only_that() {
 }
 
 #[tokio::test]
+async fn what_failed_waits_for_its_pause_while_the_rest_goes_on_turn_by_turn() {
+    let world = World::start_with(&["--org-jobs-turn-seconds=0"]).await;
+    let owner = world.app.owner().await;
+    let items = [Echo::passing("a", 1), Echo::item("b"), Echo::item("c")];
+    let id = world.queue(&owner, &items).await;
+    world.run_all().await;
+    assert_eq!(world.said(), ["a", "b", "c"]);
+
+    world.app.advance(TimeDelta::seconds(15));
+    wake(&world).await;
+    assert_eq!(world.said(), ["a", "b", "c", "a"]);
+    assert_eq!(owner.get(&format!("/v1/jobs/{id}")).await.ok()["status"], "succeeded");
+}
+
+#[tokio::test]
 async fn what_never_passes_is_given_up() {
     let world = World::start().await;
     let owner = world.app.owner().await;

@@ -52,7 +52,23 @@ async fn a_reader_that_comes_back_is_told_only_what_is_new() {
     let after = async |seen: &str| owner.header("last-event-id", seen).get(&path).await;
     assert_eq!(events(&after(&(last - 1).to_string()).await.ok_text()), whole);
     assert_eq!(events(&after(&last.to_string()).await.ok_text()), []);
+    assert_eq!(after(&last.to_string()).await.status, 204, "browsers do not come back");
     assert_eq!(after("soon").await.problem(), (400, "invalid_header".into()));
+}
+
+#[tokio::test]
+async fn more_followers_than_may_be_are_refused_for_a_while() {
+    for (may, status) in [("--org-jobs-followers=0", 503), ("--org-jobs-followers=1", 200)] {
+        let world = World::start_with(&[may]).await;
+        let owner = world.app.owner().await;
+        let id = world.queue(&owner, &[Echo::item("a")]).await;
+        world.run().await;
+        for _ in 0..2 {
+            let reply = owner.get(&format!("/v1/jobs/{id}/events")).await;
+            assert_eq!(reply.status, status);
+            assert_eq!(reply.header("retry-after").is_some(), status == 503);
+        }
+    }
 }
 
 #[tokio::test]

@@ -49,8 +49,8 @@ impl World {
     }
 
     pub(crate) async fn start_with(flags: &[&str]) -> Self {
-        let app = TestApp::start().await;
         let settings = Settings::parse_from([&["test"], flags].concat());
+        let app = TestApp::start_with(|all| all.org_jobs = settings.org_jobs.clone()).await;
         let jobs = OrgJobs::new(app.db.clone(), app.clock.clone(), &settings.org_jobs);
         let (log, go) = (Log::default(), Arc::new(Notify::new()));
         let (start, started) = mpsc::unbounded_channel();
@@ -141,6 +141,10 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    pub(crate) fn tell_to_stop(&self) {
+        self.stop.notify_one();
+    }
+
     pub(crate) async fn stop(self) {
         self.stop.notify_one();
         timeout(PATIENCE, self.task).await.expect("the worker stops").unwrap();

@@ -1,9 +1,9 @@
 use serde_json::json;
 
-use crate::support::{Echo, Wait, World};
+use crate::support::{Costly, Echo, Wait, World};
 
 #[tokio::test]
-async fn an_org_with_a_thousand_jobs_does_not_delay_the_one_job_of_another() {
+async fn an_org_with_hundreds_of_jobs_does_not_delay_the_one_job_of_another() {
     let world = World::start().await;
     let (busy, other, third) =
         (world.app.owner().await, world.app.owner().await, world.app.owner().await);
@@ -50,6 +50,75 @@ async fn a_single_org_has_as_much_running_as_it_may_and_no_more() {
     let all = async || busy.get("/v1/jobs?status=succeeded").await.ok();
     while all().await["items"].as_array().unwrap().len() < 4 {
         world.go.notify_waiters();
+    }
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_big_job_makes_room_for_the_job_of_another_org() {
+    let flags = ["--org-jobs-turn-seconds=0", "--jobs-slow-concurrency=1"];
+    let mut world = World::start_with(&flags).await;
+    let (busy, other) = (world.app.owner().await, world.app.owner().await);
+    let big = world.queue(&busy, &["a", "b", "c"].map(|it| Wait(it.into()))).await;
+    let worker = world.work();
+    assert_eq!(world.next().await, "a");
+    world.queue(&other, &[Wait("other".into())]).await;
+
+    for next in ["other", "b", "c"] {
+        world.go.notify_one();
+        assert_eq!(world.next().await, next);
+    }
+    world.go.notify_one();
+    let job = world.until(&busy, big, |job| job["status"] == "succeeded").await;
+    assert_eq!((&job["succeeded"], &job["failed"]), (&json!(3), &json!(0)));
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_worker_that_stops_has_not_begun_is_left_for_the_next() {
+    let mut world = World::start().await;
+    let owner = world.app.owner().await;
+    let id = world.queue(&owner, &["a", "b", "c"].map(|it| Costly(it.into()))).await;
+    let worker = world.work();
+    assert_eq!(world.next().await, "a");
+    worker.tell_to_stop();
+    world.go.notify_one();
+    worker.stop().await;
+
+    assert!(world.started.try_recv().is_err(), "the next item was begun");
+    let job = owner.get(&format!("/v1/jobs/{id}")).await.ok();
+    assert_eq!((&job["status"], &job["succeeded"]), (&json!("queued"), &json!(1)));
+
+    let worker = world.work();
+    for next in ["b", "c"] {
+        assert_eq!(world.next().await, next);
+        world.go.notify_one();
+    }
+    let job = world.until(&owner, id, |job| job["status"] == "succeeded").await;
+    assert_eq!((&job["succeeded"], &job["failed"]), (&json!(3), &json!(0)));
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn jobs_that_have_one_ticket_left_between_them_all_get_their_turn() {
+    let mut world = World::start_with(&["--jobs-slow-concurrency=4"]).await;
+    let owner = world.app.owner().await;
+    let jobs = [
+        world.queue(&owner, &[Wait("a".into())]).await,
+        world.queue(&owner, &[Wait("b".into())]).await,
+    ];
+    // What two jobs leave that ended at the same time: each saw the ticket that the other took.
+    let lost = "delete from graphile_worker._private_jobs
+                where id = (select min(id) from graphile_worker._private_jobs)";
+    let lost = sqlx::query(lost).execute(world.app.db.pool()).await.unwrap();
+    assert_eq!(lost.rows_affected(), 1);
+
+    let worker = world.work();
+    assert_eq!([world.next().await, world.next().await], ["a", "b"]);
+    world.go.notify_waiters();
+    for id in jobs {
+        world.go.notify_one();
+        world.until(&owner, id, |job| job["status"] == "succeeded").await;
     }
     worker.stop().await;
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use testing::{Client, TestApp};
+use tokio::net::TcpStream;
 
 use crate::{
     kills::{count, outcomes, recovered},
@@ -69,6 +70,36 @@ async fn a_job_under_way_is_finished_before_the_program_stops() {
 
     assert_eq!(owner.get(&job).await.ok()["status"], "succeeded");
     assert_eq!(count(&app, "graphile_worker._private_workers").await, 0, "it took its leave");
+    app.assert_books_balance().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stopped_in_the_middle_of_a_job_the_next_program_does_the_rest_and_each_item_is_charged_once()
+ {
+    let app = TestApp::live().await;
+    let owner = app.owner().await;
+    let (directory, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut process = Process::beside(&app, directory.path()).await;
+    app.simulators.ai.hold();
+    let briefs = ["A slogan", "A title", "A middle", "Another", "An end"];
+    let job = write_drafts(&owner, &process.url, &briefs).await;
+    calls_arrive(&app, 2).await;
+
+    process.signal("-TERM");
+    let address = process.url.trim_start_matches("http://").to_owned();
+    eventually("it stops", async || TcpStream::connect(&address).await.is_err()).await;
+    app.simulators.ai.release();
+    // A call that it made now would not be answered before it gives up.
+    app.simulators.ai.hold();
+    assert!(process.child.wait().await.unwrap().success());
+    let left = owner.get(&job).await.ok();
+    assert_eq!((&left["status"], &left["succeeded"]), (&json!("queued"), &json!(2)), "{left}");
+
+    app.simulators.ai.release();
+    let _next = Process::beside(&app, other.path()).await;
+    let job = ended(&owner, &job).await;
+    assert_eq!((&job["succeeded"], &job["failed"]), (&json!(5), &json!(0)), "{job}");
+    assert_eq!(outcomes(&app).await, (5, 0));
     app.assert_books_balance().await;
 }
 
