@@ -97,7 +97,9 @@ impl Alert {
         };
         let step = alert.step(broken.is_some(), now);
         let silenced = crate::silence::covers(&mut *db, rule.name, now).await?;
-        let event = alert.event(step, remind, now).filter(|_| !silenced);
+        let event = alert.event(step, remind, now);
+        // Who was told that it began is told that it is over, whatever is silenced.
+        let event = event.filter(|event| !silenced || *event == Event::Resolved);
         let alert = alert.take(&mut *db, step, broken, event.is_some(), now).await?;
         Ok(Some((alert, event)))
     }

@@ -11,14 +11,20 @@ const PAUSE: Duration = Duration::from_secs(10);
 impl Alerts {
     /// Writes down how this process answers, for as long as it does.
     pub async fn keep_noting_answers(self) -> Infallible {
+        // What could not be written is kept: it is the outage that somebody should hear of.
+        let (mut answers, mut errors) = (0, 0);
         loop {
             tokio::time::sleep(PAUSE).await;
-            let (answers, errors) = take_answers();
+            let new = take_answers();
+            (answers, errors) = (answers + new.0, errors + new.1);
             if answers == 0 {
                 continue;
             }
-            if let Err(error) = self.note_answers(answers, errors).await {
-                tracing::warn!(%error, "how requests were answered is not written down");
+            match self.note_answers(answers, errors).await {
+                Ok(()) => (answers, errors) = (0, 0),
+                Err(error) => {
+                    tracing::warn!(%error, "how requests were answered is not written down yet");
+                }
             }
         }
     }

@@ -1,17 +1,12 @@
 use anyhow::{Context, ensure};
-use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use egress::Limits;
-use hmac::{Hmac, KeyInit, Mac};
-use http::{
-    HeaderMap, HeaderName, HeaderValue,
-    header::{CONTENT_TYPE, InvalidHeaderValue},
-};
+use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sha2::Sha256;
 use sqlx::PgConnection;
+use webhooks::Secret;
 
 use crate::{Alerts, notice::Notice};
 
@@ -60,7 +55,7 @@ impl Alerts {
             }
             Channel::Webhook => {
                 let body = notice.json.to_string();
-                (&self.config.alert_webhook_url, self.signature(id, &body)?, body)
+                (&self.config.alert_webhook_url, self.signed(id, &body)?, body)
             }
         };
         let url = url.as_ref().context("the channel is no longer set up")?;
@@ -82,29 +77,10 @@ impl Alerts {
     }
 
     /// The headers of Standard Webhooks.
-    fn signature(&self, id: &str, body: &str) -> anyhow::Result<HeaderMap> {
+    fn signed(&self, id: &str, body: &str) -> anyhow::Result<HeaderMap> {
         let secret = self.config.alert_webhook_secret.as_ref();
-        let key = secret.and_then(|secret| signing_key(secret.expose_secret()));
-        let timestamp = self.clock.now().timestamp().to_string();
-        let mut mac =
-            Hmac::<Sha256>::new_from_slice(&key.context("there is no secret to sign with")?)?;
-        mac.update(format!("{id}.{timestamp}.{body}").as_bytes());
-        let signature = format!("v1,{}", BASE64_STANDARD.encode(mac.finalize().into_bytes()));
-        let header =
-            |name, value: &str| Ok((HeaderName::from_static(name), HeaderValue::from_str(value)?));
-        let headers: Result<HeaderMap, InvalidHeaderValue> = [
-            header("webhook-id", id),
-            header("webhook-timestamp", &timestamp),
-            header("webhook-signature", &signature),
-        ]
-        .into_iter()
-        .collect();
-        Ok(headers?)
+        let secret = secret.and_then(|secret| Secret::read(secret.expose_secret()));
+        let secret = secret.context("there is no secret to sign with")?;
+        Ok(webhooks::headers(&[secret], id, self.clock.now().timestamp(), body)?)
     }
-}
-
-/// The bytes of a secret as it is written: `whsec_` and base64.
-pub(crate) fn signing_key(secret: &str) -> Option<Vec<u8>> {
-    let key = BASE64_STANDARD.decode(secret.strip_prefix("whsec_")?).ok()?;
-    (24..=64).contains(&key.len()).then_some(key)
 }

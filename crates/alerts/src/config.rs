@@ -1,7 +1,7 @@
 use kernel::{EmailAddress, Environment};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::channel::signing_key;
+use webhooks::Secret;
 
 /// From when on something is wrong, and who is told.
 #[derive(Clone, Debug, clap::Args)]
@@ -39,6 +39,10 @@ pub struct Config {
     #[arg(long, env, default_value_t = 0)]
     pub alert_dead_letters: i64,
 
+    /// Times in a row that a scheduled job may be due again before it has succeeded.
+    #[arg(long, env, default_value_t = 5)]
+    pub alert_missed_slots: i64,
+
     /// What the last hour of AI calls may cost, in percent of a usual hour.
     #[arg(long, env, default_value_t = 400)]
     pub alert_spend_percent: i64,
@@ -51,8 +55,8 @@ pub struct Config {
     #[arg(long, env, default_value_t = 5)]
     pub alert_bounce_percent: i64,
 
-    /// Workers that must live. A process has one for quick jobs and one for slow ones, so two.
-    #[arg(long, env, default_value_t = 1)]
+    /// Workers that must live: two for each process that runs jobs, one for quick jobs and one for slow ones.
+    #[arg(long, env, default_value_t = 2)]
     pub alert_workers: i64,
 }
 
@@ -64,7 +68,7 @@ impl Config {
             problems.push("ALERT_WEBHOOK_SECRET is required with ALERT_WEBHOOK_URL".to_owned());
         }
         let secret = self.alert_webhook_secret.as_ref();
-        if secret.is_some_and(|secret| signing_key(secret.expose_secret()).is_none()) {
+        if secret.is_some_and(|secret| Secret::read(secret.expose_secret()).is_none()) {
             problems.push(
                 "ALERT_WEBHOOK_SECRET must be whsec_ and 24 to 64 bytes in base64".to_owned(),
             );

@@ -28,6 +28,10 @@ impl Job for Deliver {
 
     async fn run(self, alerts: Alerts) -> anyhow::Result<()> {
         let Some(alert) = Alert::find(alerts.db.pool(), self.alert).await? else { return Ok(()) };
+        if self.notice < alert.notices {
+            // A channel that failed for long would be told that it began after it was over.
+            return Ok(());
+        }
         let rule = alerts.rules.iter().find(|rule| rule.name == alert.rule);
         let rule = rule.context("a newer version of the program has this rule")?;
         let notice = Notice::new(rule, &alert, self.event, self.at);

@@ -4,9 +4,6 @@ use sqlx::PgPool;
 
 type Measured = BoxFuture<'static, anyhow::Result<Option<i64>>>;
 
-/// A worker that has been silent for longer does not live.
-const SILENT_SECONDS: i64 = 60;
-
 pub(crate) fn error_rate(db: PgPool, now: DateTime<Utc>) -> Measured {
     Box::pin(async move {
         let percent = sqlx::query_scalar!(
@@ -74,8 +71,11 @@ pub(crate) fn bounces(db: PgPool, now: DateTime<Utc>) -> Measured {
 
 pub(crate) fn workers(db: PgPool, _: DateTime<Utc>) -> Measured {
     Box::pin(async move {
-        let all = jobs::instances(&db).await?;
-        let alive = all.iter().filter(|it| it.silent_seconds < SILENT_SECONDS).count();
-        Ok(i64::try_from(alive).ok())
+        // One that is silent for too long is forgotten by the others.
+        Ok(i64::try_from(jobs::instances(&db).await?.len()).ok())
     })
+}
+
+pub(crate) fn schedules(db: PgPool, _: DateTime<Utc>) -> Measured {
+    Box::pin(async move { Ok(Some(jobs::missed_slots(&db).await?)) })
 }

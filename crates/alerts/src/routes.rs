@@ -21,15 +21,11 @@ struct Which {
     /// Only those that are over, or only those that are not.
     resolved: Option<bool>,
     /// Items per page.
-    #[serde(default = "twenty")]
+    #[serde(default = "PageQuery::default_limit")]
     #[param(minimum = 1, maximum = 100, default = 20)]
     limit: u16,
     /// `next_cursor` of the page before.
     cursor: Option<String>,
-}
-
-fn twenty() -> u16 {
-    20
 }
 
 /// What is watched.

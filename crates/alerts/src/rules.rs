@@ -34,6 +34,16 @@ pub fn standard(config: &Config) -> Vec<Rule> {
             measure: measures::dead_letters,
         },
         Rule {
+            name: "failing_schedule",
+            title: "A scheduled job does not succeed",
+            measures: "how often in a row a scheduled job was due again before it had succeeded",
+            advice: "Look at /admin/v1/jobs?state=waiting for one whose key ends in a schedule, and at its last_error.",
+            unit: "",
+            limit: Limit::AtMost(config.alert_missed_slots),
+            setting: "ALERT_MISSED_SLOTS",
+            measure: measures::schedules,
+        },
+        Rule {
             name: "spend_anomaly",
             title: "AI calls cost far more than usual",
             measures: "the cost of the last hour in percent of the average hour of the seven days before, if above $10",
@@ -66,7 +76,7 @@ pub fn standard(config: &Config) -> Vec<Rule> {
         Rule {
             name: "stale_worker",
             title: "Workers have fallen silent",
-            measures: "workers that gave a sign of life within the last minute",
+            measures: "workers that have given a sign of life within `JOBS_RESCUE_AFTER_SECONDS`, or hardly longer",
             advice: "Look at /admin/v1/workers, and at the processes: one has died, or lost the database.",
             unit: "",
             limit: Limit::AtLeast(config.alert_workers),

@@ -4,7 +4,7 @@ use serde::Serialize;
 use sqlx::{PgConnection, PgExecutor};
 use utoipa::ToSchema;
 
-/// A time in which nothing is told of a rule, or of any.
+/// A time in which nothing is told of a rule, or of any, unless that an alert is over.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = AlertSilence)]
 pub(crate) struct Silence {

@@ -1,6 +1,7 @@
 use std::sync::atomic::Ordering::SeqCst;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use chrono::TimeDelta;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::json;
 use sha2::Sha256;
@@ -49,12 +50,24 @@ async fn a_channel_that_fails_is_tried_again_and_holds_up_no_other() {
     assert_eq!(world.receiver.kinds(), [""; 0]);
 
     world.receiver.broken.store(false, SeqCst);
-    world
-        .execute("update graphile_worker._private_jobs set run_at = now() where attempts = 1")
-        .await;
-    world.app.run_jobs().await;
+    world.try_again().await;
     assert_eq!(world.receiver.kinds(), ["alert.firing"]);
     assert_eq!(world.receiver.slack.lock().unwrap().len(), 1, "the others are not told again");
+}
+
+#[tokio::test]
+async fn a_notice_that_comes_late_is_not_told_after_a_later_one() {
+    let world = World::start().await;
+    world.receiver.broken.store(true, SeqCst);
+    world.break_a_rule().await;
+    world.evaluate().await;
+    world.mend_the_rule().await;
+    world.evaluate().await;
+    world.receiver.broken.store(false, SeqCst);
+    world.app.advance(TimeDelta::minutes(5));
+    world.evaluate().await;
+    world.try_again().await;
+    assert_eq!(world.receiver.kinds(), ["alert.resolved"]);
 }
 
 #[tokio::test]

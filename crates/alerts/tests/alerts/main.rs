@@ -106,6 +106,21 @@ async fn what_is_silenced_is_told_when_the_silence_ends_if_it_lasts() {
 }
 
 #[tokio::test]
+async fn an_alert_that_ends_during_a_silence_is_told_to_be_over() {
+    let world = World::start().await;
+    world.break_a_rule().await;
+    world.evaluate().await;
+    let until = world.app.clock.now() + TimeDelta::days(1);
+    let silence = json!({ "until": until, "reason": "We are at it" });
+    world.operator.post("/admin/v1/alert-silences", silence).await.ok();
+    world.mend_the_rule().await;
+    world.evaluate().await;
+    world.app.advance(TimeDelta::minutes(5));
+    world.evaluate().await;
+    assert_eq!(world.receiver.kinds(), ["alert.firing", "alert.resolved"]);
+}
+
+#[tokio::test]
 async fn a_silence_of_everything_can_be_ended_early() {
     let world = World::start().await;
     let until = world.app.clock.now() + TimeDelta::days(1);

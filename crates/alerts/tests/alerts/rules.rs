@@ -5,6 +5,7 @@ use email::Mailer;
 use futures::future::BoxFuture;
 use kernel::Clock;
 use sqlx::PgPool;
+use testing::TestApp;
 
 use crate::support::World;
 
@@ -25,6 +26,13 @@ const BROKEN: &[(&str, &str)] = &[
         "dead_letters",
         "insert into graphile_worker._private_jobs (task_id, payload, attempts, max_attempts)
          select id, '{}', 1, 1 from graphile_worker._private_tasks where identifier = 'jobs.upkeep'",
+    ),
+    (
+        "failing_schedule",
+        "insert into graphile_worker._private_known_crontabs (identifier, known_since) values ('a: * * * * *', now());
+         insert into graphile_worker._private_jobs (task_id, payload, key, revision, run_at)
+         select id, '{}', 'a: * * * * *', 6, now() + interval '1 minute'
+         from graphile_worker._private_tasks where identifier = 'jobs.upkeep'",
     ),
     (
         "stripe_lag",
@@ -63,7 +71,7 @@ async fn open(world: &World) -> Vec<String> {
 #[tokio::test]
 async fn an_hour_that_costs_far_more_than_usual_breaks_a_rule() {
     let world = World::start().await;
-    let spend = async |dollars: i64, minutes: i64| {
+    let spend = async |cents: i64, minutes: i64| {
         sqlx::query(
             "insert into usage_rollups
                  (org_id, detail, grain, slot, provider, model, operation, outcome, paid_by, calls, input_tokens,
@@ -72,35 +80,42 @@ async fn an_hour_that_costs_far_more_than_usual_breaks_a_rule() {
                      'plan', 1, 0, 0, 0, 0, 0, $2, 0)",
         )
         .bind(world.app.clock.now() - TimeDelta::minutes(minutes))
-        .bind(dollars * 1_000_000_000)
+        .bind(cents * 10_000_000)
         .execute(world.app.db.pool())
         .await
         .unwrap();
     };
-    spend(10, 90).await;
-    spend(10, 60 * 24).await;
-    spend(40, 15).await;
+    // In the seven days before, ten dollars for each hour, although there were calls in two of them only.
+    for minutes in [90, 60 * 24] {
+        spend(84 * 1000, minutes).await;
+    }
+    spend(4000, 15).await;
     world.evaluate().await;
     assert_eq!(open(&world).await, [""; 0], "four times the usual is not far more");
-    spend(1, 30).await;
+    spend(100, 30).await;
     world.evaluate().await;
     assert_eq!(open(&world).await, ["spend_anomaly"]);
 }
 
 #[tokio::test]
-async fn workers_that_fall_silent_break_a_rule() {
-    let world = World::start().await;
-    let rules = alerts::standard(&world.app.settings.alerts);
-    let rule = rules.iter().find(|rule| rule.name == "stale_worker").unwrap();
+async fn fewer_workers_than_must_live_break_a_rule() {
+    let usual = alerts::standard(&TestApp::start().await.settings.alerts);
+    let usual = usual.iter().find(|rule| rule.name == "stale_worker").unwrap().limit;
+    assert_eq!(usual, Limit::AtLeast(2), "the one that looks is alive itself");
+
+    let world = World::start_with(2).await;
     world
         .execute(
             "insert into graphile_worker._private_workers (id, last_heartbeat_at)
-             values ('one', now()), ('other', now() - interval '2 minutes')",
+             values ('quick', now()), ('slow', now())",
         )
         .await;
-    let alive = (rule.measure)(world.app.db.pool().clone(), Clock::System.now()).await.unwrap();
-    assert_eq!(alive, Some(1));
-    assert!(Limit::AtLeast(2).is_broken_by(1) && !Limit::AtLeast(1).is_broken_by(1));
+    world.evaluate().await;
+    assert_eq!(open(&world).await, [""; 0]);
+    // What others do with one that is silent.
+    world.execute("delete from graphile_worker._private_workers where id = 'slow'").await;
+    world.evaluate().await;
+    assert_eq!(open(&world).await, ["stale_worker"]);
 }
 
 fn broken_measure(_: PgPool, _: DateTime<Utc>) -> BoxFuture<'static, anyhow::Result<Option<i64>>> {

@@ -79,13 +79,18 @@ async fn take_webhook(State(to): State<Receiver>, headers: HeaderMap, body: Stri
 
 impl World {
     pub(crate) async fn start() -> Self {
+        Self::start_with(0).await
+    }
+
+    /// One in which so many workers must live.
+    pub(crate) async fn start_with(workers: i64) -> Self {
         let receiver = Receiver::start().await;
         let app = TestApp::start_with(|settings| {
             settings.alerts.alert_emails = vec!["founder@example.com".parse().unwrap()];
             settings.alerts.alert_slack_url = Some(format!("{}/slack", receiver.url).into());
             settings.alerts.alert_webhook_url = Some(format!("{}/webhook", receiver.url).into());
             settings.alerts.alert_webhook_secret = Some(SECRET.into());
-            settings.alerts.alert_workers = 0;
+            settings.alerts.alert_workers = workers;
         })
         .await;
         let operator = app.operator().await;
@@ -122,6 +127,13 @@ impl World {
     /// What happens once a minute.
     pub(crate) async fn evaluate(&self) {
         self.queue_evaluation().await;
+        self.app.run_jobs().await;
+    }
+
+    /// Runs what failed and waits for its next attempt.
+    pub(crate) async fn try_again(&self) {
+        let due = "update graphile_worker._private_jobs set run_at = now() where attempts = 1";
+        self.execute(due).await;
         self.app.run_jobs().await;
     }
 
