@@ -34,12 +34,16 @@ pub struct Config {
 /// How long a job that was fetched ahead may wait for this process before others get a chance.
 const FETCHED_AHEAD: Duration = Duration::from_secs(5);
 
+/// How long the library waits for more that it may remove in one statement.
+const COMPLETION_BATCH: Duration = Duration::from_millis(1);
+
 impl Config {
     pub(crate) fn apply(&self, options: WorkerOptions, lane: Lane) -> WorkerOptions {
-        let concurrency = usize::from(match lane {
-            Lane::Quick => self.jobs_concurrency,
-            Lane::Slow => self.jobs_slow_concurrency,
-        });
+        // Quick ones are fetched ahead; a slow one would only keep others from running it.
+        let (concurrency, ahead) = match lane {
+            Lane::Quick => (usize::from(self.jobs_concurrency), 4),
+            Lane::Slow => (usize::from(self.jobs_slow_concurrency), 1),
+        };
         let dead_after = Duration::from_secs(self.jobs_rescue_after_seconds);
         let poll_interval = Duration::from_millis(self.jobs_poll_interval_ms);
         // The library wakes itself after every fetch, so without a delay an idle worker never
@@ -47,8 +51,11 @@ impl Config {
         let idle =
             RefetchDelayConfig::default().with_duration(poll_interval).with_max_abort_threshold(1);
         // Without a queue of its own a backlog is worked off at one job per slot and poll.
-        let queue = LocalQueueConfig::default().with_size(concurrency).with_ttl(FETCHED_AHEAD);
+        let queue = LocalQueueConfig::default().with_size(concurrency * ahead);
+        let queue = queue.with_ttl(FETCHED_AHEAD);
         options
+            // By then our own statement has removed the job: this one finds nothing.
+            .complete_job_batch_delay(COMPLETION_BATCH)
             .concurrency(concurrency)
             .poll_interval(poll_interval)
             .local_queue(queue.with_refetch_delay(idle))

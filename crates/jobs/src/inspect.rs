@@ -1,11 +1,14 @@
 use chrono::{DateTime, Utc};
-use sqlx::{FromRow, PgExecutor, types::Json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sqlx::{FromRow, PgExecutor};
+use utoipa::ToSchema;
 
 /// Every job with what became of it so far. One that another with its key has replaced is none: its successor
 /// does the work. Urgent ones are queued with an earlier time than the real one.
 const QUEUE: &str = "
     (select job.id, task.identifier as name, job.attempts, job.max_attempts, job.key, job.created_at,
-            job.run_at, job.locked_by, job.locked_at, job.last_error,
+            job.run_at, job.locked_by, job.last_error,
             greatest(job.run_at, job.created_at) as due_at,
             case when job.locked_at is not null then 'running'
                  when job.attempts >= job.max_attempts then 'dead'
@@ -30,9 +33,11 @@ pub struct Stats {
 }
 
 /// How many jobs of one kind there are.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema, FromRow)]
+#[schema(as = QueueStatus)]
 pub struct Kind {
-    /// [`Job::NAME`](crate::Job::NAME).
+    /// The kind of job.
+    #[serde(rename = "kind")]
     pub name: String,
     /// Due and waiting for a worker.
     pub ready: i64,
@@ -40,7 +45,7 @@ pub struct Kind {
     pub running: i64,
     /// Not due yet: for later, or to be tried again.
     pub waiting: i64,
-    /// Out of attempts.
+    /// Out of attempts: somebody has to decide.
     pub dead: i64,
     /// How long the first of the ready ones has been due; 0 if none is.
     pub oldest_seconds: i64,
@@ -53,10 +58,11 @@ impl Kind {
     }
 }
 
-/// What a job is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, sqlx::Type)]
+/// What a background job is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
+#[schema(as = BackgroundJobState)]
 pub enum State {
     /// Due, and waits for a worker.
     Ready,
@@ -64,16 +70,18 @@ pub enum State {
     Running,
     /// Not due yet: for later, or to be tried again.
     Waiting,
-    /// Out of attempts: somebody has to decide.
+    /// Out of attempts.
     Dead,
 }
 
-/// A job in the queue, without what it carries.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+/// A job in the queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema, FromRow)]
+#[schema(as = BackgroundJob)]
 pub struct Queued {
-    /// Its row.
+    /// Names it.
     pub id: i64,
-    /// [`Job::NAME`](crate::Job::NAME).
+    /// What it does.
+    #[serde(rename = "kind")]
     pub name: String,
     /// What it is doing.
     pub state: State,
@@ -88,15 +96,19 @@ pub struct Queued {
     /// When it is due.
     pub due_at: DateTime<Utc>,
     /// The worker that holds it.
+    #[serde(rename = "worker")]
     pub locked_by: Option<String>,
-    /// Since when.
-    pub locked_at: Option<DateTime<Utc>>,
     /// Why the last attempt failed.
     pub last_error: Option<String>,
+    /// What it carries; only when it is asked for alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    #[sqlx(default)]
+    pub payload: Option<Value>,
 }
 
-/// A job that is out of attempts and stays in the table until somebody decides.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+/// An attempt that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failed {
     /// Its row in the queue.
     pub id: i64,
@@ -104,7 +116,7 @@ pub struct Failed {
     pub name: String,
     /// How often it was tried.
     pub attempts: i16,
-    /// Why the last attempt failed.
+    /// Why.
     pub last_error: String,
 }
 
@@ -173,39 +185,27 @@ pub async fn list(
     .await
 }
 
-/// One job, and what it carries.
-pub async fn find(
-    db: impl PgExecutor<'_>,
-    id: i64,
-) -> sqlx::Result<Option<(Queued, serde_json::Value)>> {
-    #[derive(FromRow)]
-    struct Row {
-        #[sqlx(flatten)]
-        job: Queued,
-        payload: Json<serde_json::Value>,
-    }
-    let row: Option<Row> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
-        "select job.*, raw.payload
+/// One job, with what it carries.
+pub async fn find(db: impl PgExecutor<'_>, id: i64) -> sqlx::Result<Option<Queued>> {
+    sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "select job.*, raw.payload -> 'job' as payload
          from {QUEUE} join graphile_worker._private_jobs raw using (id)
          where id = $1"
     )))
     .bind(id)
     .fetch_optional(db)
-    .await?;
-    Ok(row.map(|row| (row.job, row.payload.0)))
+    .await
 }
 
-/// The dead letters, newest first, at most a hundred.
-pub async fn failed(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Failed>> {
-    sqlx::query_as(sqlx::AssertSqlSafe(format!(
-        "select id, name, attempts, coalesce(last_error, '') as last_error
-         from {QUEUE}
-         where state = 'dead'
-         order by id desc
-         limit 100"
-    )))
-    .fetch_all(db)
-    .await
+/// How often in a row a scheduled job was due again before it had succeeded, of the one that is worst off. Each time
+/// it begins anew with all its attempts, so it never becomes a dead letter.
+pub async fn missed_slots(db: impl PgExecutor<'_>) -> sqlx::Result<i64> {
+    let most = sqlx::query_scalar(
+        "select coalesce(max(job.revision), 0)::bigint
+         from graphile_worker._private_jobs job
+         join graphile_worker._private_known_crontabs it on it.identifier = job.key",
+    );
+    most.fetch_one(db).await
 }
 
 /// Those of `ids` that are still to be done, or are being done.

@@ -1,7 +1,7 @@
 use std::{collections::HashSet, time::Duration};
 
 use futures::FutureExt;
-use graphile_worker::{Database, ShutdownSignal, WorkerOptions, WorkerUtils};
+use graphile_worker::{Database, ShutdownSignal, WorkerOptions, WorkerRecoveryConfig, WorkerUtils};
 use sqlx::PgPool;
 
 use crate::{
@@ -84,6 +84,12 @@ impl Worker {
     async fn work(&self, lane: Lane, shutdown: ShutdownSignal) -> anyhow::Result<()> {
         let options = self.config.apply(WorkerOptions::default(), lane);
         let options = options.shutdown_signal(shutdown.clone());
+        // Who runs nothing is nobody to count on; nor has it jobs that others could take over.
+        let options = if self.registry.uses(lane) {
+            options
+        } else {
+            options.worker_recovery(WorkerRecoveryConfig::default())
+        };
         let slots = if lane == Lane::Quick { self.schedules.as_slice() } else { &[] };
         let source = Source::new(self.db.clone(), self.listening.clone());
         let options =

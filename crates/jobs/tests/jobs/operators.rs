@@ -4,7 +4,10 @@ use sqlx::PgPool;
 use testing::Database;
 use tokio::sync::mpsc;
 
-use crate::{Fail, enqueue_now, support::Tell};
+use crate::{
+    Fail, enqueue_now,
+    support::{Tell, dead},
+};
 
 async fn dead_letter(db: &PgPool) -> i64 {
     enqueue_now(db, &Fail).await;
@@ -14,7 +17,7 @@ async fn dead_letter(db: &PgPool) -> i64 {
         let due = "update graphile_worker._private_jobs set run_at = now()";
         sqlx::query(due).execute(db).await.unwrap();
     }
-    jobs::failed(db).await.unwrap()[0].id
+    dead(db).await[0].id
 }
 
 #[tokio::test]
@@ -25,7 +28,7 @@ async fn a_dead_letter_is_retried_with_all_its_attempts() {
 
     let mut connection = db.acquire().await.unwrap();
     assert!(jobs::retry(&mut connection, id).await.unwrap());
-    assert_eq!(jobs::failed(&db).await.unwrap(), []);
+    assert_eq!(dead(&db).await, []);
     let failures = jobs::run_due(&db, &Registry::default().with::<Fail>(())).await.unwrap();
     assert_eq!((failures.len(), failures[0].id, failures[0].attempts), (1, id, 1));
     assert!(!jobs::retry(&mut connection, id + 1).await.unwrap());
@@ -61,7 +64,7 @@ async fn a_running_job_is_neither_retried_nor_discarded() {
 async fn jobs_are_counted_by_kind_and_listed_by_what_they_do() {
     let database = Database::new().await;
     let db = database.pool.clone();
-    let dead = dead_letter(&db).await;
+    let id = dead_letter(&db).await;
     let now: DateTime<Utc> = sqlx::query_scalar("select now()").fetch_one(&db).await.unwrap();
     let mut connection = db.acquire().await.unwrap();
     enqueue_now(&db, &Tell(1)).await;
@@ -84,13 +87,39 @@ async fn jobs_are_counted_by_kind_and_listed_by_what_they_do() {
     let of =
         |name: Option<&str>, state| Filter { name: name.map(str::to_owned), state, before: None };
     let listed = jobs::list(&db, &of(None, Some(State::Dead)), 10).await.unwrap();
-    assert_eq!(listed.iter().map(|it| it.id).collect::<Vec<_>>(), [dead]);
+    assert_eq!(listed.iter().map(|it| it.id).collect::<Vec<_>>(), [id]);
     let told = jobs::list(&db, &of(Some(Tell::NAME), None), 2).await.unwrap();
     assert_eq!(told.len(), 2);
     let before = Filter { before: Some(told[1].id), ..of(Some(Tell::NAME), None) };
     assert_eq!(jobs::list(&db, &before, 10).await.unwrap().len(), 1);
-    let (job, payload) = jobs::find(&db, told[0].id).await.unwrap().unwrap();
-    assert_eq!((job, payload["job"].as_i64()), (told[0].clone(), Some(3)));
+    let mut job = jobs::find(&db, told[0].id).await.unwrap().unwrap();
+    assert_eq!(job.payload.take(), Some(3.into()));
+    assert_eq!(job, told[0]);
+}
+
+#[tokio::test]
+async fn it_is_known_how_often_a_scheduled_job_was_due_again_before_it_had_succeeded() {
+    let database = Database::new().await;
+    let db = database.pool.clone();
+    let mut connection = db.acquire().await.unwrap();
+    sqlx::query(
+        "insert into graphile_worker._private_known_crontabs (identifier, known_since)
+         values ('test/fail: * * * * *', now())",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    let registry = Registry::default().with::<Fail>(());
+    for _ in 0..5 {
+        Enqueue::new(&Fail).key("test/fail").send(&mut connection).await.unwrap();
+    }
+    assert_eq!(jobs::missed_slots(&db).await.unwrap(), 0, "that is no schedule");
+    for missed in 0..5 {
+        Enqueue::new(&Fail).key("test/fail: * * * * *").send(&mut connection).await.unwrap();
+        assert_eq!(jobs::missed_slots(&db).await.unwrap(), missed);
+        jobs::run_due(&db, &registry).await.unwrap();
+    }
+    assert_eq!(dead(&db).await, []);
 }
 
 #[tokio::test]

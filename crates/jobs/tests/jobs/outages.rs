@@ -7,13 +7,13 @@ use tokio::sync::mpsc;
 
 use crate::{
     enqueue_now,
-    support::{Running, Tell, config, listener, next},
+    support::{Running, Tell, config, dead, listener, next},
 };
 
 const NEVER_LOOKS: &[&str] = &["--jobs-poll-interval-ms=3600000"];
 
 #[tokio::test]
-async fn a_worker_is_woken_by_a_new_job_within_50_ms() {
+async fn a_worker_is_woken_by_a_new_job_mostly_within_50_ms() {
     let database = Database::new().await;
     let db = database.pool.clone();
     let (tell, mut told) = mpsc::unbounded_channel();
@@ -99,7 +99,7 @@ async fn workers_that_all_lose_the_database_at_once_work_on_when_it_is_back() {
     for worker in workers {
         worker.stop().await;
     }
-    assert_eq!(jobs::failed(&db).await.unwrap(), []);
+    assert_eq!(dead(&db).await, []);
 }
 
 async fn terminate(db: &PgPool, which: &'static str, pid: i32) {

@@ -1,12 +1,12 @@
 use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use jobs::{Enqueue, Job, Registry, enqueue, failed, run_due, stats};
+use jobs::{Enqueue, Job, Registry, enqueue, run_due, stats};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use testing::Database;
 
-use crate::{Fail, enqueue_now};
+use crate::{Fail, enqueue_now, support::dead};
 
 /// What ran, in order.
 #[derive(Clone, Default)]
@@ -112,17 +112,18 @@ async fn a_failing_job_is_retried_and_becomes_a_dead_letter_at_its_ceiling() {
     enqueue_now(&db, &Fail).await;
 
     for attempt in 1..=Fail::MAX_ATTEMPTS {
-        assert_eq!(failed(&db).await.unwrap(), []);
+        assert_eq!(dead(&db).await, []);
         let failures = run_due(&db, &registry).await.unwrap();
         assert_eq!((failures.len(), failures[0].attempts), (1, attempt));
         skip_pauses(&db).await;
     }
 
     assert!(run_due(&db, &registry).await.unwrap().is_empty());
-    let dead = failed(&db).await.unwrap();
-    assert_eq!((dead.len(), dead[0].attempts), (1, Fail::MAX_ATTEMPTS));
-    assert_eq!(dead[0].name, Fail::NAME);
-    assert!(dead[0].last_error.contains("cannot send: no route"), "{:?}", dead[0]);
+    let letters = dead(&db).await;
+    assert_eq!((letters.len(), letters[0].attempts), (1, Fail::MAX_ATTEMPTS));
+    assert_eq!(letters[0].name, Fail::NAME);
+    let error = letters[0].last_error.as_deref().unwrap();
+    assert!(error.contains("cannot send: no route"), "{error}");
     assert_eq!(stats(&db).await.unwrap().failed, 1);
 }
 
@@ -192,7 +193,7 @@ async fn a_job_that_always_panics_becomes_a_dead_letter() {
         skip_pauses(&db).await;
     }
     assert_eq!(jobs::run_due(&db, &registry).await.unwrap(), []);
-    assert_eq!(failed(&db).await.unwrap()[0].name, Panic::NAME);
+    assert_eq!(dead(&db).await[0].name, Panic::NAME);
 }
 
 #[tokio::test]
@@ -238,7 +239,7 @@ async fn a_job_queued_while_its_namesake_runs_follows_it() {
 
     run_due(&db, &registry).await.unwrap();
     assert_eq!(ran.take(), [2, 1, 0]);
-    assert_eq!(failed(&db).await.unwrap(), []);
+    assert_eq!(dead(&db).await, []);
 }
 
 #[tokio::test]
@@ -252,10 +253,10 @@ async fn a_dead_letter_whose_key_is_queued_again_is_no_longer_one() {
         run_due(&db, &registry).await.unwrap();
         skip_pauses(&db).await;
     }
-    assert_eq!(failed(&db).await.unwrap().len(), 1);
+    assert_eq!(dead(&db).await.len(), 1);
 
     Enqueue::new(&Fail).key("test/fail").send(&mut connection).await.unwrap();
-    assert_eq!(failed(&db).await.unwrap(), []);
+    assert_eq!(dead(&db).await, []);
     assert_eq!(stats(&db).await.unwrap().failed, 0);
 }
 

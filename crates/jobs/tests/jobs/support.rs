@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use clap::Parser;
-use jobs::{Job, Registry, Schedule, Worker};
+use jobs::{Filter, Job, Queued, Registry, Schedule, State, Worker};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use tokio::{
@@ -79,6 +79,12 @@ impl Running {
 
 pub(crate) async fn next(told: &mut mpsc::UnboundedReceiver<u32>) -> u32 {
     timeout(PATIENCE, told.recv()).await.expect("the job runs").unwrap()
+}
+
+/// The dead letters, the newest first.
+pub(crate) async fn dead(db: &PgPool) -> Vec<Queued> {
+    let filter = Filter { state: Some(State::Dead), ..Filter::default() };
+    jobs::list(db, &filter, 100).await.unwrap()
 }
 
 /// The backend that listens for new jobs; waits until there is one, other than `before`.

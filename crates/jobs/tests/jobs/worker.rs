@@ -1,6 +1,6 @@
 use std::{collections::HashSet, sync::Arc};
 
-use jobs::{Job, Registry, Schedule, Worker, failed, stats};
+use jobs::{Job, Registry, Schedule, Worker, instances, stats};
 use sqlx::PgPool;
 use testing::Database;
 use tokio::{
@@ -10,7 +10,7 @@ use tokio::{
 
 use crate::{
     Fail, enqueue_now,
-    support::{PATIENCE, Running, Tell, Wait, config, next},
+    support::{PATIENCE, Running, Tell, Wait, config, dead, listener, next},
 };
 
 #[tokio::test]
@@ -58,6 +58,37 @@ async fn the_job_of_a_killed_worker_runs_again_as_another_attempt() {
 }
 
 #[tokio::test]
+async fn a_worker_that_fell_silent_is_forgotten() {
+    let database = Database::new().await;
+    let db = database.pool.clone();
+    run_every_job_in_a_worker_that_is_killed(&db).await;
+    let registry = Registry::default().with::<Fail>(());
+    let worker = Running::start(&db, &registry, &[], config(&[]));
+    let forgotten = timeout(PATIENCE, async {
+        loop {
+            let known = instances(&db).await.unwrap();
+            if known.len() == 1 && known[0].id != "dead" {
+                return;
+            }
+        }
+    });
+    forgotten.await.expect("the other takes over");
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_process_that_runs_no_jobs_is_no_worker() {
+    let database = Database::new().await;
+    let db = database.pool.clone();
+    let yearly = [Schedule::cron("0 0 1 1 *", &Tell(0))];
+    let process = Running::start(&db, &Registry::default(), &yearly, config(&[]));
+    // It would have registered before it listens.
+    listener(&db, None).await;
+    assert_eq!(instances(&db).await.unwrap(), []);
+    process.stop().await;
+}
+
+#[tokio::test]
 async fn a_job_that_kills_every_worker_becomes_a_dead_letter() {
     let database = Database::new().await;
     let db = database.pool.clone();
@@ -70,14 +101,14 @@ async fn a_job_that_kills_every_worker_becomes_a_dead_letter() {
         .unwrap();
 
     let worker = Running::start(&db, &registry, &[], config(&["--jobs-rescue-after-seconds=1"]));
-    let dead = timeout(PATIENCE, async {
+    let given_up = timeout(PATIENCE, async {
         loop {
-            if let Some(dead) = failed(&db).await.unwrap().pop() {
+            if let Some(dead) = dead(&db).await.pop() {
                 return dead;
             }
         }
     });
-    assert_eq!(dead.await.expect("the job is given up").name, Fail::NAME);
+    assert_eq!(given_up.await.expect("the job is given up").name, Fail::NAME);
     worker.stop().await;
 }
 

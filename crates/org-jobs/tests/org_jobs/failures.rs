@@ -2,7 +2,7 @@ use chrono::TimeDelta;
 use serde_json::json;
 use sqlx::PgPool;
 
-use crate::support::{Costly, Echo, Wait, World};
+use crate::support::{Costly, Echo, Running, Wait, World};
 
 #[tokio::test]
 async fn what_may_pass_is_tried_again_later_and_only_that() {
@@ -70,7 +70,9 @@ async fn wake(world: &World) {
 }
 
 /// Leaves behind what a worker does that was killed in the middle of every item.
-async fn kill(db: &PgPool) {
+async fn kill(worker: &Running, db: &PgPool) {
+    // Or it might fetch its own job again before another does.
+    worker.tell_to_stop();
     sqlx::raw_sql(
         "update graphile_worker._private_jobs set locked_by = null, locked_at = null, attempts = 1, run_at = now()
              where locked_at is not null;
@@ -90,7 +92,7 @@ async fn a_job_whose_worker_was_killed_goes_on_where_it_was() {
     world.next().await;
     world.go.notify_one();
     assert_eq!(world.next().await, "b");
-    kill(world.app.db.pool()).await;
+    kill(&dead, world.app.db.pool()).await;
 
     let worker = world.work();
     assert_eq!(world.next().await, "b", "what was done is not done again");
@@ -110,7 +112,7 @@ async fn an_item_that_must_not_be_begun_twice_is_not() {
     let id = world.queue(&owner, &[Costly("a".into()), Costly("b".into())]).await;
     let dead = world.work();
     world.next().await;
-    kill(world.app.db.pool()).await;
+    kill(&dead, world.app.db.pool()).await;
 
     let worker = world.work();
     assert_eq!(world.next().await, "b");
