@@ -154,6 +154,7 @@ impl Settings {
         problems.extend(self.billing.problems(environment));
         problems.extend(self.ai.problems(environment));
         problems.extend(self.alerts.problems(environment));
+        problems.extend(self.storage.problems(environment));
         if environment != Environment::Development || !cfg!(feature = "simulators") {
             problems.extend(self.missing());
         }

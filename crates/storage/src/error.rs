@@ -1,3 +1,5 @@
+use std::{error, io};
+
 use axum::http::StatusCode;
 use web::Problem;
 
@@ -18,6 +20,9 @@ pub enum Error {
         /// Those permitted.
         max: u64,
     },
+    /// The disk is full.
+    #[error("there is no room for more files just now")]
+    Full(#[source] object_store::Error),
     /// The storage itself failed.
     #[error(transparent)]
     Unavailable(object_store::Error),
@@ -27,6 +32,7 @@ impl From<object_store::Error> for Error {
     fn from(error: object_store::Error) -> Self {
         match error {
             object_store::Error::NotFound { .. } => Self::NotFound,
+            error if is_full(&error) => Self::Full(error),
             error => Self::Unavailable(error),
         }
     }
@@ -34,14 +40,27 @@ impl From<object_store::Error> for Error {
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
+        let detail = error.to_string();
         match error {
-            Error::NotFound => Self::not_found("file_not_found", error.to_string())
+            Error::NotFound => Self::not_found("file_not_found", detail)
                 .action("It may have been deleted; list the files again."),
             Error::TooLarge { .. } => {
-                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "file_too_large", error.to_string())
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "file_too_large", detail)
                     .action("Send a smaller file.")
+            }
+            Error::Full(cause) => {
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, "storage_full", detail)
+                    .action("Try again later; we have been told.")
+                    .because(cause)
             }
             Error::Unavailable(cause) => Self::unavailable(cause),
         }
     }
+}
+
+/// Whether what failed in the end was a disk without room.
+fn is_full(error: &(dyn error::Error + 'static)) -> bool {
+    let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.filter_map(|error| error.downcast_ref::<io::Error>()).any(|it| full.contains(&it.kind()))
 }

@@ -24,6 +24,37 @@ impl Key {
         Path::from_iter(["platform", kind])
     }
 
+    /// Part `number` of what this names. Parts are listed in their order.
+    #[must_use]
+    pub fn part(&self, number: u32) -> Self {
+        Self(self.0.clone().join(format!("{number:05}")))
+    }
+
+    /// The number of the part that this names, if it names one.
+    pub fn number(&self) -> Option<u32> {
+        let parts: Vec<_> = self.0.parts().collect();
+        parts.get(4)?.as_ref().parse().ok()
+    }
+
+    /// Everything that any org has.
+    pub fn all_orgs() -> Self {
+        Self(Path::from("orgs"))
+    }
+
+    /// Everything that `org` has.
+    pub fn all_of(org: Id<Org>) -> Self {
+        Self(Path::from_iter(["orgs", &org.to_string()]))
+    }
+
+    /// What it names: the org, the kind and the id.
+    pub fn names(&self) -> Option<(Id<Org>, String, Uuid)> {
+        let parts: Vec<_> = self.0.parts().collect();
+        let [orgs, org, kind, id, ..] = parts.as_slice() else { return None };
+        let ours = orgs.as_ref() == "orgs";
+        let (org, id) = (Uuid::parse_str(org.as_ref()).ok()?, Uuid::parse_str(id.as_ref()).ok()?);
+        ours.then(|| (org.into(), kind.as_ref().to_owned(), id))
+    }
+
     /// An object of nobody, to try the storage with.
     pub(crate) fn probe() -> Self {
         Self(Path::from_iter(["probes", &Uuid::now_v7().to_string()]))
@@ -31,6 +62,12 @@ impl Key {
 
     pub(crate) fn path(&self) -> &Path {
         &self.0
+    }
+}
+
+impl From<Path> for Key {
+    fn from(path: Path) -> Self {
+        Self(path)
     }
 }
 

@@ -1,11 +1,14 @@
 //! Objects too large for memory: written and read piece by piece.
 
+use std::ops::Range;
+
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream::BoxStream};
-use object_store::{ObjectStoreExt, buffered::BufWriter};
+use chrono::{DateTime, Utc};
+use futures::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
+use object_store::{Attribute, Attributes, GetOptions, GetRange, ObjectStore, buffered::BufWriter};
 use tokio::io::AsyncWriteExt;
 
-use crate::{Error, Key, Result, Storage};
+use crate::{Error, Key, Labels, Result, Storage};
 
 /// Bytes of a part. A store takes up to 10,000 parts, so an object has at most 312 GiB.
 const PART: usize = 32 * 1024 * 1024;
@@ -16,6 +19,27 @@ const PARTS_AT_ONCE: usize = 2;
 #[derive(Debug)]
 pub struct Writer(BufWriter);
 
+/// What an object contains, or a part of it, as it comes.
+pub struct Content {
+    /// How many bytes the whole object has.
+    pub size: u64,
+    /// Which of them come.
+    pub range: Range<u64>,
+    /// They themselves.
+    pub stream: BoxStream<'static, Result<Bytes>>,
+}
+
+/// An object in a list.
+#[derive(Clone, Debug)]
+pub struct Object {
+    /// Its name.
+    pub key: Key,
+    /// Its size.
+    pub bytes: u64,
+    /// When it was put there.
+    pub modified: DateTime<Utc>,
+}
+
 impl Writer {
     /// Adds `bytes` to the end.
     pub async fn write(&mut self, bytes: Bytes) -> Result<()> {
@@ -25,7 +49,7 @@ impl Writer {
     /// Shows the object.
     pub async fn finish(mut self) -> Result<()> {
         let failed = |error| object_store::Error::Generic { store: "storage", source: error };
-        self.0.shutdown().await.map_err(|error| Error::Unavailable(failed(Box::new(error))))
+        self.0.shutdown().await.map_err(|error| failed(Box::new(error)).into())
     }
 
     /// Removes what was written so far.
@@ -41,10 +65,41 @@ impl Storage {
         Writer(writer.with_max_concurrency(PARTS_AT_ONCE))
     }
 
+    /// The same for what customers send, many at the same time: in little memory. Whoever reads it from the
+    /// bucket itself is told `labels`.
+    pub fn labelled_writer(&self, key: &Key, labels: &Labels) -> Writer {
+        let path = key.path().clone();
+        let writer = BufWriter::with_capacity(self.store.clone(), path, self.part_bytes);
+        let writer = writer.with_max_concurrency(1);
+        if self.directory.is_some() {
+            return Writer(writer);
+        }
+        Writer(writer.with_attributes(Attributes::from_iter([
+            (Attribute::ContentType, labels.content_type.clone()),
+            (Attribute::ContentDisposition, labels.content_disposition.clone()),
+        ])))
+    }
+
     /// What is kept under `key`, piece by piece.
     pub async fn reader(&self, key: &Key) -> Result<BoxStream<'static, Result<Bytes>>> {
-        let object = self.store.get(key.path()).await?;
-        Ok(object.into_stream().map_err(Error::from).boxed())
+        Ok(self.read(key, None).await?.stream)
+    }
+
+    /// The same with its size, or only `range` of it.
+    pub async fn read(&self, key: &Key, range: Option<Range<u64>>) -> Result<Content> {
+        let options = GetOptions { range: range.map(GetRange::Bounded), ..GetOptions::default() };
+        let found = self.store.get_opts(key.path(), options).await?;
+        let (size, range) = (found.meta.size, found.range.clone());
+        Ok(Content { size, range, stream: found.into_stream().map_err(Error::from).boxed() })
+    }
+
+    /// Every object below `prefix`, in no order. Unfinished ones are not among them.
+    pub fn list(&self, prefix: &Key) -> impl Stream<Item = Result<Object>> + Send + use<> {
+        self.store.list(Some(prefix.path())).map_err(Error::from).map_ok(|it| Object {
+            key: Key::from(it.location),
+            bytes: it.size,
+            modified: it.last_modified,
+        })
     }
 
     /// The names of the platform's objects of one `kind`, in order. Unfinished ones are not among them.

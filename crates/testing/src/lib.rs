@@ -11,11 +11,13 @@
 //! ```
 
 mod app;
+mod bucket;
 mod client;
 mod database;
 mod postgres;
 
 pub use app::{Simulators, TestApp, oidc_provider};
+pub use bucket::Bucket;
 pub use client::{Client, Reply};
 pub use database::Database;
 

@@ -1,4 +1,4 @@
-//! What whoever keeps a file may rely on.
+//! What whoever keeps a file in a directory may rely on.
 
 use std::fs;
 
@@ -9,12 +9,15 @@ use storage::{Config, Error, Key, Storage};
 use tempfile::TempDir;
 use web::Problem;
 
+use crate::config;
+
 /// Only names a kind of id.
 struct Picture;
 
 fn open(dir: &TempDir) -> Storage {
     let storage_dir = dir.path().join("files");
-    Storage::open(&Config { storage_dir, storage_max_object_bytes: 1 << 20 }).unwrap()
+    Storage::open(&Config { storage_dir, storage_max_object_bytes: 1 << 20, ..config(dir) })
+        .unwrap()
 }
 
 fn key() -> Key {
