@@ -20,7 +20,7 @@ pub struct Config {
     #[arg(long, env)]
     pub s3_bucket: Option<String>,
 
-    /// Address of the store, such as https://ACCOUNT.r2.cloudflarestorage.com. AWS unless given.
+    /// Address of the store, such as `https://minio.example.com`. AWS unless given.
     #[arg(long, env)]
     pub s3_endpoint: Option<Url>,
 
