@@ -30,6 +30,7 @@ mod lease;
 mod messages;
 mod models;
 mod payload;
+mod personal_data;
 mod provider;
 mod providers;
 mod pump;
@@ -79,6 +80,7 @@ pub fn module(ai: Ai) -> Module {
         .merge(streams::routes())
         .merge(controls::routes());
     Module {
+        personal_data: personal_data::PERSONAL_DATA,
         routes: routes.with_state(ai.clone()),
         jobs: Registry::default()
             .with::<RunGeneration>(ai.clone())

@@ -12,6 +12,7 @@ mod evaluate;
 mod markdown;
 mod measures;
 mod notice;
+mod personal_data;
 mod routes;
 mod rule;
 mod rules;
@@ -76,6 +77,7 @@ impl std::ops::Deref for Alerts {
 /// Alerts as a part of the product.
 pub fn module(alerts: Alerts) -> Module {
     Module {
+        personal_data: personal_data::PERSONAL_DATA,
         routes: routes::routes().merge(silence_routes::routes()).with_state(alerts.clone()),
         jobs: Registry::default()
             .with::<Evaluate>(alerts.clone())

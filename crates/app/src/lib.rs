@@ -5,6 +5,7 @@ mod document;
 mod event;
 mod gate;
 mod http;
+mod personal_data;
 
 use jobs::{Registry, Schedule};
 use utoipa::openapi::OpenApi;
@@ -13,6 +14,7 @@ use web::{Operation, Routes};
 pub use check::Check;
 pub use event::{Event, EventType};
 pub use http::HttpSettings;
+pub use personal_data::{Erasure, PersonalData, Rule, inventory};
 
 /// One feature. A plain value: nothing is registered behind anyone's back.
 #[derive(Default)]
@@ -27,6 +29,8 @@ pub struct Module {
     pub checks: Vec<Check>,
     /// What of it customers' programs may be told.
     pub events: Vec<EventType>,
+    /// What its tables keep about people and orgs.
+    pub personal_data: &'static [PersonalData],
 }
 
 /// Everything the process serves and runs.
@@ -40,6 +44,8 @@ pub struct App {
     pub checks: Vec<Check>,
     /// Every event that customers' programs may be told of.
     pub events: Vec<EventType>,
+    /// What every table keeps about people and orgs, those of lower crates first.
+    pub personal_data: Vec<PersonalData>,
 }
 
 /// Sums up the features.
@@ -50,6 +56,7 @@ pub fn assemble(modules: impl IntoIterator<Item = Module>) -> App {
         schedules: vec![],
         checks: vec![],
         events: vec![],
+        personal_data: vec![],
     };
     modules.into_iter().fold(start, App::with)
 }
@@ -61,6 +68,7 @@ impl App {
         self.schedules.extend(module.schedules);
         self.checks.extend(module.checks);
         self.events.extend(module.events);
+        self.personal_data.extend(module.personal_data);
         self.routes = self.routes.merge(module.routes);
         self.jobs = self.jobs.merge(module.jobs);
         self

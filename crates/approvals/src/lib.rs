@@ -5,6 +5,7 @@ mod ask;
 mod decision;
 mod error;
 mod links;
+mod personal_data;
 mod routes;
 
 use app::Module;
@@ -35,5 +36,9 @@ pub struct Approvals {
 /// Approvals as a part of the product.
 pub fn module(approvals: Approvals) -> Module {
     let routes = routes::routes().merge(links::routes());
-    Module { routes: routes.with_state(approvals), ..Module::default() }
+    Module {
+        personal_data: personal_data::PERSONAL_DATA,
+        routes: routes.with_state(approvals),
+        ..Module::default()
+    }
 }

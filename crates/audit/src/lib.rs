@@ -8,6 +8,7 @@ mod config;
 mod entry;
 mod event;
 mod origin;
+mod personal_data;
 mod retention;
 mod routes;
 
@@ -56,6 +57,7 @@ impl Audit {
 /// The log as a part of the product.
 pub fn module(audit: Audit) -> Module {
     Module {
+        personal_data: personal_data::PERSONAL_DATA,
         routes: routes::routes().with_state(audit.db.clone()),
         jobs: Registry::default()
             .with::<chain::SealEvents>(audit.clone())

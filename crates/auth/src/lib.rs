@@ -12,6 +12,7 @@ mod operators;
 mod orgs;
 mod pages;
 mod passwords;
+mod personal_data;
 mod purge;
 mod secrets;
 mod sessions;
@@ -122,6 +123,7 @@ impl Auth {
 /// What identity adds to the application. The layer that finds out who calls is [`identify`].
 pub fn module(auth: Auth) -> Module {
     Module {
+        personal_data: personal_data::PERSONAL_DATA,
         routes: routes().with_state(auth.clone()),
         jobs: accounts::jobs(&auth)
             .merge(sessions::jobs(&auth))

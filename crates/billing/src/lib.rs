@@ -22,6 +22,7 @@ mod intake;
 mod month;
 mod overage;
 mod payment;
+mod personal_data;
 mod plan;
 mod plan_grant;
 mod price;
@@ -155,6 +156,7 @@ impl Billing {
 /// Billing as a part of the product.
 pub fn module(billing: Billing) -> Module {
     Module {
+        personal_data: personal_data::PERSONAL_DATA,
         jobs: jobs::Registry::default()
             .with::<ApplyStripeEvent>(billing.clone())
             .with::<ApplyCatalogue>(billing.clone())

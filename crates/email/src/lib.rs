@@ -6,6 +6,7 @@ mod letter;
 mod mails;
 mod outbox;
 mod pacing;
+mod personal_data;
 mod preferences;
 mod previews;
 mod suppressions;
@@ -139,6 +140,7 @@ pub fn module(mailer: Mailer) -> Module {
         .merge(unsubscribe::routes())
         .merge(events::routes());
     Module {
+        personal_data: personal_data::PERSONAL_DATA,
         routes: routes.with_state(mailer.clone()),
         checks: vec![Check::degrading("email", probe)],
         jobs: Registry::default().with::<SendEmail>(mailer.clone()).with::<PurgeBodies>(mailer),

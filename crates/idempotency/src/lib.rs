@@ -14,6 +14,7 @@ mod attempt;
 mod current;
 mod key;
 mod layer;
+mod personal_data;
 mod purge;
 mod record;
 mod recording;
@@ -74,6 +75,7 @@ impl Idempotency {
 /// The housekeeping. The rest is middleware: see [`guard`].
 pub fn module(idempotency: Idempotency) -> Module {
     Module {
+        personal_data: personal_data::PERSONAL_DATA,
         jobs: Registry::default().with::<PurgeIdempotencyKeys>(idempotency),
         schedules: vec![Schedule::cron("23 * * * *", &PurgeIdempotencyKeys)],
         ..Module::default()

@@ -2,6 +2,7 @@
 //! not been here for a while. Each is sent once, whatever breaks, and ended with one click.
 
 mod inactivity;
+mod personal_data;
 mod week;
 mod weekly_digest;
 
@@ -31,6 +32,7 @@ pub struct News {
 /// Digests and reminders as a part of the product.
 pub fn module(news: News) -> Module {
     Module {
+        personal_data: personal_data::PERSONAL_DATA,
         jobs: Registry::default().with::<SendDigests>(news.clone()).with::<NudgeInactive>(news),
         schedules: vec![
             Schedule::cron("0 9 * * 1", &SendDigests {}),

@@ -11,6 +11,7 @@ mod events;
 mod handler;
 mod item;
 mod job;
+mod personal_data;
 mod progress;
 mod queue;
 mod routes;
@@ -63,6 +64,7 @@ impl OrgJobs {
 pub fn module(jobs: OrgJobs, handlers: impl IntoIterator<Item = Handler>) -> Module {
     let worker = Worker::new(jobs.clone(), handlers);
     Module {
+        personal_data: personal_data::PERSONAL_DATA,
         routes: routes::routes().merge(events::routes()).with_state(jobs.clone()),
         jobs: Registry::default()
             .with::<Ticket>(worker)

@@ -2,6 +2,7 @@
 
 mod draft;
 mod error;
+mod personal_data;
 mod project;
 mod routes;
 
@@ -17,7 +18,11 @@ pub use project::Project;
 /// What projects add to the application.
 pub fn module(projects: Projects) -> Module {
     let routes = routes::routes().merge(draft::routes());
-    Module { routes: routes.with_state(projects), ..Module::default() }
+    Module {
+        personal_data: personal_data::PERSONAL_DATA,
+        routes: routes.with_state(projects),
+        ..Module::default()
+    }
 }
 
 /// The long work of projects, for [`org_jobs::module`].

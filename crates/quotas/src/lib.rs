@@ -26,6 +26,7 @@ mod model;
 mod money;
 mod new_budget;
 mod period;
+mod personal_data;
 mod picture;
 mod pressure;
 mod purse;
@@ -80,6 +81,7 @@ pub use status::{Credits, Status};
 pub fn module(quotas: Quotas) -> Module {
     let audit = ledger::Audit::new(quotas.db().clone());
     Module {
+        personal_data: personal_data::PERSONAL_DATA,
         checks: vec![Check::degrading("ledger", move || audit.clone().check())],
         jobs: Registry::default()
             .with::<close::CloseMonth>(quotas.clone())

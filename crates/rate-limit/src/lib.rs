@@ -15,6 +15,7 @@ mod in_flight;
 mod instances;
 mod layer;
 mod passed;
+mod personal_data;
 mod policy;
 mod purge;
 mod quota;
@@ -66,6 +67,7 @@ pub fn module(Limits { attempts, traffic }: Limits) -> Module {
         })
     });
     Module {
+        personal_data: personal_data::PERSONAL_DATA,
         jobs: Registry::default().with::<PurgeRateLimits>(attempts),
         schedules: vec![Schedule::cron("17 * * * *", &PurgeRateLimits)],
         checks: check.into_iter().collect(),

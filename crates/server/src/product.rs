@@ -3,7 +3,7 @@ use std::sync::Arc;
 use admin::Admin;
 use ai::{Ai, AnswerCache};
 use alerts::Alerts;
-use app::{App, Module};
+use app::{App, Module, PersonalData};
 use approvals::Approvals;
 use audit::Audit;
 use auth::Auth;
@@ -65,6 +65,8 @@ pub struct Product {
     pub jobs: Registry,
     /// The work done by the clock.
     pub schedules: Vec<Schedule>,
+    /// What every table keeps about people and orgs.
+    pub personal_data: Vec<PersonalData>,
     app: App,
     settings: Settings,
 }
@@ -174,6 +176,7 @@ impl Product {
         let health = Health::new(app.checks.clone(), clock.clone());
         let app = app.with(health::module(health.clone()));
         let (jobs, schedules) = (app.jobs.clone(), app.schedules.clone());
+        let personal_data = app.personal_data.clone();
         let settings = settings.clone();
         Ok(Self {
             db,
@@ -191,6 +194,7 @@ impl Product {
             health,
             jobs,
             schedules,
+            personal_data,
             app,
             settings,
         })

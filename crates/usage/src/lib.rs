@@ -6,6 +6,7 @@ mod csv_file;
 mod error;
 mod new_price;
 mod outcome;
+mod personal_data;
 mod price;
 mod price_book;
 mod price_version;
@@ -65,6 +66,7 @@ pub fn module(usage: Usage) -> Module {
         .with::<Reconcile>(usage.clone())
         .with::<DropOldCalls>(usage.clone());
     Module {
+        personal_data: personal_data::PERSONAL_DATA,
         routes: routes::routes().with_state(usage),
         jobs,
         schedules: vec![

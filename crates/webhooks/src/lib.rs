@@ -20,6 +20,7 @@ mod log_routes;
 mod manage;
 mod markdown;
 mod notice;
+mod personal_data;
 mod plan;
 mod replay;
 mod reseal;
@@ -106,6 +107,7 @@ fn sealer<'a>(secrets: impl IntoIterator<Item = &'a SecretString>) -> anyhow::Re
 /// What webhooks add to the application.
 pub fn module(webhooks: Webhooks) -> Module {
     Module {
+        personal_data: personal_data::PERSONAL_DATA,
         jobs: Registry::default()
             .with::<dispatch::Dispatch>(webhooks.clone())
             .with::<lane::Deliver>(webhooks.clone())

@@ -17,6 +17,7 @@ mod meter;
 mod migrations;
 mod openapi;
 mod outages;
+mod personal_data;
 mod plans;
 mod processes;
 mod proofs;

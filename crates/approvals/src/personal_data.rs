@@ -1,0 +1,14 @@
+use app::{PersonalData, Rule};
+
+/// Whoever is asked has no account, or perhaps one with the same address.
+pub(crate) const PERSONAL_DATA: &[PersonalData] = &[PersonalData::new(
+    "approvals",
+    "what outsiders were asked to approve, and what they answered",
+    "until its org is erased",
+)
+.withholding(&["hash"])
+.person(Rule::overwritten(
+    "lower(email) = (select lower(email) from users where id = $1)",
+    "email = 'erased-' || id || '@erased.invalid', name = '', comment = null",
+))
+.org(Rule::deleted("org_id = $1"))];
