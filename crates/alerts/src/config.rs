@@ -55,6 +55,10 @@ pub struct Config {
     #[arg(long, env, default_value_t = 5)]
     pub alert_bounce_percent: i64,
 
+    /// Hours that the newest backup may be old.
+    #[arg(long, env, default_value_t = 26)]
+    pub alert_backup_hours: i64,
+
     /// Workers that must live: two for each process that runs jobs, one for quick jobs and one for slow ones.
     #[arg(long, env, default_value_t = 2)]
     pub alert_workers: i64,

@@ -69,6 +69,16 @@ pub(crate) fn bounces(db: PgPool, now: DateTime<Utc>) -> Measured {
     })
 }
 
+pub(crate) fn backup_age(db: PgPool, now: DateTime<Utc>) -> Measured {
+    Box::pin(async move {
+        let newest = sqlx::query_scalar!(
+            "select coalesce(max(started_at) filter (where bytes is not null), min(started_at)) from backups"
+        );
+        // Where none was ever tried, nobody wants any.
+        Ok(newest.fetch_one(&db).await?.map(|newest| (now - newest).num_hours()))
+    })
+}
+
 pub(crate) fn workers(db: PgPool, _: DateTime<Utc>) -> Measured {
     Box::pin(async move {
         // One that is silent for too long is forgotten by the others.

@@ -74,6 +74,16 @@ pub fn standard(config: &Config) -> Vec<Rule> {
             measure: measures::bounces,
         },
         Rule {
+            name: "backup_age",
+            title: "There is no recent backup",
+            measures: "the age of the newest backup, or since when none succeeds",
+            advice: "Run `slipway backup` and read what it says; the last error is in the log of the job backups.take.",
+            unit: " h",
+            limit: Limit::AtMost(config.alert_backup_hours),
+            setting: "ALERT_BACKUP_HOURS",
+            measure: measures::backup_age,
+        },
+        Rule {
             name: "stale_worker",
             title: "Workers have fallen silent",
             measures: "workers that have given a sign of life within `JOBS_RESCUE_AFTER_SECONDS`, or hardly longer",

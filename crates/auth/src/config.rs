@@ -53,7 +53,7 @@ impl Config {
             ("AUTH_SECRET_PREVIOUS", &self.auth_secret_previous),
         ];
         for (name, secret) in secrets {
-            if secret.as_ref().is_some_and(|secret| is_weak(secret.expose_secret())) {
+            if secret.as_ref().is_some_and(|secret| sealing::is_weak(secret.expose_secret())) {
                 problems.push(format!(
                     "{name} can be guessed: it needs at least 32 random bytes (openssl rand -base64 32)"
                 ));
@@ -64,14 +64,6 @@ impl Config {
         problems.extend(self.social.problems(environment));
         problems
     }
-}
-
-/// Whether it is too short, or long but not random.
-fn is_weak(secret: &str) -> bool {
-    let mut bytes = secret.as_bytes().to_vec();
-    bytes.sort_unstable();
-    bytes.dedup();
-    secret.len() < 32 || bytes.len() < 10
 }
 
 #[cfg(test)]

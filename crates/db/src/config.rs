@@ -60,7 +60,7 @@ impl Config {
     }
 
     /// The address that bypasses a transaction pooler, if one is set.
-    fn direct_address(&self) -> Option<PgConnectOptions> {
+    pub fn direct_address(&self) -> Option<PgConnectOptions> {
         PgConnectOptions::from_str(self.database_direct_url.as_ref()?.expose_secret()).ok()
     }
 

@@ -17,6 +17,14 @@ pub use stream::{OpenStream, SealStream, StreamError};
 #[derive(Clone)]
 pub struct Sealer(Vec<[u8; 32]>);
 
+/// Whether a secret is too short, or long but not random.
+pub fn is_weak(secret: &str) -> bool {
+    let mut bytes = secret.as_bytes().to_vec();
+    bytes.sort_unstable();
+    bytes.dedup();
+    secret.len() < 32 || bytes.len() < 10
+}
+
 /// 256 bits that only a holder of `key` can tell from random ones.
 pub fn derive(key: &[u8], from: &str) -> [u8; 32] {
     hmac(key, &[from.as_bytes()])

@@ -7,8 +7,8 @@ use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::{
     Settings,
     commands::{
-        alerts, audit, catalogue, inbox, ledger, mail, migrate, openapi, operator, secrets, seed,
-        serve, tour, usage,
+        alerts, audit, backup, catalogue, healthcheck, inbox, ledger, mail, migrate, openapi,
+        operator, restore_drill, secrets, seed, serve, tour, usage,
     },
     output,
 };
@@ -32,8 +32,11 @@ impl Cli {
     /// What is wrong with the settings that the command uses.
     fn problems(&self) -> Vec<String> {
         match self.command {
-            Some(Action::Openapi | Action::EnvExample) => vec![],
+            Some(Action::Openapi | Action::EnvExample | Action::Healthcheck) => vec![],
             Some(Action::Migrate(_)) => self.settings.database_problems(),
+            Some(Action::Backup(_) | Action::Restore(_)) => {
+                self.settings.backups.problems(&self.settings.storage, self.settings.app_env)
+            }
             _ => self.settings.problems(),
         }
     }
@@ -75,11 +78,19 @@ pub enum Action {
     /// Check whether the audit log is what was written.
     #[command(subcommand)]
     Audit(audit::Action),
+    /// Back the database up now, or look at what backups there are.
+    Backup(backup::Options),
+    /// Fill an empty database with a backup.
+    Restore(backup::Restore),
+    /// Restore a backup for trial, check every rule of the books in the copy, and drop it.
+    RestoreDrill(restore_drill::Options),
     /// Seal what is kept encrypted with the present `AUTH_SECRET`.
     #[command(subcommand)]
     Secrets(secrets::Action),
     /// Play the product's whole story over HTTP, step by step.
     Tour(tour::Options),
+    /// Ask the API on this machine whether it is ready; fails if not.
+    Healthcheck,
     /// Print the API's description (OpenAPI 3.1).
     Openapi,
     /// Print .env.example.
@@ -131,8 +142,12 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Action::Usage(action) => usage::run(settings, action).await,
         Action::Alerts(action) => Box::pin(alerts::run(settings, action)).await,
         Action::Audit(action) => Box::pin(audit::run(settings, action)).await,
+        Action::Backup(options) => backup::run(settings, options).await,
+        Action::Restore(options) => backup::restore(settings, options).await,
+        Action::RestoreDrill(options) => Box::pin(restore_drill::run(settings, options)).await,
         Action::Secrets(action) => secrets::run(settings, action).await,
         Action::Tour(options) => Box::pin(tour::run(settings, options)).await,
+        Action::Healthcheck => healthcheck::run(settings).await,
         Action::Openapi => openapi::run(settings),
         Action::EnvExample => {
             output::line(&env_example());

@@ -11,6 +11,7 @@ use axum::{
     Router,
     middleware::{from_fn, from_fn_with_state},
 };
+use backups::Backups;
 use billing::{Billing, Catalogue};
 use db::Db;
 use egress::Egress;
@@ -59,6 +60,8 @@ pub struct Product {
     pub webhooks: Webhooks,
     /// What the people who run the product are told.
     pub alerts: Alerts,
+    /// Backups, for commands.
+    pub backups: Backups,
     /// Readiness.
     pub health: Health,
     /// The work done later.
@@ -135,6 +138,7 @@ impl Product {
         let work = projects::work(&projects);
         let extras = approvals_and_news(&db, &clock, &mailer, &limits, settings.public_url());
 
+        let backups = backups(settings, &db, &clock)?;
         let app = app::assemble(vec![
             rate_limit::module(limits),
             audit::module(audit.clone()),
@@ -158,6 +162,7 @@ impl Product {
                 audit: audit.clone(),
                 auth: auth.clone(),
             }),
+            backups::module(backups.clone()),
             database::module(db.pool().clone()),
             partitions::module(db.clone(), clock.clone()),
         ]);
@@ -176,8 +181,6 @@ impl Product {
         let health = Health::new(app.checks.clone(), clock.clone());
         let app = app.with(health::module(health.clone()));
         let (jobs, schedules) = (app.jobs.clone(), app.schedules.clone());
-        let personal_data = app.personal_data.clone();
-        let settings = settings.clone();
         Ok(Self {
             db,
             clock,
@@ -191,12 +194,13 @@ impl Product {
             traffic,
             webhooks,
             alerts,
+            backups,
             health,
             jobs,
             schedules,
-            personal_data,
+            personal_data: app.personal_data.clone(),
             app,
-            settings,
+            settings: settings.clone(),
         })
     }
 
@@ -231,6 +235,13 @@ impl Product {
 /// The sample domain.
 fn projects(db: &Db, clock: &Clock, ai: &Ai, jobs: &OrgJobs) -> Projects {
     Projects { db: db.clone(), clock: clock.clone(), ai: ai.clone(), jobs: jobs.clone() }
+}
+
+/// Of the whole database, past any transaction pooler.
+fn backups(settings: &Settings, db: &Db, clock: &Clock) -> anyhow::Result<Backups> {
+    let pooled = || db.pool().connect_options().as_ref().clone();
+    let address = settings.db.direct_address().unwrap_or_else(pooled);
+    Backups::new(db.clone(), clock.clone(), address, &settings.backups, &settings.storage)
 }
 
 /// What is watched, and who is told. A rule of your own is added here.

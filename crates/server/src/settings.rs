@@ -57,6 +57,10 @@ pub struct Settings {
     #[command(flatten)]
     pub telemetry: telemetry::Config,
 
+    /// Backups.
+    #[command(flatten)]
+    pub backups: backups::Config,
+
     /// Background work.
     #[command(flatten)]
     pub jobs: jobs::Config,
@@ -147,6 +151,7 @@ impl Settings {
     pub fn problems(&self) -> Vec<String> {
         let environment = self.app_env;
         let mut problems = self.db.problems();
+        problems.extend(self.backups.problems(&self.storage, environment));
         problems.extend(self.egress.problems(environment));
         problems.extend(self.rate_limit.problems(environment));
         problems.extend(self.auth.problems(environment));
@@ -154,7 +159,10 @@ impl Settings {
         problems.extend(self.billing.problems(environment));
         problems.extend(self.ai.problems(environment));
         problems.extend(self.alerts.problems(environment));
-        problems.extend(self.storage.problems(environment));
+        // The keys may be there for backups alone.
+        if self.storage.s3_bucket.is_some() || self.backups.backup_bucket.is_none() {
+            problems.extend(self.storage.problems(environment));
+        }
         if environment != Environment::Development || !cfg!(feature = "simulators") {
             problems.extend(self.missing());
         }

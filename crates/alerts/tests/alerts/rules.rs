@@ -40,6 +40,12 @@ const BROKEN: &[(&str, &str)] = &[
          values ('evt_1', 'charge.refunded', false, '{}', now() - interval '1 day')",
     ),
     (
+        "backup_age",
+        "insert into backups (id, started_at, finished_at, bytes, error)
+         values (gen_random_uuid(), now() - interval '3 days', now() - interval '3 days', 1, null),
+                (gen_random_uuid(), now(), now(), null, 'the disk is full')",
+    ),
+    (
         "mail_bounces",
         "insert into emails (id, recipient, template, subject, status, created_at)
          select gen_random_uuid(), 'a@example.com', 't', 's', case when n <= 5 then 'dead' else 'sent' end, now()

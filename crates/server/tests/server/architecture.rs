@@ -12,7 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["web", "jobs"],
     &["app"],
     &["rate-limit", "email", "storage", "audit", "idempotency", "org-jobs"],
-    &["usage", "webhooks", "health"],
+    &["usage", "webhooks", "health", "backups"],
     &["quotas"],
     &["auth"],
     &["ai", "billing"],

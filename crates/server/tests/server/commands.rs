@@ -6,12 +6,19 @@ use testing::TestApp;
 use tokio::process::Command;
 
 /// Runs `slipway` over the database of `app`; answers whether it succeeded and what it printed.
-async fn slipway(app: &TestApp, arguments: &[&str]) -> (bool, String) {
+pub(crate) async fn slipway(app: &TestApp, arguments: &[&str]) -> (bool, String) {
+    let output = command(app, arguments).output().await.unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(text).unwrap())
+}
+
+/// `slipway` over the database and the simulators of `app`.
+pub(crate) fn command(app: &TestApp, arguments: &[&str]) -> Command {
     let secret =
         |it: &Option<secrecy::SecretString>| it.as_ref().unwrap().expose_secret().to_owned();
     let settings = &app.settings;
-    let directory = tempfile::tempdir().unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_slipway"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_slipway"));
+    command
         .args(arguments)
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -23,12 +30,8 @@ async fn slipway(app: &TestApp, arguments: &[&str]) -> (bool, String) {
         .env("STRIPE_BASE_URL", settings.billing.stripe_base_url.as_ref().unwrap().to_string())
         .env("SMTP_URL", secret(&settings.email.smtp_url))
         .env("LOG_LEVEL", "error")
-        .current_dir(directory.path())
-        .output()
-        .await
-        .unwrap();
-    let text = [output.stdout, output.stderr].concat();
-    (output.status.success(), String::from_utf8(text).unwrap())
+        .current_dir(settings.storage.storage_dir.clone());
+    command
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

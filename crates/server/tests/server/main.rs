@@ -2,11 +2,13 @@
 
 mod administration;
 mod architecture;
+mod backups;
 mod bad_input;
 mod batch_kills;
 mod billing_kills;
 mod commands;
 mod degraded;
+mod deploys;
 mod generated;
 mod idempotency;
 mod isolation;
@@ -22,6 +24,8 @@ mod plans;
 mod processes;
 mod proofs;
 mod refresh_kills;
+mod rolling;
 mod settings;
 mod two_instances;
 mod webhook_kills;
+mod workflows;

@@ -51,6 +51,11 @@ impl Process {
 
     /// One over the database and the simulators of `app`.
     pub(crate) async fn beside(app: &TestApp, directory: &Path) -> Self {
+        Self::with(app, directory, &[]).await
+    }
+
+    /// The same with settings of the test's own.
+    pub(crate) async fn with(app: &TestApp, directory: &Path, more: &[(&str, String)]) -> Self {
         let settings = &app.settings;
         let secret = |secret: &Option<secrecy::SecretString>| {
             secret.as_ref().unwrap().expose_secret().to_owned()
@@ -70,7 +75,7 @@ impl Process {
             ("AI_HOLD_SECONDS", "4".to_owned()),
             ("LOG_LEVEL", "error".to_owned()),
         ];
-        Self::start(directory, &environment).await
+        Self::start(directory, &[environment.as_slice(), more].concat()).await
     }
 
     pub(crate) fn signal(&self, signal: &str) {

@@ -1,0 +1,80 @@
+use std::fs;
+
+use chrono::TimeDelta;
+use kernel::Id;
+use secrecy::SecretString;
+use testing::TestApp;
+
+use crate::support::{KEY, World, config};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn backups_past_their_days_are_forgotten_but_never_the_newest_few() {
+    let Some(world) = World::start().await else { return };
+    let backups = world.backups();
+    let mut made = Vec::new();
+    for _ in 0..3 {
+        made.push(backups.take().await.unwrap().id);
+        world.app.advance(TimeDelta::days(20));
+    }
+    made.reverse();
+    // They are 20, 40 and 60 days old now.
+    assert_eq!(backups.prune().await.unwrap(), 1, "the newest two are kept whatever their age");
+    let ids = async || backups.list().await.unwrap().iter().map(|it| it.id).collect::<Vec<_>>();
+    assert_eq!(ids().await, made[..2]);
+    assert_eq!(fs::read_dir(world.folder()).unwrap().count(), 4, "its dump is gone too");
+    assert_eq!(backups.prune().await.unwrap(), 0);
+    world.backups_with(|config| config.backup_keep_least = 1).prune().await.unwrap();
+    assert_eq!(ids().await, made[..1]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dump_without_a_manifest_is_no_backup_and_goes_when_nobody_can_be_making_it() {
+    let Some(world) = World::start().await else { return };
+    let backups = world.backups();
+    let kept = backups.take().await.unwrap();
+    let left = world.folder().join(format!("{}.dump", Id::<backups::Backup>::new()));
+    fs::write(&left, "half of one").unwrap();
+    assert_eq!(backups.list().await.unwrap().len(), 1);
+    assert_eq!(backups.find(None).await.unwrap(), kept);
+    backups.prune().await.unwrap();
+    assert!(left.exists(), "it may be under way");
+
+    world.app.advance(TimeDelta::days(4));
+    assert_eq!(backups.prune().await.unwrap(), 1);
+    assert!(!left.exists());
+    assert_eq!(backups.list().await.unwrap(), [kept]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_makes_them_and_takes_note() {
+    let Some(world) = World::start().await else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let app = TestApp::start_with(|settings| settings.backups = config(directory.path())).await;
+    let queue = "select graphile_worker.add_job('backups.take', '{\"job\": {}}')";
+    sqlx::query(queue).execute(app.db.pool()).await.unwrap();
+    app.run_jobs().await;
+    let noted: (bool, Option<String>) = sqlx::query_as("select bytes > 1000, error from backups")
+        .fetch_one(app.db.pool())
+        .await
+        .unwrap();
+    assert_eq!(noted, (true, None));
+    assert_eq!(fs::read_dir(directory.path().join("backups/platform/backups")).unwrap().count(), 2);
+    assert_eq!(backups::module(world.backups()).schedules.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_key_there_are_none_and_a_guessable_one_is_refused() {
+    let Some(world) = World::start().await else { return };
+    let keyless = world.backups_with(|config| config.backup_key = None);
+    assert!(keyless.take().await.unwrap_err().to_string().contains("BACKUP_KEY is not set"));
+    assert!(backups::module(keyless).schedules.is_empty());
+    for (key, problems) in
+        [(KEY, 0), ("short", 1), ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 1)]
+    {
+        let mut config = world.config.clone();
+        config.backup_key = Some(SecretString::from(key));
+        let found = config.problems(&world.app.settings.storage, world.app.settings.app_env);
+        assert_eq!(found.len(), problems, "{found:?}");
+        assert!(!found.concat().contains(key), "it is not told");
+    }
+}

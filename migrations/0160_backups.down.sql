@@ -1,0 +1,2 @@
+drop table restore_drills;
+drop table backups;
