@@ -24,6 +24,10 @@ fix:
 soak:
     PROPTEST_CASES=20000 cargo test -p quotas -p usage -p kernel -p rate-limit
 
+# How much memory 200 MB up and down take above idling, in the real program.
+file-memory:
+    FILE_MB=200 cargo test -p server --test server a_large_file -- --nocapture
+
 # Random months of buying, refunding, complaining and crashing: 1,000 orgs. It prints its seed.
 months:
     MONTHS_SEQUENCES=1000 cargo test -p billing --test billing months -- --nocapture

@@ -23,7 +23,7 @@ pub struct Policy {
 
 /// Every limit on traffic, of one person with all their API keys. Calls without a signed-in caller
 /// count by network address.
-pub const POLICIES: [Policy; 8] = [
+pub const POLICIES: [Policy; 9] = [
     Policy {
         class: RateClass::Auth,
         name: "auth",
@@ -86,6 +86,14 @@ pub const POLICIES: [Policy; 8] = [
         org_name: "uploads-org",
         covers: "receiving files",
         free: Quota::per_hour(20),
+        scales: true,
+    },
+    Policy {
+        class: RateClass::Parts,
+        name: "parts",
+        org_name: "parts-org",
+        covers: "receiving parts of files",
+        free: Quota::per_minute(300),
         scales: true,
     },
 ];
@@ -221,7 +229,8 @@ mod tests {
             RateClass::Generation => Some(RateClass::Render),
             RateClass::Render => Some(RateClass::ProjectWrites),
             RateClass::ProjectWrites => Some(RateClass::Uploads),
-            RateClass::Uploads => Some(RateClass::Unlimited),
+            RateClass::Uploads => Some(RateClass::Parts),
+            RateClass::Parts => Some(RateClass::Unlimited),
             RateClass::Unlimited => None,
         }
     }

@@ -8,7 +8,7 @@ use crate::{
     Settings,
     commands::{
         alerts, audit, backup, catalogue, healthcheck, inbox, ledger, mail, migrate, openapi,
-        operator, restore_drill, secrets, seed, serve, tour, usage,
+        operator, restore_drill, secrets, seed, serve, storage, tour, usage,
     },
     output,
 };
@@ -87,6 +87,9 @@ pub enum Action {
     /// Seal what is kept encrypted with the present `AUTH_SECRET`.
     #[command(subcommand)]
     Secrets(secrets::Action),
+    /// Print what the bucket for files has to be told.
+    #[command(subcommand)]
+    Storage(storage::Action),
     /// Play the product's whole story over HTTP, step by step.
     Tour(tour::Options),
     /// Ask the API on this machine whether it is ready; fails if not.
@@ -146,6 +149,7 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Action::Restore(options) => backup::restore(settings, options).await,
         Action::RestoreDrill(options) => Box::pin(restore_drill::run(settings, options)).await,
         Action::Secrets(action) => secrets::run(settings, action).await,
+        Action::Storage(action) => storage::run(&settings, action),
         Action::Tour(options) => Box::pin(tour::run(settings, options)).await,
         Action::Healthcheck => healthcheck::run(settings).await,
         Action::Openapi => openapi::run(settings),

@@ -15,5 +15,6 @@ pub mod restore_drill;
 pub mod secrets;
 pub mod seed;
 pub mod serve;
+pub mod storage;
 pub mod tour;
 pub mod usage;

@@ -5,6 +5,7 @@ use ai::{Ai, AnswerCache};
 use alerts::Alerts;
 use app::{App, Module, PersonalData};
 use approvals::Approvals;
+use assets::Assets;
 use audit::Audit;
 use auth::Auth;
 use axum::{
@@ -143,7 +144,8 @@ impl Product {
             rate_limit::module(limits),
             audit::module(audit.clone()),
             email::module(mailer.clone()),
-            storage::module(storage),
+            storage::module(storage.clone()),
+            assets::module(assets(settings, &db, &clock, storage)),
             idempotency::module(idempotency.clone()),
             usage::module(usage.clone()),
             quotas::module(quotas.clone()),
@@ -230,6 +232,12 @@ impl Product {
     pub fn describe(self) -> (utoipa::openapi::OpenApi, Vec<web::Operation>) {
         self.app.describe()
     }
+}
+
+/// Files of orgs.
+fn assets(settings: &Settings, db: &Db, clock: &Clock, storage: Storage) -> Assets {
+    let (secrets, url) = (settings.auth.secrets(), settings.public_url());
+    Assets::new((db.clone(), clock.clone()), storage, secrets, url, &settings.assets)
 }
 
 /// The sample domain.

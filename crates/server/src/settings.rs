@@ -89,6 +89,10 @@ pub struct Settings {
     #[command(flatten)]
     pub storage: storage::Config,
 
+    /// Files of orgs.
+    #[command(flatten)]
+    pub assets: assets::Config,
+
     /// What was called, and what it costs.
     #[command(flatten)]
     pub usage: usage::Config,
@@ -163,6 +167,7 @@ impl Settings {
         if self.storage.s3_bucket.is_some() || self.backups.backup_bucket.is_none() {
             problems.extend(self.storage.problems(environment));
         }
+        problems.extend(self.assets.problems(environment));
         if environment != Environment::Development || !cfg!(feature = "simulators") {
             problems.extend(self.missing());
         }

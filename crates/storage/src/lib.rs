@@ -6,6 +6,7 @@ mod error;
 mod key;
 mod leftovers;
 mod presign;
+pub mod rules;
 mod stream;
 
 use std::{fmt, fs, path::PathBuf, sync::Arc, time::Duration};

@@ -74,6 +74,8 @@ pub enum RateClass {
     ProjectWrites,
     /// Receiving files.
     Uploads,
+    /// Receiving parts of files.
+    Parts,
     /// Probes and provider webhooks, which must get through and authenticate themselves.
     Unlimited,
 }
@@ -81,7 +83,7 @@ pub enum RateClass {
 impl RateClass {
     /// Whether its operations bound their own time: AI calls and uploads may take long.
     pub const fn keeps_its_own_time(self) -> bool {
-        matches!(self, Self::Chat | Self::Generation | Self::Uploads)
+        matches!(self, Self::Chat | Self::Generation | Self::Uploads | Self::Parts)
     }
 }
 

@@ -14,7 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["rate-limit", "email", "storage", "audit", "idempotency", "org-jobs"],
     &["usage", "webhooks", "health", "backups"],
     &["quotas"],
-    &["auth"],
+    &["auth", "assets"],
     &["ai", "billing"],
     &[], // domains
     &["admin", "alerts"],

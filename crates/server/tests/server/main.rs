@@ -2,6 +2,7 @@
 
 mod administration;
 mod architecture;
+mod asset_kills;
 mod backups;
 mod bad_input;
 mod batch_kills;

@@ -14,6 +14,7 @@ const PUBLIC: &[&str] = &[
     "GET /health/live",
     "GET /health/ready",
     "GET /v1/approval-links/{token}",
+    "GET /v1/asset-links/{id}",
     "GET /v1/email-change-reversals/{token}",
     "GET /v1/email-changes/{token}",
     "GET /v1/email-unsubscribes/{token}",
@@ -49,6 +50,7 @@ const PUBLIC: &[&str] = &[
     "POST /v1/waitlist-entries",
     "POST /v1/webhooks/resend",
     "POST /v1/webhooks/stripe",
+    "PUT /v1/upload-links/{id}/parts/{number}",
 ];
 
 pub(crate) fn describe() -> (Value, Vec<Operation>) {
@@ -80,6 +82,7 @@ fn filled(path: &str) -> String {
         ("{token}", "guess"),
         ("{code}", "guess"),
         ("{month}", "2026-01"),
+        ("{number}", "1"),
     ];
     let path = examples.iter().fold(path.to_owned(), |path, (name, it)| path.replace(name, it));
     assert!(!path.contains('{'), "the test does not know how to fill in {path}");

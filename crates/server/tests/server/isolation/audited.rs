@@ -98,6 +98,7 @@ const AUDITED_ELSEWHERE: &[(&str, &str)] = &[
 
 /// Changes that are ordinary use: they are found where their results are.
 const ORDINARY: &[&str] = &[
+    "DELETE /v1/assets/{id}",
     "DELETE /v1/files/{id}",
     "DELETE /v1/generations/{id}",
     "DELETE /v1/projects/{id}",
@@ -109,6 +110,8 @@ const ORDINARY: &[&str] = &[
     "POST /admin/v1/replays",
     "PUT /admin/v1/ledger/closes/{month}",
     "PATCH /v1/me/email-preferences",
+    "DELETE /v1/uploads/{id}",
+    "POST /v1/assets/{id}/links",
     "POST /v1/batches",
     "POST /v1/batches/{id}/cancel",
     "POST /v1/billing/checkout-sessions",
@@ -128,8 +131,12 @@ const ORDINARY: &[&str] = &[
     "POST /v1/quotes",
     "POST /v1/reauthentications",
     "POST /v1/webhook-endpoints/{id}/test-events",
+    "POST /v1/uploads",
+    "POST /v1/uploads/{id}/completion",
+    "POST /v1/uploads/{id}/links",
     "PUT /v1/jobs/{id}/cancellation",
     "PUT /v1/sessions/current/org",
+    "PUT /v1/uploads/{id}/parts/{number}",
 ];
 
 #[tokio::test]

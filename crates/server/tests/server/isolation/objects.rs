@@ -35,6 +35,14 @@ async fn make(app: &TestApp, owner: &Client, path: &str) -> String {
             let drafts = json!({ "model": "gpt-4o-mini", "briefs": ["A slogan"] });
             id(&owner.post(&format!("/v1/projects/{project}/drafts"), drafts).await.ok())
         }
+        "/v1/uploads" => make_upload(owner).await,
+        "/v1/assets" => {
+            let upload = make_upload(owner).await;
+            let part = format!("/v1/uploads/{upload}/parts/1");
+            let sent = owner.request(Method::PUT, &part).body("hello").send().await.unwrap();
+            assert!(sent.status().is_success(), "{sent:?}");
+            id(&owner.post(&format!("/v1/uploads/{upload}/completion"), json!({})).await.ok())
+        }
         "/v1/api-keys" => id(&owner.post(collection, json!({ "name": "ours" })).await.ok()),
         "/v1/budgets" => {
             let budget = json!({
@@ -75,6 +83,11 @@ async fn make(app: &TestApp, owner: &Client, path: &str) -> String {
         }
         _ => panic!("the test does not know how to make what {path} names, in {:?}", app.url),
     }
+}
+
+async fn make_upload(owner: &Client) -> String {
+    let file = json!({ "name": "a.txt", "content_type": "text/plain", "bytes": 5 });
+    owner.post("/v1/uploads", file).await.ok()["id"].as_str().unwrap().to_owned()
 }
 
 async fn make_project(owner: &Client, name: &str) -> String {
@@ -153,6 +166,7 @@ fn bodies(path: &str) -> Vec<Value> {
         "/v1/budgets/{id}" => vec![json!({ "amount": 5 })],
         "/v1/budgets/{id}/raise" => vec![json!({ "by": 1, "until": "2100-01-01T00:00:00Z" })],
         "/v1/projects/{id}/drafts" => vec![json!({ "model": "gpt-4o-mini", "briefs": ["a"] })],
+        "/v1/uploads/{id}/links" => vec![json!({ "parts": [1] })],
         "/v1/projects/{id}" => vec![json!({ "name": "Mine" })],
         "/v1/members/{id}" => vec![json!({ "role": "viewer" })],
         _ => vec![json!({})],

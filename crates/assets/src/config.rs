@@ -1,0 +1,39 @@
+use kernel::Environment;
+use url::Url;
+
+/// What files orgs may keep, and from where they are read.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub struct Config {
+    /// Types of files that may be uploaded. Those that a browser might run are only ever downloaded.
+    #[arg(
+        long,
+        env,
+        value_delimiter = ',',
+        default_value = "image/jpeg,image/png,image/gif,image/webp,\
+        application/pdf,text/plain,text/csv,application/json,application/zip,video/mp4,video/webm,\
+        audio/mpeg,audio/wav"
+    )]
+    pub asset_types: Vec<String>,
+
+    /// Bytes that an image may have.
+    #[arg(long, env, default_value_t = 20 * 1024 * 1024)]
+    pub asset_image_bytes: u64,
+
+    /// Pixels that an image may have, or each frame of it.
+    #[arg(long, env, default_value_t = 40_000_000)]
+    pub asset_image_pixels: u64,
+
+    /// Where a CDN stands that gets what it lacks from this API. Signed links lead there.
+    #[arg(long, env)]
+    pub cdn_url: Option<Url>,
+}
+
+impl Config {
+    /// What is wrong with it.
+    pub fn problems(&self, environment: Environment) -> Vec<String> {
+        let insecure = self.cdn_url.as_ref().is_some_and(|url| url.scheme() != "https");
+        let problem = "CDN_URL must be https in production".to_owned();
+        (environment.is_production() && insecure).then_some(problem).into_iter().collect()
+    }
+}

@@ -1,0 +1,71 @@
+use std::io::Cursor;
+
+use image::{DynamicImage, ImageFormat, RgbImage};
+use serde_json::json;
+use testing::TestApp;
+
+use crate::support::{assert_counted, begin, complete, content, send, upload, used};
+
+fn png() -> Vec<u8> {
+    let mut content = Cursor::new(Vec::new());
+    let pixels = DynamicImage::ImageRgb8(RgbImage::new(40, 30));
+    pixels.write_to(&mut content, ImageFormat::Png).unwrap();
+    content.into_inner()
+}
+
+#[tokio::test]
+async fn what_is_not_what_it_says_is_refused_erased_and_not_counted() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let hidden = [&png()[..], b"<script>alert(1)</script>"].concat();
+    for (content_type, content) in [
+        ("image/png", &b"MZ\x90\0\x03\0\0\0\x04\0\0\0\xff\xff\0\0"[..]),
+        ("image/png", b"<svg onload=alert(1)>"),
+        ("text/plain", &png()),
+        ("image/jpeg", &png()),
+        ("image/png", &hidden),
+        ("image/png", &png()[..60]),
+    ] {
+        let id = begin(&owner, content_type, content.len()).await;
+        send(&owner, &id, 1, content).await.ok();
+        let refused = complete(&owner, &id).await;
+        assert_eq!(refused.problem(), (422, "content_refused".into()), "{content_type}");
+        let upload = owner.get(&format!("/v1/uploads/{id}")).await.ok();
+        assert_eq!(upload["status"], "refused");
+    }
+    assert_eq!(used(&owner).await, 0);
+    app.run_jobs().await;
+    assert_counted(&app).await;
+}
+
+#[tokio::test]
+async fn an_image_is_kept_without_what_else_was_in_it() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let plain = png();
+    let secret = [&[0, 0, 0, 9][..], b"tEXt52.52 N..", &[0; 4]].concat();
+    let with_place = [&plain[..33], &secret, &plain[33..]].concat();
+    let asset = upload(&owner, "image/png", &with_place).await.ok();
+    assert_eq!((&asset["width"], &asset["height"]), (&json!(40), &json!(30)));
+    assert_eq!(asset["bytes"], plain.len());
+    assert_eq!(content(&owner, asset["id"].as_str().unwrap()).await, plain);
+    assert_eq!(used(&owner).await, i64::try_from(plain.len()).unwrap());
+    assert_counted(&app).await;
+}
+
+#[tokio::test]
+async fn a_file_has_the_checksum_that_was_announced() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    // Of "hello".
+    let sum = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+    let file = json!({ "name": "a", "content_type": "text/plain", "bytes": 5, "sha256": sum });
+    for (sent, status) in [(b"hello", 201), (b"jello", 422)] {
+        let id = owner.post("/v1/uploads", file.clone()).await.ok();
+        let id = id["id"].as_str().unwrap();
+        send(&owner, id, 1, sent).await.ok();
+        assert_eq!(complete(&owner, id).await.status, status);
+    }
+    let assets = owner.get("/v1/assets").await.ok();
+    assert_eq!(assets["items"][0]["sha256"], sum);
+}

@@ -1,0 +1,3 @@
+drop table assets;
+drop table uploads;
+drop table asset_usage;
