@@ -28,6 +28,10 @@ soak:
 file-memory:
     FILE_MB=200 cargo test -p server --test server a_large_file -- --nocapture
 
+# Ten minutes of use while something breaks every 20 s. It prints its seed; SOAK_SEED=... makes it happen again.
+soak-faults:
+    SOAK_SECONDS=600 SOAK_PAUSE_SECONDS=20 cargo test -p server --test server soak -- --nocapture
+
 # Random months of buying, refunding, complaining and crashing: 1,000 orgs. It prints its seed.
 months:
     MONTHS_SEQUENCES=1000 cargo test -p billing --test billing months -- --nocapture

@@ -22,7 +22,7 @@ use tokio::sync::watch;
 
 use crate::serve::{Server, serve};
 
-const CAPACITY: usize = 5_000;
+const CAPACITY: usize = 20_000;
 
 /// The program; it stops when this is dropped.
 #[derive(Debug)]

@@ -27,6 +27,7 @@ mod proofs;
 mod refresh_kills;
 mod rolling;
 mod settings;
+mod soak;
 mod two_instances;
 mod webhook_kills;
 mod workflows;
