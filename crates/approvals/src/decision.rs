@@ -1,6 +1,5 @@
 use audit::{Actor, Entry, Origin};
 use auth::{Recipient, secret};
-use email::ApprovalDecided;
 use kernel::{Id, Org};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -8,7 +7,7 @@ use sqlx::PgConnection;
 use utoipa::ToSchema;
 use web::ClientIp;
 
-use crate::{Approval, Approvals, Error, Result, Status};
+use crate::{Approval, Approvals, Error, Result, Status, webhook_events::ApprovalDecided};
 
 /// What an outsider says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -65,6 +64,7 @@ impl Approvals {
             .after(json!({ "email": approval.email }))
             .record(&mut tx, now)
             .await?;
+        webhooks::emit(&mut tx, org, &ApprovalDecided::from(&approval), now).await?;
         self.tell(&mut tx, &approval, org, approved).await?;
         tx.commit().await?;
         Ok(approval)
@@ -83,7 +83,7 @@ impl Approvals {
             None => Recipient::owners(&mut *db, org).await?,
         };
         for Recipient { email, user, name } in &recipients {
-            let mail = ApprovalDecided {
+            let mail = email::ApprovalDecided {
                 name,
                 title: &approval.title,
                 decider: &approval.email,

@@ -7,8 +7,9 @@ mod error;
 mod links;
 mod personal_data;
 mod routes;
+mod webhook_events;
 
-use app::Module;
+use app::{EventType, Module};
 use db::Db;
 use email::Mailer;
 use kernel::Clock;
@@ -17,6 +18,8 @@ use url::Url;
 
 pub use approval::{Approval, Status};
 pub use error::{Error, Result};
+
+use webhook_events::ApprovalDecided;
 
 /// What this feature needs.
 #[derive(Clone)]
@@ -39,6 +42,7 @@ pub fn module(approvals: Approvals) -> Module {
     Module {
         personal_data: personal_data::PERSONAL_DATA,
         routes: routes.with_state(approvals),
+        events: vec![EventType::of::<ApprovalDecided>()],
         ..Module::default()
     }
 }

@@ -5,6 +5,8 @@ use serde_json::Value;
 use sqlx::{PgConnection, PgExecutor};
 use utoipa::ToSchema;
 
+use crate::webhook_events::JobEnded;
+
 /// How long a job is kept after it was queued.
 pub(crate) const KEPT: TimeDelta = TimeDelta::days(7);
 
@@ -141,7 +143,8 @@ impl OrgJob {
         if status == Some(Status::Cancelled) {
             let left =
                 "update job_items set status = 'cancelled' where job_id = $1 and status = 'queued'";
-            sqlx::query(left).bind(id).execute(db).await?;
+            sqlx::query(left).bind(id).execute(&mut *db).await?;
+            JobEnded::tell(db, id, now).await?;
         }
         Ok(status.is_some())
     }

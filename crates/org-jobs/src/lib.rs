@@ -18,10 +18,11 @@ mod routes;
 mod run;
 mod sweep;
 mod ticket;
+mod webhook_events;
 
 use std::{sync::Arc, time::Duration};
 
-use app::Module;
+use app::{EventType, Module};
 use db::Db;
 use jobs::{Registry, Schedule};
 use kernel::Clock;
@@ -36,6 +37,7 @@ pub use progress::Progress;
 use queue::Waiting;
 use sweep::{Purge, Sweep};
 use ticket::{Ticket, Worker};
+use webhook_events::JobEnded;
 
 /// Where jobs of orgs are queued and looked at. Copies share what they know.
 #[derive(Clone, Debug)]
@@ -74,6 +76,7 @@ pub fn module(jobs: OrgJobs, handlers: impl IntoIterator<Item = Handler>) -> Mod
             Schedule::cron("* * * * *", &Sweep {}),
             Schedule::cron("35 * * * *", &Purge {}),
         ],
+        events: vec![EventType::of::<JobEnded>()],
         ..Module::default()
     }
 }

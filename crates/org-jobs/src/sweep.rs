@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use web::Problem;
 
-use crate::{OrgJob, OrgJobs, ticket::go_on};
+use crate::{OrgJob, OrgJobs, ticket::go_on, webhook_events::JobEnded};
 
 /// Jobs per statement, each with up to 10,000 items: long statements are cancelled, and hold up others.
 const BATCH: i64 = 20;
@@ -72,6 +72,7 @@ impl OrgJobs {
             )
             .execute(&mut *tx)
             .await?;
+            JobEnded::tell(&mut tx, id, self.clock.now()).await?;
         }
         tx.commit().await?;
         Ok(given_up)

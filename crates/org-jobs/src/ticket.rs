@@ -11,6 +11,7 @@ use crate::{
     claim::{Claimed, Held, lock_claims},
     handler::by_kind,
     run::Turn,
+    webhook_events::JobEnded,
 };
 
 /// A turn in the queue. It belongs to no job: whoever's turn it is when it comes up is served, so that the many
@@ -108,8 +109,9 @@ impl Held {
                  where job_id = $1 and status in ('queued', 'running')",
                 self.job as _,
             )
-            .execute(db)
+            .execute(&mut *db)
             .await?;
+            JobEnded::tell(db, self.job, now).await?;
         }
         Ok(())
     }

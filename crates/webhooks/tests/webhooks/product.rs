@@ -229,3 +229,41 @@ async fn a_batch_that_has_ended_is_told_and_none_of_its_calls() {
     assert_eq!(ended, [expected]);
     assert_eq!(told(&app, "generation.completed").await, [] as [Value; 0]);
 }
+
+#[tokio::test]
+async fn what_an_outsider_decides_is_told() {
+    let (app, owner) = listening().await;
+    let question = json!({ "email": "client@example.com", "name": "Grace", "title": "Poster", "description": "Second draft" });
+    let approval = owner.post("/v1/approvals", question).await.ok();
+    app.run_jobs().await;
+    let mail = app.simulators.mailbox.messages_to("client@example.com").pop().unwrap();
+    let link = mail.links.iter().find(|it| it.contains("/approval-links/")).unwrap();
+    let link = &link[link.find("/v1/").unwrap()..];
+    app.anonymous().post(link, json!({ "decision": "reject", "comment": "Bluer." })).await.ok();
+    assert_eq!(
+        told(&app, "approval.decided").await,
+        [
+            json!({ "approval_id": approval["id"], "title": "Poster", "email": "client@example.com", "status": "rejected", "comment": "Bluer." })
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_job_that_ends_is_told_once_however_it_ends() {
+    let (app, owner) = listening().await;
+    let project = owner.post("/v1/projects", json!({ "name": "Ship" })).await.ok();
+    let url = format!("/v1/projects/{}/drafts", project["id"].as_str().unwrap());
+    let drafts = json!({ "model": "gpt-4o-mini", "briefs": ["A slogan", "A title"] });
+    let done = owner.post(&url, drafts.clone()).await.ok();
+    app.run_jobs().await;
+    let called_off = owner.post(&url, drafts.clone()).await.ok();
+    let cancel = format!("/v1/jobs/{}/cancellation", called_off["id"].as_str().unwrap());
+    for _ in 0..2 {
+        owner.put(&cancel, json!({})).await;
+    }
+    let ended = |job: &Value, status: &str, succeeded: u8| json!({ "job_id": job["id"], "kind": job["kind"], "status": status, "items": 2, "succeeded": succeeded, "failed": 0 });
+    assert_eq!(
+        told(&app, "job.ended").await,
+        [ended(&done, "succeeded", 2), ended(&called_off, "cancelled", 0)]
+    );
+}
