@@ -11,9 +11,9 @@ const LAYERS: &[&[&str]] = &[
     &["db", "telemetry", "egress", "sealing", "embedded-postgres"],
     &["web", "jobs"],
     &["app"],
-    &["rate-limit", "email", "storage", "audit", "idempotency", "org-jobs"],
+    &["rate-limit", "email", "storage", "audit", "idempotency"],
     &["usage", "webhooks", "health", "backups"],
-    &["quotas"],
+    &["quotas", "org-jobs"],
     &["auth", "assets"],
     &["ai", "billing"],
     &[], // domains

@@ -15,6 +15,7 @@ mod idempotency;
 mod isolation;
 mod job_kills;
 mod kills;
+mod mail_kills;
 mod manual;
 mod meter;
 mod migrations;

@@ -180,7 +180,11 @@ impl Session {
             None => CLOSE,
             Some(Err(refusal)) => self.say(refusal).await,
             Some(Ok(raw)) => {
+                let released = self.store.released();
                 self.store.deliver(&mail.from, mail.to, &raw);
+                if mail.fault == Some(Fault::HangAfterData) {
+                    released.await;
+                }
                 if mail.fault == Some(Fault::CloseAfterData) {
                     return CLOSE;
                 }

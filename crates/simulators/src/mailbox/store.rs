@@ -19,6 +19,8 @@ pub enum Fault {
     Hang,
     /// The mail is kept, but the connection closes before the server says so.
     CloseAfterData,
+    /// The mail is kept, but the sender gets no answer until the next release.
+    HangAfterData,
     /// The connection closes at once: on arrival, or if it is open already, when the mail begins.
     Close,
 }
@@ -122,15 +124,23 @@ impl Store {
 
     /// Counts a mail that begins, and tells the fault it is to meet.
     pub(super) async fn begin(&self) -> Option<Fault> {
-        let (mut fault, mut seen) = (None, 0);
+        let (mut fault, released) = (None, self.released());
         self.0.send_modify(|state| {
             state.counters.attempts += 1;
             fault = state.faults.pop_front();
-            seen = state.releases;
         });
         if fault == Some(Fault::Hang) {
-            let _ = self.0.subscribe().wait_for(|state| state.releases > seen).await;
+            released.await;
         }
         fault
+    }
+
+    /// The next release, as of now.
+    pub(super) fn released(&self) -> impl Future<Output = ()> + use<> {
+        let mut state = self.0.subscribe();
+        let seen = state.borrow_and_update().releases;
+        async move {
+            let _ = state.wait_for(|state| state.releases > seen).await;
+        }
     }
 }

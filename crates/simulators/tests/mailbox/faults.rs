@@ -63,6 +63,19 @@ async fn a_mail_closed_upon_is_kept_although_its_sender_is_not_told() {
 }
 
 #[tokio::test]
+async fn a_mail_that_hangs_after_its_end_is_kept_and_said_so_after_the_release() {
+    let mailbox = mailbox().await;
+    mailbox.next(Fault::HangAfterData);
+    let sent = send(&mailbox, "ada@a.test", "hi");
+    let release = async {
+        mailbox.wait_until(|counters| counters.deliveries == 1).await;
+        mailbox.release();
+    };
+    tokio::join!(sent, release).0.unwrap();
+    assert_eq!(mailbox.messages().len(), 1);
+}
+
+#[tokio::test]
 async fn a_connection_is_closed_at_once_on_arrival_or_when_the_mail_begins() {
     let mailbox = mailbox().await;
     mailbox.next(Fault::Close);

@@ -89,13 +89,13 @@ impl Fault {
                 simulators.stripe.deliver_as(delivery);
             }
             Self::Receiver => simulators.sink.reply(RECEIVER, 503),
-            Self::Healed => heal(world).await,
+            Self::Healed => heal(world),
         }
     }
 }
 
 /// Other people's servers work.
-pub(super) async fn heal(world: &World) {
+pub(super) fn heal(world: &World) {
     let simulators = &world.app.simulators;
     simulators.ai.recover();
     simulators.mailbox.release();

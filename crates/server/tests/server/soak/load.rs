@@ -168,7 +168,7 @@ async fn call(world: Arc<World>, caller: usize) -> i64 {
     while world.goes_on() {
         let client = world.client(caller);
         let request = client.request(Method::POST, "/v1/chat/completions");
-        if let Ok(answer) = request.json(&chat(caller % 2 == 0)).send().await {
+        if let Ok(answer) = request.json(&chat(caller.is_multiple_of(2))).send().await {
             let is_success = answer.status().is_success();
             answered += i64::from(answer.bytes().await.is_ok() && is_success);
         } else {

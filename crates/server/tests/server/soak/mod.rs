@@ -106,7 +106,7 @@ async fn whatever_breaks_nothing_is_lost_or_done_twice() {
             processes[instance] = world.start(instance, directories[instance].path()).await;
         }
     }
-    faults::heal(&world).await;
+    faults::heal(&world);
     world.is_over.store(true, Relaxed);
     let accepted = load.end().await;
     println!("{accepted}");
