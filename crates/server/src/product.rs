@@ -23,6 +23,7 @@ use jobs::{Registry, Schedule};
 use kernel::Clock;
 use news::News;
 use org_jobs::OrgJobs;
+use privacy::Privacy;
 use projects::Projects;
 use quotas::Quotas;
 use rate_limit::{Durable, Limits, RateLimit};
@@ -136,7 +137,6 @@ impl Product {
             Billing::new(db.clone(), clock.clone(), mailer.clone(), &settings.billing, url)?;
         let org_jobs = OrgJobs::new(db.clone(), clock.clone(), &settings.org_jobs);
         let projects = projects(&db, &clock, &ai, &org_jobs);
-        let work = projects::work(&projects);
         let extras = approvals_and_news(&db, &clock, &mailer, &limits, settings.public_url());
 
         let backups = backups(settings, &db, &clock)?;
@@ -145,15 +145,15 @@ impl Product {
             audit::module(audit.clone()),
             email::module(mailer.clone()),
             storage::module(storage.clone()),
-            assets::module(assets(settings, &db, &clock, storage)),
+            assets::module(assets(settings, &db, &clock, storage.clone())),
             idempotency::module(idempotency.clone()),
             usage::module(usage.clone()),
             quotas::module(quotas.clone()),
             auth::module(auth.clone()),
             ai::module(ai.clone()),
             billing::module(billing.clone()),
+            org_jobs::module(org_jobs, projects::work(&projects)),
             projects::module(projects),
-            org_jobs::module(org_jobs, work),
             admin::module(Admin {
                 db: db.clone(),
                 clock: clock.clone(),
@@ -180,9 +180,9 @@ impl Product {
         let app = app.with(webhooks::module(webhooks.clone()));
         let alerts = alerts(settings, db.clone(), clock.clone(), mailer.clone())?;
         let app = app.with(alerts::module(alerts.clone()));
+        let app = with_privacy(app, settings, &db, &clock, storage, &mailer);
         let health = Health::new(app.checks.clone(), clock.clone());
         let app = app.with(health::module(health.clone()));
-        let (jobs, schedules) = (app.jobs.clone(), app.schedules.clone());
         Ok(Self {
             db,
             clock,
@@ -198,8 +198,8 @@ impl Product {
             alerts,
             backups,
             health,
-            jobs,
-            schedules,
+            jobs: app.jobs.clone(),
+            schedules: app.schedules.clone(),
             personal_data: app.personal_data.clone(),
             app,
             settings: settings.clone(),
@@ -250,6 +250,26 @@ fn backups(settings: &Settings, db: &Db, clock: &Clock) -> anyhow::Result<Backup
     let pooled = || db.pool().connect_options().as_ref().clone();
     let address = settings.db.direct_address().unwrap_or_else(pooled);
     Backups::new(db.clone(), clock.clone(), address, &settings.backups, &settings.storage)
+}
+
+/// Copies and ends of what all tables so far, and its own, keep about somebody.
+fn with_privacy(
+    app: App,
+    settings: &Settings,
+    db: &Db,
+    clock: &Clock,
+    storage: Storage,
+    mailer: &Mailer,
+) -> App {
+    let tables = [app.personal_data.as_slice(), privacy::PERSONAL_DATA].concat();
+    app.with(privacy::module(Privacy {
+        db: db.clone(),
+        clock: clock.clone(),
+        storage,
+        mailer: mailer.clone(),
+        tables: tables.into(),
+        config: settings.privacy.clone(),
+    }))
 }
 
 /// What is watched, and who is told. A rule of your own is added here.

@@ -113,6 +113,10 @@ pub struct Settings {
     #[command(flatten)]
     pub auth: auth::Config,
 
+    /// Copies of people's data, and its end.
+    #[command(flatten)]
+    pub privacy: privacy::Config,
+
     /// AI providers.
     #[command(flatten)]
     pub ai: ai::Config,

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use kernel::{Id, Org};
+use kernel::{Id, Org, User};
 use object_store::path::Path;
 use uuid::Uuid;
 
@@ -12,6 +12,11 @@ impl Key {
     /// The object `id` among those of one `kind`, such as `avatars`, of `org`.
     pub fn new<T>(org: Id<Org>, kind: &'static str, id: Id<T>) -> Self {
         Self(Path::from_iter(["orgs", &org.to_string(), kind, &id.to_string()]))
+    }
+
+    /// The object `id` among those of one `kind` of a person: their own, not what they work on in an org.
+    pub fn of_person<T>(user: Id<User>, kind: &'static str, id: Id<T>) -> Self {
+        Self(Self::all_of_person(user).0.join(kind).join(id.to_string()))
     }
 
     /// The platform's own object `name` among those of one `kind`, such as `backups`.
@@ -44,6 +49,17 @@ impl Key {
     /// Everything that `org` has.
     pub fn all_of(org: Id<Org>) -> Self {
         Self(Path::from_iter(["orgs", &org.to_string()]))
+    }
+
+    /// Everything that is a person's own.
+    pub fn all_of_person(user: Id<User>) -> Self {
+        Self(Path::from_iter(["people", &user.to_string()]))
+    }
+
+    /// Its name among the objects of its org or person, such as `avatars/0198c3f0-…`.
+    pub fn local_name(&self) -> String {
+        let parts = self.0.parts().skip(2).map(|part| part.as_ref().to_owned());
+        parts.collect::<Vec<_>>().join("/")
     }
 
     /// What it names: the org, the kind and the id.

@@ -102,6 +102,16 @@ impl Storage {
         })
     }
 
+    /// Forgets every object below `prefix`; answers how many those were.
+    pub async fn delete_all(&self, prefix: &Key) -> Result<u64> {
+        let (mut objects, mut deleted) = (std::pin::pin!(self.list(prefix)), 0);
+        while let Some(object) = objects.try_next().await? {
+            self.delete(&object.key).await?;
+            deleted += 1;
+        }
+        Ok(deleted)
+    }
+
     /// The names of the platform's objects of one `kind`, in order. Unfinished ones are not among them.
     pub async fn names(&self, kind: &'static str) -> Result<Vec<String>> {
         let objects = self.store.list(Some(&Key::folder(kind)));

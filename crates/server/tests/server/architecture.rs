@@ -17,7 +17,7 @@ const LAYERS: &[&[&str]] = &[
     &["auth", "assets"],
     &["ai", "billing"],
     &[], // domains
-    &["admin", "alerts"],
+    &["admin", "alerts", "privacy"],
     &["simulators"],
     &["server"],
     &["testing"],

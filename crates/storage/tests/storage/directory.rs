@@ -4,7 +4,7 @@ use std::fs;
 
 use bytes::Bytes;
 use futures::StreamExt;
-use kernel::{Id, Org};
+use kernel::{Id, Org, User};
 use storage::{Config, Error, Key, Storage};
 use tempfile::TempDir;
 use web::Problem;
@@ -132,4 +132,31 @@ async fn an_object_written_in_pieces_is_seen_whole_or_not_at_all() {
     assert_eq!(storage.names("dumps").await.unwrap(), ["one"]);
     let left = fs::read_dir(dir.path().join("files/platform/dumps")).unwrap().count();
     assert_eq!(left, 1, "nothing is left of it");
+}
+
+#[tokio::test]
+async fn what_is_kept_for_somebody_is_found_and_forgotten_together() {
+    let dir = TempDir::new().unwrap();
+    let storage = open(&dir);
+    let (org, other, person) = (Id::<Org>::new(), Id::<Org>::new(), Id::<User>::new());
+    let id = Id::<Org>::new();
+    let keys = [Key::new(org, "avatars", id), Key::new(org, "exports", id)];
+    let kept = [Key::new(other, "avatars", id), Key::of_person(person, "exports", id)];
+    for key in keys.iter().chain(&kept) {
+        storage.put(key, Bytes::from_static(b"x")).await.unwrap();
+    }
+
+    let found = storage.list(&Key::all_of(org)).map(|it| it.unwrap().key.local_name());
+    let mut names: Vec<String> = found.collect().await;
+    names.sort();
+    assert_eq!(names, [format!("avatars/{id}"), format!("exports/{id}")]);
+    assert_eq!(storage.delete_all(&Key::all_of(org)).await.unwrap(), 2);
+    assert_eq!(storage.delete_all(&Key::all_of(org)).await.unwrap(), 0, "again");
+    for key in &keys {
+        assert!(!storage.exists(key).await.unwrap());
+    }
+    for key in &kept {
+        assert!(storage.exists(key).await.unwrap(), "it is somebody else's");
+    }
+    assert_eq!(storage.delete_all(&Key::all_of_person(person)).await.unwrap(), 1);
 }

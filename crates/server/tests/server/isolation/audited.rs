@@ -72,7 +72,7 @@ const AUDITED: &[(&str, &str)] = &[
 ];
 
 /// The same, of what takes a provider, a bought subscription, a catalogue or a job that failed to be done:
-/// the tests of `auth`, `billing` and `admin` do it.
+/// the tests of `auth`, `billing`, `admin` and the feature's own do it.
 const AUDITED_ELSEWHERE: &[(&str, &str)] = &[
     ("DELETE /v1/me/identities/{id}", "identity.unlinked"),
     ("PATCH /v1/billing/subscription", "subscription.changed"),
@@ -81,6 +81,8 @@ const AUDITED_ELSEWHERE: &[(&str, &str)] = &[
     ("PUT /admin/v1/catalogue", "catalogue.published"),
     ("POST /admin/v1/coupons", "coupon.created"),
     ("DELETE /admin/v1/coupons/{id}", "coupon.disabled"),
+    ("POST /v1/me/exports", "export.requested"),
+    ("POST /v1/org/exports", "export.requested"),
     ("POST /v1/approvals", "approval.requested"),
     ("DELETE /v1/approvals/{id}", "approval.revoked"),
     ("POST /admin/v1/emails/{id}/retries", "email.retried"),

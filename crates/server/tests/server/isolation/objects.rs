@@ -8,11 +8,13 @@ use web::{Audience, Operation, Role};
 use super::{fill_in, operations};
 
 /// Addresses whose parameter names something that all orgs share, or that takes a provider or Stripe to
-/// be made: `ai`, `auth` and `billing` have tests of their own for those.
+/// be made, or a day: `ai`, `auth`, `billing` and `privacy` have tests of their own for those.
 const SHARED: &[&str] = &[
     "/v1/batches/{id}",
     "/v1/batches/{id}/cancel",
     "/v1/billing/invoices/{id}",
+    "/v1/exports/{id}",
+    "/v1/exports/{id}/archive",
     "/v1/files/{id}",
     "/v1/files/{id}/content",
     "/v1/me/identities/{id}",

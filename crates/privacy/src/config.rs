@@ -1,0 +1,16 @@
+use chrono::TimeDelta;
+
+/// How long copies of somebody's data can be had.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub struct Config {
+    /// Days for which a copy of somebody's data can be downloaded.
+    #[arg(long, env, default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=30))]
+    pub privacy_export_days: u16,
+}
+
+impl Config {
+    pub(crate) fn exports_last(&self) -> TimeDelta {
+        TimeDelta::days(self.privacy_export_days.into())
+    }
+}

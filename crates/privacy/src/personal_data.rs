@@ -1,0 +1,10 @@
+use app::{PersonalData, Rule};
+
+/// What privacy itself keeps about whom.
+pub const PERSONAL_DATA: &[PersonalData] = &[PersonalData::new(
+    "data_exports",
+    "copies that somebody asked for; the archives go after `PRIVACY_EXPORT_DAYS`",
+    "90 days",
+)
+.person(Rule::deleted("user_id = $1"))
+.org(Rule::deleted("org_id = $1"))];

@@ -1,0 +1,37 @@
+use app::{PersonalData, Rule};
+use kernel::{Id, Org, User};
+use storage::Key;
+use uuid::Uuid;
+
+/// Whom it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subject {
+    Person(Id<User>),
+    Org(Id<Org>),
+}
+
+impl Subject {
+    /// What rules call `$1`.
+    pub(crate) fn id(self) -> Uuid {
+        match self {
+            Self::Person(user) => user.uuid(),
+            Self::Org(org) => org.uuid(),
+        }
+    }
+
+    /// What of a table is theirs.
+    pub(crate) fn rule(self, table: &PersonalData) -> Option<Rule> {
+        match self {
+            Self::Person(_) => table.person,
+            Self::Org(_) => table.org,
+        }
+    }
+
+    /// Their objects.
+    pub(crate) fn objects(self) -> Key {
+        match self {
+            Self::Person(user) => Key::all_of_person(user),
+            Self::Org(org) => Key::all_of(org),
+        }
+    }
+}
