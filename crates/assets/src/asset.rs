@@ -28,6 +28,9 @@ pub struct Asset {
     pub width: Option<i32>,
     /// How many pixels high.
     pub height: Option<i32>,
+    /// What its thumbnail is, once there is one. Images get one soon.
+    #[schema(example = "image/webp")]
+    pub thumbnail_type: Option<String>,
     /// When it was uploaded.
     pub created_at: DateTime<Utc>,
 }
@@ -45,7 +48,7 @@ impl Asset {
     ) -> sqlx::Result<Vec<Self>> {
         sqlx::query_as!(
             Self,
-            r#"select id as "id: _", name, content_type, bytes, sha256, width, height, created_at
+            r#"select id as "id: _", name, content_type, bytes, sha256, width, height, thumbnail_type, created_at
                from assets where deleted_at is null and ($1::uuid is null or id < $1)
                order by id desc limit $2"#,
             before as _,
@@ -59,7 +62,7 @@ impl Asset {
     pub async fn get(db: impl PgExecutor<'_>, id: Id<Self>) -> Result<Self> {
         let found = sqlx::query_as!(
             Self,
-            r#"select id as "id: _", name, content_type, bytes, sha256, width, height, created_at
+            r#"select id as "id: _", name, content_type, bytes, sha256, width, height, thumbnail_type, created_at
                from assets where id = $1 and deleted_at is null"#,
             id as _,
         )
@@ -68,18 +71,38 @@ impl Asset {
         found.ok_or(Error::NotFound)
     }
 
-    /// Whether it is there and was not deleted.
-    pub(crate) async fn is_live(
+    /// The same for jobs, as the owner.
+    pub(crate) async fn find(
         db: impl PgExecutor<'_>,
         org: Id<Org>,
         id: Id<Self>,
-    ) -> sqlx::Result<bool> {
-        let live = sqlx::query_scalar!(
-            r#"select exists (select from assets where id = $1 and org_id = $2 and deleted_at is null) as "live!""#,
+    ) -> sqlx::Result<Option<Self>> {
+        sqlx::query_as!(
+            Self,
+            r#"select id as "id: _", name, content_type, bytes, sha256, width, height, thumbnail_type, created_at
+               from assets where id = $1 and org_id = $2 and deleted_at is null"#,
             id as _,
             org as _,
+        )
+        .fetch_optional(db)
+        .await
+    }
+
+    /// Notes that there is a thumbnail; `false`: the file was deleted meanwhile.
+    pub(crate) async fn note_thumbnail(
+        db: impl PgExecutor<'_>,
+        org: Id<Org>,
+        id: Id<Self>,
+        content_type: &str,
+    ) -> sqlx::Result<bool> {
+        let noted = sqlx::query!(
+            "update assets set thumbnail_type = $3
+             where id = $1 and org_id = $2 and deleted_at is null",
+            id as _,
+            org as _,
+            content_type,
         );
-        live.fetch_one(db).await
+        Ok(noted.execute(db).await?.rows_affected() == 1)
     }
 
     pub(crate) async fn insert(

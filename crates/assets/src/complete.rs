@@ -11,6 +11,7 @@ use crate::{
     erase::ClearUpload,
     intake::{Intake, Written},
     pictures,
+    thumbnail::MakeThumbnail,
     webhook_events::AssetCreated,
 };
 
@@ -120,6 +121,7 @@ impl Assets {
             sha256: written.sha256,
             width: written.size.map(|it| it.0),
             height: written.size.map(|it| it.1),
+            thumbnail_type: None,
             created_at: now,
         };
         let mut tx = self.db.begin().await?;
@@ -141,6 +143,9 @@ impl Assets {
         };
         webhooks::emit(&mut tx, org, &event, now).await?;
         jobs::enqueue(&mut tx, &ClearUpload { org, upload: upload.id }).await?;
+        if asset.width.is_some() {
+            jobs::enqueue(&mut tx, &MakeThumbnail { org, asset: id }).await?;
+        }
         tx.commit().await?;
         Ok(asset)
     }

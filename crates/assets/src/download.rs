@@ -11,6 +11,7 @@ use web::Problem;
 use crate::{
     Asset, Assets,
     range::{self, Asked},
+    thumbnail,
 };
 
 /// Who may keep what is answered.
@@ -59,6 +60,32 @@ impl Assets {
             let part = format!("bytes {first}-{}/{size}", end - 1);
             response.headers_mut().insert(header::CONTENT_RANGE, value(part)?);
         }
+        Ok(response)
+    }
+}
+
+impl Assets {
+    /// The thumbnail of `asset`, if there is one.
+    pub(crate) async fn thumbnail(
+        &self,
+        org: Id<Org>,
+        asset: Asset,
+        headers: &HeaderMap,
+    ) -> Result<Response, Problem> {
+        let Some(content_type) = asset.thumbnail_type.clone() else {
+            let detail = "there is no thumbnail of this file, or not yet";
+            return Err(Problem::not_found("thumbnail_not_found", detail)
+                .action("Images get one within a minute; show the image itself until then."));
+        };
+        let etag = format!("\"{}-thumbnail\"", hex::encode(&asset.sha256));
+        let told = told(&Asset { content_type, ..asset.clone() }, &etag, Cached::Privately)?;
+        if has_already(headers, &etag) {
+            return Ok((StatusCode::NOT_MODIFIED, told).into_response());
+        }
+        let content = self.storage.get(&thumbnail::key(org, asset.id)).await?;
+        let mut response = Response::new(Body::from(content));
+        response.headers_mut().extend(told);
+        response.headers_mut().remove(header::ACCEPT_RANGES);
         Ok(response)
     }
 }

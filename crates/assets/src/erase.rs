@@ -4,7 +4,7 @@ use jobs::Job;
 use kernel::{Id, Org};
 use serde::{Deserialize, Serialize};
 
-use crate::{Asset, Assets, Upload};
+use crate::{Asset, Assets, Upload, thumbnail};
 
 /// Erases a file that was deleted.
 #[derive(Serialize, Deserialize)]
@@ -19,11 +19,12 @@ impl Job for EraseAsset {
 
     async fn run(self, assets: Assets) -> anyhow::Result<()> {
         let Self { org, asset } = self;
-        if Asset::is_live(assets.db.pool(), org, asset).await? {
+        if Asset::find(assets.db.pool(), org, asset).await?.is_some() {
             return Ok(());
         }
         // The row last: as long as it is there, somebody knows that there is something to erase.
         assets.storage.delete(&Asset::key(org, asset)).await?;
+        assets.storage.delete(&thumbnail::key(org, asset)).await?;
         sqlx::query!(
             "delete from assets where id = $1 and org_id = $2 and deleted_at is not null",
             asset as _,

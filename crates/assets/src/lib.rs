@@ -21,6 +21,7 @@ mod range;
 mod routes;
 mod signature;
 mod sweep;
+mod thumbnail;
 mod upload;
 mod upload_routes;
 mod usage;
@@ -46,6 +47,7 @@ pub use usage::{Difference, differences};
 use erase::{ClearUpload, EraseAsset};
 use signature::Signer;
 use sweep::{ExpireUploads, RemoveOrphans};
+use thumbnail::MakeThumbnail;
 use webhook_events::{AssetCreated, AssetDeleted};
 
 /// How many pictures are in memory at once, for being cleaned.
@@ -89,6 +91,7 @@ pub fn module(assets: Assets) -> Module {
         routes: routes.with_state(assets.clone()),
         jobs: Registry::default()
             .with::<EraseAsset>(assets.clone())
+            .with::<MakeThumbnail>(assets.clone())
             .with::<ClearUpload>(assets.clone())
             .with::<ExpireUploads>(assets.clone())
             .with::<RemoveOrphans>(assets),

@@ -21,6 +21,7 @@ pub(crate) fn routes() -> Routes<Assets> {
         .route(Access::to(READ), routes!(list_assets))
         .route(Access::to(READ), routes!(show_asset))
         .route(Access::to(READ), routes!(read_asset))
+        .route(Access::to(READ), routes!(read_thumbnail))
         .route(Access::to(READ), routes!(show_usage))
         .route(Access::to(WRITE), routes!(delete_asset))
 }
@@ -80,6 +81,20 @@ async fn read_asset(
 ) -> web::Result<Response> {
     let asset = Asset::get(&mut *assets.db.tenant(caller.org).await?, id).await?;
     assets.download(caller.org, &asset, &headers, Cached::Privately).await
+}
+
+/// Download the thumbnail of an image: at most 512 pixels wide and high.
+#[utoipa::path(get, path = "/v1/assets/{id}/thumbnail", tag = "assets",
+    params(("id" = String, Path, format = Uuid), ("If-None-Match" = Option<String>, Header)),
+    responses((status = 200, content((String = "image/webp"))), (status = 304)))]
+async fn read_thumbnail(
+    State(assets): State<Assets>,
+    caller: Caller,
+    Path(id): Path<Id<Asset>>,
+    headers: HeaderMap,
+) -> web::Result<Response> {
+    let asset = Asset::get(&mut *assets.db.tenant(caller.org).await?, id).await?;
+    assets.thumbnail(caller.org, asset, &headers).await
 }
 
 /// Delete a file. Links to it stop working, and its bytes are free at once; what is in it is erased within minutes.

@@ -135,5 +135,5 @@ impl Assets {
 /// `None`: it is not ours to decide.
 fn is_needed(object: &Object, needed: &HashSet<Uuid>) -> Option<bool> {
     let (_, kind, id) = object.key.names()?;
-    ["assets", "uploads"].contains(&kind.as_str()).then(|| needed.contains(&id))
+    ["assets", "thumbnails", "uploads"].contains(&kind.as_str()).then(|| needed.contains(&id))
 }

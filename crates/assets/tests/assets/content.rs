@@ -4,7 +4,7 @@ use image::{DynamicImage, ImageFormat, RgbImage};
 use serde_json::json;
 use testing::TestApp;
 
-use crate::support::{assert_counted, begin, complete, content, send, upload, used};
+use crate::support::{assert_counted, begin, complete, content, send, upload, uploaded, used};
 
 fn png() -> Vec<u8> {
     let mut content = Cursor::new(Vec::new());
@@ -51,6 +51,45 @@ async fn an_image_is_kept_without_what_else_was_in_it() {
     assert_eq!(content(&owner, asset["id"].as_str().unwrap()).await, plain);
     assert_eq!(used(&owner).await, i64::try_from(plain.len()).unwrap());
     assert_counted(&app).await;
+}
+
+#[tokio::test]
+async fn an_image_gets_a_thumbnail_which_goes_with_it() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let id = uploaded(&owner, "image/png", &png()).await;
+    let path = format!("/v1/assets/{id}/thumbnail");
+    assert_eq!(owner.get(&path).await.problem(), (404, "thumbnail_not_found".into()));
+    app.run_jobs().await;
+    assert_eq!(owner.get(&format!("/v1/assets/{id}")).await.ok()["thumbnail_type"], "image/webp");
+    let read = owner.request(reqwest::Method::GET, &path).send().await.unwrap();
+    assert_eq!(read.headers()["content-type"], "image/webp");
+    let etag = read.headers()["etag"].to_str().unwrap().to_owned();
+    let thumbnail = image::load_from_memory(&read.bytes().await.unwrap()).unwrap();
+    assert_eq!((thumbnail.width(), thumbnail.height()), (40, 30));
+    assert_eq!(owner.header("if-none-match", &etag).get(&path).await.status, 304);
+    let kept = app.settings.storage.storage_dir.join("orgs").join(owner.org().to_string());
+    assert!(kept.join("thumbnails").join(&id).exists());
+    owner.delete(&format!("/v1/assets/{id}")).await;
+    app.run_jobs().await;
+    assert!(!kept.join("thumbnails").join(&id).exists());
+    // What cannot be decoded is an image without a thumbnail.
+    let damaged = uploaded(&owner, "image/png", &with_damaged_pixels()).await;
+    app.run_jobs().await;
+    assert_eq!(
+        owner.get(&format!("/v1/assets/{damaged}")).await.ok()["thumbnail_type"],
+        json!(null)
+    );
+    let text = uploaded(&owner, "text/plain", b"hello").await;
+    let none = owner.get(&format!("/v1/assets/{text}/thumbnail")).await;
+    assert_eq!(none.problem(), (404, "thumbnail_not_found".into()));
+}
+
+fn with_damaged_pixels() -> Vec<u8> {
+    let mut content = png();
+    let length = content.len();
+    content[45..length - 12].fill(7);
+    content
 }
 
 #[tokio::test]
