@@ -217,6 +217,14 @@ pub async fn alive(db: impl PgExecutor<'_>, ids: &[i64]) -> sqlx::Result<Vec<i64
     alive.bind(ids).fetch_all(db).await
 }
 
+/// Whether a job with this [key](crate::Enqueue::key) waits or is being done.
+pub async fn is_queued(db: impl PgExecutor<'_>, key: &str) -> sqlx::Result<bool> {
+    sqlx::query_scalar("select exists (select from graphile_worker._private_jobs where key = $1)")
+        .bind(key)
+        .fetch_one(db)
+        .await
+}
+
 /// Whether a `J` is due and waits for a worker.
 pub async fn is_ready<J: crate::Job>(db: impl PgExecutor<'_>) -> sqlx::Result<bool> {
     let ready = sqlx::query_scalar(

@@ -23,8 +23,8 @@ mod workers;
 pub use config::Config;
 pub use dead::{discard, retry};
 pub use inspect::{
-    Failed, Filter, Kind, Queued, State, Stats, alive, find, is_ready, kinds, list, missed_slots,
-    stats,
+    Failed, Filter, Kind, Queued, State, Stats, alive, find, is_queued, is_ready, kinds, list,
+    missed_slots, stats,
 };
 pub use job::Job;
 pub use lease::{Lease, running};

@@ -8,7 +8,7 @@ use crate::{
     Settings,
     commands::{
         alerts, audit, backup, catalogue, healthcheck, inbox, ledger, mail, migrate, openapi,
-        operator, restore_drill, secrets, seed, serve, storage, tour, usage,
+        operator, preflight, restore_drill, secrets, seed, serve, storage, tour, usage,
     },
     output,
 };
@@ -32,7 +32,9 @@ impl Cli {
     /// What is wrong with the settings that the command uses.
     fn problems(&self) -> Vec<String> {
         match self.command {
-            Some(Action::Openapi | Action::EnvExample | Action::Healthcheck) => vec![],
+            Some(
+                Action::Openapi | Action::EnvExample | Action::Healthcheck | Action::Preflight(_),
+            ) => vec![],
             Some(Action::Migrate(_)) => self.settings.database_problems(),
             Some(Action::Backup(_) | Action::Restore(_)) => {
                 self.settings.backups.problems(&self.settings.storage, self.settings.app_env)
@@ -90,6 +92,8 @@ pub enum Action {
     /// Print what the bucket for files has to be told.
     #[command(subcommand)]
     Storage(storage::Action),
+    /// Run the launch checklist against this deployment. Each line that is not right says what to do.
+    Preflight(preflight::Options),
     /// Play the product's whole story over HTTP, step by step.
     Tour(tour::Options),
     /// Ask the API on this machine whether it is ready; fails if not.
@@ -150,6 +154,7 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Action::RestoreDrill(options) => Box::pin(restore_drill::run(settings, options)).await,
         Action::Secrets(action) => secrets::run(settings, action).await,
         Action::Storage(action) => storage::run(&settings, action),
+        Action::Preflight(options) => Box::pin(preflight::run(settings, options)).await,
         Action::Tour(options) => Box::pin(tour::run(settings, options)).await,
         Action::Healthcheck => healthcheck::run(settings).await,
         Action::Openapi => openapi::run(settings),

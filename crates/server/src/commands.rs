@@ -11,6 +11,7 @@ pub mod mail;
 pub mod migrate;
 pub mod openapi;
 pub mod operator;
+pub mod preflight;
 pub mod restore_drill;
 pub mod secrets;
 pub mod seed;

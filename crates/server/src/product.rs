@@ -206,6 +206,11 @@ impl Product {
         })
     }
 
+    /// What every feature says must be true.
+    pub(crate) fn checks(&self) -> &[app::Check] {
+        &self.app.checks
+    }
+
     /// The API, with everything in front of it.
     pub fn into_router(self) -> Router {
         // Layers are cloned for every request.

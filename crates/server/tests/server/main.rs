@@ -23,6 +23,7 @@ mod openapi;
 mod outages;
 mod personal_data;
 mod plans;
+mod preflight;
 mod processes;
 mod proofs;
 mod refresh_kills;
