@@ -69,8 +69,10 @@ fn shrink(
     // Four bytes a pixel twice, for what decoders need beside the result.
     limits.max_alloc = Some(most_pixels.saturating_mul(8));
     let mut reader = ImageReader::with_format(Cursor::new(content), format);
-    reader.limits(limits);
+    reader.limits(limits.clone());
     let mut decoder = reader.into_decoder()?;
+    limits.reserve(decoder.total_bytes())?;
+    decoder.set_limits(limits)?;
     let orientation = decoder.orientation()?;
     let image = DynamicImage::from_decoder(decoder)?;
     let fits = image.width() <= SIDE && image.height() <= SIDE;
