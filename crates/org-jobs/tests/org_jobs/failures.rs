@@ -90,14 +90,14 @@ async fn a_job_whose_worker_was_killed_goes_on_where_it_was() {
     let id = world.queue(&owner, &[Wait("a".into()), Wait("b".into())]).await;
     let dead = world.work();
     world.next().await;
-    world.go.notify_one();
+    world.go(1);
     assert_eq!(world.next().await, "b");
     kill(&dead, world.app.db.pool()).await;
 
     let worker = world.work();
     assert_eq!(world.next().await, "b", "what was done is not done again");
     // The one that was taken for dead comes to life again: it has no say any more.
-    world.go.notify_waiters();
+    world.go(2);
     let job = world.until(&owner, id, |job| job["status"] == "succeeded").await;
     assert_eq!((&job["succeeded"], &job["failed"]), (&json!(2), &json!(0)));
     worker.stop().await;
@@ -116,7 +116,7 @@ async fn an_item_that_must_not_be_begun_twice_is_not() {
 
     let worker = world.work();
     assert_eq!(world.next().await, "b");
-    world.go.notify_waiters();
+    world.go(2);
     world.until(&owner, id, |job| job["status"] == "succeeded").await;
     let items = owner.get(&format!("/v1/jobs/{id}/items")).await.ok();
     assert_eq!(items[0]["problem"]["code"], "outcome_unknown");
@@ -139,7 +139,7 @@ async fn a_job_whose_workers_die_again_and_again_is_given_up() {
     wake(&world).await;
     let job = owner.get(&format!("/v1/jobs/{id}")).await.ok();
     assert_eq!((&job["status"], &job["problem"]["code"]), (&json!("failed"), &json!("job_lost")));
-    world.go.notify_waiters();
+    world.go(1);
     dead.stop().await;
     assert_eq!(owner.get(&format!("/v1/jobs/{id}")).await.ok(), job);
 }

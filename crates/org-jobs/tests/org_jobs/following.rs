@@ -29,7 +29,7 @@ async fn events_show_what_changes_and_end_with_the_job() {
     });
     let worker = world.work();
     world.next().await;
-    world.go.notify_one();
+    world.go(1);
 
     let events = events(&following.await.unwrap());
     let (last, job) = events.last().unwrap();
@@ -78,11 +78,11 @@ async fn progress_is_shown_while_a_job_runs() {
     let id = world.queue(&owner, &[Wait("a".into()), Wait("b".into())]).await;
     let worker = world.work();
     world.next().await;
-    world.go.notify_one();
+    world.go(1);
     world.next().await;
     let job = world.until(&owner, id, |job| job["percent"] == 50).await;
     assert_eq!((&job["status"], &job["message"]), (&json!("running"), &json!("almost there")));
-    world.go.notify_one();
+    world.go(1);
     world.until(&owner, id, |job| job["status"] == "succeeded").await;
     worker.stop().await;
 }
@@ -117,7 +117,7 @@ async fn a_job_that_runs_ends_after_what_is_under_way() {
     world.next().await;
     let job = cancel(id).await.ok();
     assert_eq!((&job["status"], job["cancelled_at"].is_string()), (&json!("running"), true));
-    world.go.notify_one();
+    world.go(1);
     let job = world.until(&owner, id, |job| job["status"] == "cancelled").await;
     assert_eq!((&job["succeeded"], &job["failed"]), (&json!(0), &json!(0)));
     worker.stop().await;

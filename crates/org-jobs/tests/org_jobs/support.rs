@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use testing::{Client, TestApp};
 use tokio::{
-    sync::{Notify, mpsc},
+    sync::{Notify, Semaphore, mpsc},
     task::JoinHandle,
     time::timeout,
 };
@@ -35,7 +35,7 @@ pub(crate) struct World {
     pub(crate) registry: Registry,
     pub(crate) log: Log,
     pub(crate) started: mpsc::UnboundedReceiver<String>,
-    pub(crate) go: Arc<Notify>,
+    go: Arc<Semaphore>,
     settings: jobs::Config,
 }
 
@@ -52,7 +52,7 @@ impl World {
         let settings = Settings::parse_from([&["test"], flags].concat());
         let app = TestApp::start_with(|all| all.org_jobs = settings.org_jobs.clone()).await;
         let jobs = OrgJobs::new(app.db.clone(), app.clock.clone(), &settings.org_jobs);
-        let (log, go) = (Log::default(), Arc::new(Notify::new()));
+        let (log, go) = (Log::default(), Arc::new(Semaphore::new(0)));
         let (start, started) = mpsc::unbounded_channel();
         let waits = Waits { started: start, go: go.clone() };
         let handlers = [
@@ -62,6 +62,11 @@ impl World {
         ];
         let registry = org_jobs::module(jobs.clone(), handlers).jobs;
         Self { app, jobs, registry, log, started, go, settings: settings.jobs }
+    }
+
+    /// Lets so many items go on that wait, or that will.
+    pub(crate) fn go(&self, items: usize) {
+        self.go.add_permits(items);
     }
 
     pub(crate) fn by(owner: &Client) -> By {
@@ -198,7 +203,7 @@ impl Work for Echo {
 #[derive(Clone)]
 pub(crate) struct Waits {
     started: mpsc::UnboundedSender<String>,
-    go: Arc<Notify>,
+    go: Arc<Semaphore>,
 }
 
 /// Says that it began, then waits to be let go; looks whether it was called off.
@@ -211,7 +216,7 @@ impl Work for Wait {
 
     async fn run(self, _: By, progress: Progress, waits: Waits) -> Result<Value, Problem> {
         waits.started.send(self.0).unwrap();
-        waits.go.notified().await;
+        waits.go.acquire().await.unwrap().forget();
         progress.report(90, "almost there").await?;
         Ok(json!({}))
     }
