@@ -23,6 +23,8 @@ pub(crate) const PERSONAL_DATA: &[PersonalData] = &[
         .org(Rule::deleted("org_id = $1").not_exported()),
     PersonalData::new("ai_batches", "batches of an org", "30 days")
         .org(Rule::deleted("org_id = $1")),
+    // What is in them is downloaded one by one: a row may be too large for a copy.
     PersonalData::new("ai_files", "files of batches, and what came of them", "7 days")
+        .withholding(&["content"])
         .org(Rule::deleted("org_id = $1")),
 ];

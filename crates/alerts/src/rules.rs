@@ -7,7 +7,7 @@ pub fn standard(config: &Config) -> Vec<Rule> {
             name: "error_rate",
             title: "Too many requests fail",
             measures: "answers of 5xx among all of the last five minutes, if there were at least 50",
-            advice: "Look at /status and at the errors in the log of the last minutes.",
+            advice: "Look at /health and at the errors in the log of the last minutes.",
             unit: " %",
             limit: Limit::AtMost(config.alert_error_percent),
             setting: "ALERT_ERROR_PERCENT",

@@ -44,7 +44,7 @@ pub struct App {
     pub checks: Vec<Check>,
     /// Every event that customers' programs may be told of.
     pub events: Vec<EventType>,
-    /// What every table keeps about people and orgs, those of lower crates first.
+    /// What every table keeps about people and orgs.
     pub personal_data: Vec<PersonalData>,
 }
 

@@ -1,9 +1,12 @@
 //! How the parts of an upload become a file.
 
+use std::panic;
+
 use futures::TryStreamExt;
 use kernel::{Id, Org};
 use sha2::{Digest, Sha256};
 use storage::{Key, Writer};
+use tracing::Instrument;
 use web::Caller;
 
 use crate::{
@@ -16,19 +19,48 @@ use crate::{
 };
 
 impl Assets {
-    /// Makes a file of an upload. Asked again it answers the same file; of several who ask at the same time one
-    /// makes it. Whoever is interrupted leaves an object that nobody sees, and may ask again.
-    pub(crate) async fn complete(&self, caller: &Caller, id: Id<Upload>) -> Result<Asset> {
+    /// Makes a file of an upload, to the end even if whoever asked leaves. Asked again it answers the same file;
+    /// of several who ask at the same time one makes it. A process that dies leaves an object that nobody sees.
+    pub(crate) async fn complete(&self, caller: Caller, id: Id<Upload>) -> Result<Asset> {
+        let assets = self.clone();
+        let making = async move { assets.make(&caller, id).await };
+        let made = tokio::spawn(making.in_current_span()).await;
+        made.unwrap_or_else(|error| panic::resume_unwind(error.into_panic()))
+    }
+
+    async fn make(&self, caller: &Caller, id: Id<Upload>) -> Result<Asset> {
         let org = caller.org;
-        let upload = Upload::get(&mut *self.db.tenant(org).await?, id).await?;
-        if let Some(asset) = upload.asset_id {
-            return Asset::get(&mut *self.db.tenant(org).await?, asset).await;
+        let _turn = self.turns.wait(id).await;
+        let (upload, made) = self.upload(org, id).await?;
+        if let Some(made) = made {
+            return Ok(made);
         }
         upload.check_open(self.clock.now())?;
-        self.check_whole(org, &upload).await?;
-        // Whoever else completes it writes an object of their own.
+        let _transfer = self.transfers.try_acquire().map_err(|_| Error::Busy)?;
+        match self.assemble(caller, &upload).await {
+            Ok(asset) => Ok(asset),
+            // Another process may have been faster, and has removed the parts.
+            Err(error) => self.upload(org, id).await?.1.ok_or(error),
+        }
+    }
+
+    /// An upload, and what has become of it.
+    async fn upload(&self, org: Id<Org>, id: Id<Upload>) -> Result<(Upload, Option<Asset>)> {
+        let mut tx = self.db.tenant(org).await?;
+        let upload = Upload::get(&mut *tx, id).await?;
+        let asset = match upload.asset_id {
+            Some(asset) => Some(Asset::get(&mut *tx, asset).await?),
+            None => None,
+        };
+        Ok((upload, asset))
+    }
+
+    async fn assemble(&self, caller: &Caller, upload: &Upload) -> Result<Asset> {
+        let (org, id) = (caller.org, upload.id);
+        self.check_whole(org, upload).await?;
+        // Whatever another process writes is an object of its own.
         let asset = Id::<Asset>::new();
-        let written = match self.write(org, &upload, &Asset::key(org, asset)).await {
+        let written = match self.write(org, upload, &Asset::key(org, asset)).await {
             Ok(written) => written,
             Err(error @ Error::Content(_)) => {
                 self.end(org, id, Status::Refused).await?;
@@ -36,7 +68,7 @@ impl Assets {
             }
             Err(error) => return Err(error),
         };
-        self.establish(caller, &upload, asset, written).await
+        self.establish(caller, upload, asset, written).await
     }
 
     async fn check_whole(&self, org: Id<Org>, upload: &Upload) -> Result<()> {
@@ -130,9 +162,7 @@ impl Assets {
             drop(tx);
             // Somebody was faster. An object that stays because this fails is found by the sweep.
             self.storage.delete(&Asset::key(org, id)).await.ok();
-            let upload = Upload::get(&mut *self.db.tenant(org).await?, upload.id).await?;
-            let theirs = upload.asset_id.ok_or(Error::UploadEnded)?;
-            return Asset::get(&mut *self.db.tenant(org).await?, theirs).await;
+            return self.upload(org, upload.id).await?.1.ok_or(Error::UploadEnded);
         }
         asset.insert(&mut tx, org, caller.user).await?;
         let event = AssetCreated {
@@ -142,7 +172,7 @@ impl Assets {
             bytes: asset.bytes,
         };
         webhooks::emit(&mut tx, org, &event, now).await?;
-        jobs::enqueue(&mut tx, &ClearUpload { org, upload: upload.id }).await?;
+        ClearUpload { org, upload: upload.id }.queue(&mut tx, now).await?;
         if asset.width.is_some() {
             jobs::enqueue(&mut tx, &MakeThumbnail { org, asset: id }).await?;
         }
@@ -152,10 +182,10 @@ impl Assets {
 
     /// Ends an upload that becomes no file; `false`: it has ended before.
     pub(crate) async fn end(&self, org: Id<Org>, id: Id<Upload>, status: Status) -> Result<bool> {
-        let mut tx = self.db.begin().await?;
-        let ended = Upload::end(&mut tx, (org, id), status, None, self.clock.now()).await?;
+        let (mut tx, now) = (self.db.begin().await?, self.clock.now());
+        let ended = Upload::end(&mut tx, (org, id), status, None, now).await?;
         if ended {
-            jobs::enqueue(&mut tx, &ClearUpload { org, upload: id }).await?;
+            ClearUpload { org, upload: id }.queue(&mut tx, now).await?;
         }
         tx.commit().await?;
         Ok(ended)

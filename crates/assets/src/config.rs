@@ -32,8 +32,14 @@ pub struct Config {
 impl Config {
     /// What is wrong with it.
     pub fn problems(&self, environment: Environment) -> Vec<String> {
-        let insecure = self.cdn_url.as_ref().is_some_and(|url| url.scheme() != "https");
-        let problem = "CDN_URL must be https in production".to_owned();
-        (environment.is_production() && insecure).then_some(problem).into_iter().collect()
+        let mut problems = Vec::new();
+        let Some(url) = &self.cdn_url else { return problems };
+        if environment.is_production() && url.scheme() != "https" {
+            problems.push("CDN_URL must be https in production".to_owned());
+        }
+        if url.path() != "/" || url.query().is_some() {
+            problems.push("CDN_URL must be an origin, as in https://cdn.example.com".to_owned());
+        }
+        problems
     }
 }

@@ -1,3 +1,5 @@
+use infer::MatcherType;
+
 /// Types that browsers show and never run.
 const SHOWN: [&str; 4] = ["image/jpeg", "image/png", "image/gif", "image/webp"];
 
@@ -20,10 +22,14 @@ fn is_text(content_type: &str) -> bool {
 
 /// Why what begins with `head` is not of `content_type`, if it is not.
 pub(crate) fn mismatch(content_type: &str, head: &[u8]) -> Option<&'static str> {
-    match infer::get(head).map(|found| found.mime_type()) {
+    let found = infer::get(head);
+    // Words may begin as a signature of two letters does: heed only those of other texts.
+    let text = is_text(content_type)
+        && found.is_none_or(|found| found.matcher_type() != MatcherType::Text);
+    match found.map(|found| found.mime_type()) {
         Some(found) if is_same(found, content_type) => None,
-        None if is_text(content_type) && looks_like_text(head) => None,
-        None if is_text(content_type) => Some("it is not text"),
+        Some(_) | None if text && looks_like_text(head) => None,
+        None if text => Some("it is not text"),
         Some(_) | None => Some("it is not of the type that was announced"),
     }
 }
@@ -64,6 +70,7 @@ mod tests {
             ("text/plain", "naïve".as_bytes()),
             ("text/plain", &"naïve".as_bytes()[..3]),
             ("text/csv", b"a,b\n1,2\n"),
+            ("text/csv", b"BMI,weight\n20,60\n"),
             ("application/json", b"{\"a\": 1}"),
             ("image/svg+xml", b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>"),
         ] {

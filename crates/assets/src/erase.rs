@@ -1,10 +1,12 @@
 //! Erasing what is no longer needed, after the transaction that says so.
 
-use jobs::Job;
+use chrono::{DateTime, Utc};
+use jobs::{Enqueue, Job};
 use kernel::{Id, Org};
 use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
 
-use crate::{Asset, Assets, Upload, thumbnail};
+use crate::{Asset, Assets, Upload, links::PART_LIFE, thumbnail};
 
 /// Erases a file that was deleted.
 #[derive(Serialize, Deserialize)]
@@ -43,11 +45,25 @@ pub(crate) struct ClearUpload {
     pub(crate) upload: Id<Upload>,
 }
 
+impl ClearUpload {
+    /// Queues it for when the transaction is over, and once more for when no link that was made can send a part.
+    pub(crate) async fn queue(
+        &self,
+        db: &mut PgConnection,
+        now: DateTime<Utc>,
+    ) -> sqlx::Result<()> {
+        jobs::enqueue(&mut *db, self).await?;
+        Enqueue::new(self).at(now + PART_LIFE).send(db).await?;
+        Ok(())
+    }
+}
+
 impl Job for ClearUpload {
     const NAME: &'static str = "assets.clear_upload";
     type Context = Assets;
 
     async fn run(self, assets: Assets) -> anyhow::Result<()> {
-        Ok(assets.forget_parts(self.org, self.upload).await?)
+        assets.storage.delete_all(&Upload::key(self.org, self.upload)).await?;
+        Ok(())
     }
 }

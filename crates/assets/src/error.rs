@@ -54,6 +54,9 @@ pub enum Error {
     /// The link was made by somebody else, for something else, or for an earlier time.
     #[error("the link does not work, or does not work any more")]
     InvalidLink,
+    /// As much is on its way as this process can take.
+    #[error("too many files are on their way just now")]
+    Busy,
     /// The storage failed.
     #[error(transparent)]
     Storage(#[from] storage::Error),
@@ -100,6 +103,9 @@ impl From<Error> for Problem {
                 .action("Upload a file that is what its type says."),
             Error::InvalidLink => Self::new(StatusCode::FORBIDDEN, "invalid_link", detail)
                 .action("Ask for another one."),
+            Error::Busy => Self::new(StatusCode::SERVICE_UNAVAILABLE, "uploads_busy", detail)
+                .retry_after(5)
+                .action("Send it again in some seconds."),
             Error::Storage(error) => error.into(),
             Error::Db(error) => error.into(),
         }

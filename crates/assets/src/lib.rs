@@ -22,6 +22,7 @@ mod routes;
 mod signature;
 mod sweep;
 mod thumbnail;
+mod turns;
 mod upload;
 mod upload_routes;
 mod usage;
@@ -48,10 +49,13 @@ use erase::{ClearUpload, EraseAsset};
 use signature::Signer;
 use sweep::{ExpireUploads, RemoveOrphans};
 use thumbnail::MakeThumbnail;
+use turns::Turns;
 use webhook_events::{AssetCreated, AssetDeleted};
 
 /// How many pictures are in memory at once, for being cleaned.
 const PICTURES_AT_ONCE: usize = 2;
+/// How many parts and completions a process works on at once: each takes up to 10 MiB on its way into a bucket.
+const TRANSFERS_AT_ONCE: usize = 64;
 
 /// What this feature needs.
 #[derive(Clone)]
@@ -65,6 +69,8 @@ pub struct Assets {
     config: Config,
     /// Pictures that are in memory at once.
     pictures: Arc<Semaphore>,
+    transfers: Arc<Semaphore>,
+    turns: Turns,
 }
 
 impl Assets {
@@ -79,7 +85,9 @@ impl Assets {
     ) -> Self {
         let (signer, config) = (Signer::new(secrets), config.clone());
         let pictures = Arc::new(Semaphore::new(PICTURES_AT_ONCE));
-        Self { db, clock, storage, signer, app_url, config, pictures }
+        let transfers = Arc::new(Semaphore::new(TRANSFERS_AT_ONCE));
+        let turns = Turns::default();
+        Self { db, clock, storage, signer, app_url, config, pictures, transfers, turns }
     }
 }
 

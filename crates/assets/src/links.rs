@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How long a part may take to be sent by a link.
-const PART_LIFE: TimeDelta = TimeDelta::hours(1);
+pub(crate) const PART_LIFE: TimeDelta = TimeDelta::hours(1);
 /// Parts that links may be asked for at once.
 const MOST_PARTS: usize = 100;
 
@@ -125,7 +125,7 @@ impl Assets {
     fn opened(&self, path: &str, signed: &Signed) -> Result<(Id<Org>, TimeDelta)> {
         let org = signed.org.into();
         let text = signed_text(path, org, signed.expires);
-        let left = signed.expires - self.clock.now().timestamp();
+        let left = signed.expires.saturating_sub(self.clock.now().timestamp());
         if left <= 0 || !self.signer.verify(&text, &signed.signature) {
             return Err(Error::InvalidLink);
         }

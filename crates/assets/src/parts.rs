@@ -7,12 +7,15 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt};
 use kernel::{Id, Org};
 use serde::Serialize;
+use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use crate::{Asset, Assets, Error, Result, Upload};
 
 /// How long nothing may come of a part.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a part may take in all.
+const LONGEST: Duration = Duration::from_mins(15);
 
 /// A part that has come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -38,10 +41,12 @@ impl Assets {
         if let Some(announced) = announced.filter(|it| *it != expected) {
             return Err(Error::PartLength { expected, more: announced > expected });
         }
+        let _transfer = self.transfers.try_acquire().map_err(|_| Error::Busy)?;
         let key = Upload::key(org, upload.id).part(number);
         let mut writer =
             self.storage.labelled_writer(&key, &Asset::labels("part", "application/octet-stream"));
-        match copy(body.into_data_stream(), &mut writer, expected).await {
+        let copied = timeout(LONGEST, copy(body.into_data_stream(), &mut writer, expected)).await;
+        match copied.unwrap_or(Err(Error::Stalled)) {
             Ok(()) => writer.finish().await?,
             Err(error) => {
                 // Whether or not that works, nobody sees what came.
@@ -67,15 +72,6 @@ impl Assets {
         parts.sort_by_key(|part| part.number);
         Ok(parts)
     }
-
-    /// Forgets whatever came.
-    pub(crate) async fn forget_parts(&self, org: Id<Org>, upload: Id<Upload>) -> Result<()> {
-        let mut listed = pin!(self.storage.list(&Upload::key(org, upload)));
-        while let Some(object) = listed.try_next().await? {
-            self.storage.delete(&object.key).await?;
-        }
-        Ok(())
-    }
 }
 
 async fn copy(
@@ -84,9 +80,7 @@ async fn copy(
     expected: u64,
 ) -> Result<()> {
     let (mut body, mut left) = (pin!(body), expected);
-    while let Some(chunk) =
-        tokio::time::timeout(PATIENCE, body.next()).await.map_err(|_| Error::Stalled)?
-    {
+    while let Some(chunk) = timeout(PATIENCE, body.next()).await.map_err(|_| Error::Stalled)? {
         let chunk = chunk.map_err(|_| Error::Cut)?;
         let more = || Error::PartLength { expected, more: true };
         left = left.checked_sub(chunk.len() as u64).ok_or_else(more)?;

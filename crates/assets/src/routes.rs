@@ -86,7 +86,7 @@ async fn read_asset(
 /// Download the thumbnail of an image: at most 512 pixels wide and high.
 #[utoipa::path(get, path = "/v1/assets/{id}/thumbnail", tag = "assets",
     params(("id" = String, Path, format = Uuid), ("If-None-Match" = Option<String>, Header)),
-    responses((status = 200, content((String = "image/webp"))), (status = 304)))]
+    responses((status = 200, content((String = "image/webp"), (String = "image/jpeg"))), (status = 304)))]
 async fn read_thumbnail(
     State(assets): State<Assets>,
     caller: Caller,

@@ -110,7 +110,7 @@ impl Assets {
             let objects: Vec<Object> = old.by_ref().take(BATCH.into()).try_collect().await?;
             let needed = self.needed(&objects).await?;
             for object in objects {
-                if is_needed(&object, &needed) == Some(false) {
+                if needed.wants(&object) == Some(false) {
                     self.storage.delete(&object.key).await?;
                     removed += 1;
                 }
@@ -119,21 +119,38 @@ impl Assets {
         Ok(removed)
     }
 
-    /// Those of what objects belong to that a row tells of.
-    async fn needed(&self, objects: &[Object]) -> sqlx::Result<HashSet<Uuid>> {
-        let ids: Vec<_> = objects.iter().filter_map(|it| Some(it.key.names()?.2)).collect();
-        let needed = sqlx::query_scalar!(
+    /// What rows tell of those to which objects belong.
+    async fn needed(&self, objects: &[Object]) -> sqlx::Result<Needed> {
+        let (orgs, ids): (Vec<_>, Vec<_>) =
+            objects.iter().filter_map(|it| it.key.names()).map(|it| (it.0.uuid(), it.2)).unzip();
+        let ids = sqlx::query_scalar!(
             r#"select id as "id!" from assets where id = any($1)
                union all
                select id from uploads where id = any($1) and status = 'open'"#,
             &ids,
         );
-        Ok(needed.fetch_all(self.db.pool()).await?.into_iter().collect())
+        let orgs = sqlx::query_scalar!("select id from orgs where id = any($1)", &orgs);
+        Ok(Needed {
+            ids: ids.fetch_all(self.db.pool()).await?.into_iter().collect(),
+            orgs: orgs.fetch_all(self.db.pool()).await?.into_iter().collect(),
+        })
     }
 }
 
-/// `None`: it is not ours to decide.
-fn is_needed(object: &Object, needed: &HashSet<Uuid>) -> Option<bool> {
-    let (_, kind, id) = object.key.names()?;
-    ["assets", "thumbnails", "uploads"].contains(&kind.as_str()).then(|| needed.contains(&id))
+/// What of a number of objects the database tells.
+struct Needed {
+    /// Of those that are needed.
+    ids: HashSet<Uuid>,
+    /// Of orgs that are known.
+    orgs: HashSet<Uuid>,
+}
+
+impl Needed {
+    /// Whether `object` is needed. `None`: it is not ours to decide. An org that is not known is that of another
+    /// database over the same storage, or of one that was restored to an earlier time.
+    fn wants(&self, object: &Object) -> Option<bool> {
+        let (org, kind, id) = object.key.names()?;
+        let ours = ["assets", "thumbnails", "uploads"].contains(&kind.as_str());
+        (ours && self.orgs.contains(&org.uuid())).then(|| self.ids.contains(&id))
+    }
 }

@@ -164,7 +164,7 @@ async fn complete_upload(
     caller: Caller,
     Path(id): Path<Id<Upload>>,
 ) -> web::Result<(StatusCode, Json<Asset>)> {
-    Ok((StatusCode::CREATED, Json(assets.complete(&caller, id).await?)))
+    Ok((StatusCode::CREATED, Json(assets.complete(caller, id).await?)))
 }
 
 /// Give an upload up: what came of it is erased, and its bytes are free.

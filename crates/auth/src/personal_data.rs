@@ -6,7 +6,7 @@ const OPERATORS: &str = "until another operator removes them";
 
 const SAME_ADDRESS: &str = "lower(email) = (select lower(email) from users where id = $1)";
 
-/// Children first; the account and the org last, since what they are called leads to rows that name no id.
+/// Children first.
 pub(crate) const PERSONAL_DATA: &[PersonalData] = &[
     PersonalData::new("api_keys", "keys of programs", "until their maker or org is erased")
         .withholding(&["hash", "previous_hash"])
@@ -41,7 +41,7 @@ pub(crate) const PERSONAL_DATA: &[PersonalData] = &[
     PersonalData::new("operator_recovery_codes", "codes of operators, as hashes", OPERATORS),
     PersonalData::new("operator_sessions", "where operators signed in", OPERATORS),
     PersonalData::new("operators", "the people who run the product", OPERATORS),
-    PersonalData::new("ownership_transfers", "offers of ownership", "3 days")
+    PersonalData::new("ownership_transfers", "offers of ownership", "until they are answered")
         .person(Rule::deleted("$1 in (from_user, to_user)"))
         .org(Rule::deleted("org_id = $1")),
     PersonalData::new("recovery_codes", "codes to sign in with, as hashes", ACCOUNT)
@@ -62,7 +62,7 @@ pub(crate) const PERSONAL_DATA: &[PersonalData] = &[
     PersonalData::new("sign_in_challenges", "sign-ins that wait for a second factor", MONTH_AFTER)
         .withholding(&["hash"])
         .person(Rule::deleted("user_id = $1")),
-    PersonalData::new("social_logins", "sign-ins that are under way elsewhere", MONTH_AFTER)
+    PersonalData::new("social_logins", "sign-ins that are under way elsewhere", "until they end")
         .withholding(&["hash", "binding_hash", "invite_code_hash"])
         .person(Rule::deleted("user_id = $1")),
     PersonalData::new("waitlist_entries", "who waits to be let in", "until the account is erased")

@@ -1,5 +1,6 @@
 use anyhow::{Context, ensure};
 use bytes::Bytes;
+use chrono::TimeDelta;
 use futures::StreamExt;
 use kernel::Id;
 use sealing::{OpenStream, Sealer};
@@ -37,18 +38,35 @@ impl Archive {
         Ok(Some(Self { storage, sealer: Sealer::new(config.keys(), KIND)? }))
     }
 
-    /// Every backup, the newest first.
+    /// Every backup, the newest first. One whose manifest cannot be read keeps nobody from the others.
     pub(crate) async fn list(&self) -> anyhow::Result<Vec<Manifest>> {
         let mut manifests = Vec::new();
         for name in self.storage.names(KIND).await?.iter().rev() {
-            if name.strip_suffix(".json").is_none() {
-                continue;
+            let id = name.strip_suffix(".json").and_then(|id| id.parse().ok());
+            let Some(id) = id else { continue };
+            match self.get(id).await {
+                Ok(manifest) => manifests.extend(manifest),
+                Err(error) if error.is::<serde_json::Error>() => {
+                    tracing::error!(%id, "the manifest of a backup cannot be read");
+                }
+                Err(error) => return Err(error),
             }
-            let text = self.storage.get(&key(name)).await?;
-            let manifest = serde_json::from_slice(&text);
-            manifests.push(manifest.with_context(|| format!("{name} is no manifest"))?);
         }
         Ok(manifests)
+    }
+
+    /// One of them, if there is one with this id.
+    pub(crate) async fn get(&self, id: Id<Backup>) -> anyhow::Result<Option<Manifest>> {
+        match self.storage.get(&key(&Manifest::name(id))).await {
+            Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
+            Err(storage::Error::NotFound) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Removes what those left in a directory who died in the middle of writing, `age` ago.
+    pub(crate) async fn remove_leftovers(&self, age: TimeDelta) -> anyhow::Result<u64> {
+        Ok(self.storage.remove_leftovers(age.to_std()?).await?)
     }
 
     /// Encrypts and keeps what `dump` says, if it is `complete` when it ends. It becomes a backup only with its

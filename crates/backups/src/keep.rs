@@ -1,7 +1,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use kernel::Id;
 
-use crate::{Backup, Backups, Config, Manifest, record::Record};
+use crate::{Backup, Backups, Config, Manifest, record};
 
 /// How old a dump without a manifest is before nobody can still be making it.
 const ABANDONED: TimeDelta = TimeDelta::days(2);
@@ -18,7 +18,8 @@ impl Backups {
         for id in &old {
             archive.delete(*id).await?;
         }
-        Record::forget(self.db.pool(), now).await?;
+        archive.remove_leftovers(ABANDONED).await?;
+        record::forget(self.db.pool(), now).await?;
         Ok(old.len())
     }
 }

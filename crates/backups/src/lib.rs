@@ -20,10 +20,10 @@ use sqlx::postgres::PgConnectOptions;
 
 pub use config::Config;
 pub use manifest::{Backup, Manifest};
-pub use record::{Drill, Record};
+pub use record::Drill;
 
 use archive::Archive;
-use take::Take;
+use take::{Prune, Take};
 
 /// Makes, lists and restores backups.
 #[derive(Clone)]
@@ -52,11 +52,13 @@ impl Backups {
 
 /// Backups as a part of the product: by the clock, if there is a key.
 pub fn module(backups: Backups) -> Module {
-    let schedule = backups.archive.is_some().then(|| backups.config.cron());
+    let schedules = backups.archive.is_some().then(|| {
+        [Schedule::cron(&backups.config.cron(), &Take {}), Schedule::cron("45 3 * * *", &Prune {})]
+    });
     Module {
         personal_data: personal_data::PERSONAL_DATA,
-        schedules: schedule.iter().map(|cron| Schedule::cron(cron, &Take {})).collect(),
-        jobs: Registry::default().with::<Take>(backups),
+        schedules: schedules.into_iter().flatten().collect(),
+        jobs: Registry::default().with::<Take>(backups.clone()).with::<Prune>(backups),
         ..Module::default()
     }
 }

@@ -7,58 +7,45 @@ use crate::{Backup, Backups, Manifest};
 /// How long what became of backups and drills is known.
 const KEPT: TimeDelta = TimeDelta::days(400);
 
-/// What became of an attempt to make a backup.
-#[derive(Clone, Debug)]
-pub struct Record {
-    /// When it began.
-    pub started_at: DateTime<Utc>,
-    /// When it ended; absent while it lasts, or if its process died.
-    pub finished_at: Option<DateTime<Utc>>,
-    /// Why it failed.
-    pub error: Option<String>,
-}
-
-impl Record {
-    pub(crate) async fn begin(
-        db: impl PgExecutor<'_>,
-        id: Id<Backup>,
-        now: DateTime<Utc>,
-    ) -> sqlx::Result<()> {
-        sqlx::query!("insert into backups (id, started_at) values ($1, $2)", id as _, now)
-            .execute(db)
-            .await?;
-        Ok(())
-    }
-
-    pub(crate) async fn end(
-        db: impl PgExecutor<'_>,
-        id: Id<Backup>,
-        now: DateTime<Utc>,
-        bytes: Option<u64>,
-        error: Option<&str>,
-    ) -> sqlx::Result<()> {
-        let bytes = bytes.and_then(|bytes| i64::try_from(bytes).ok());
-        sqlx::query!(
-            "update backups set finished_at = $2, bytes = $3, error = $4 where id = $1",
-            id as _,
-            now,
-            bytes,
-            error,
-        )
+/// Takes note of an attempt to make a backup.
+pub(crate) async fn begin(
+    db: impl PgExecutor<'_>,
+    id: Id<Backup>,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query!("insert into backups (id, started_at) values ($1, $2)", id as _, now)
         .execute(db)
         .await?;
-        Ok(())
-    }
+    Ok(())
+}
 
-    pub(crate) async fn forget(
-        db: impl PgExecutor<'_> + Copy,
-        now: DateTime<Utc>,
-    ) -> sqlx::Result<()> {
-        let limit = now - KEPT;
-        sqlx::query!("delete from backups where started_at < $1", limit).execute(db).await?;
-        sqlx::query!("delete from restore_drills where started_at < $1", limit).execute(db).await?;
-        Ok(())
-    }
+/// Takes note of what became of it: how long it is, or why there is none.
+pub(crate) async fn end(
+    db: impl PgExecutor<'_>,
+    id: Id<Backup>,
+    now: DateTime<Utc>,
+    bytes: Option<u64>,
+    error: Option<&str>,
+) -> sqlx::Result<()> {
+    let bytes = bytes.and_then(|bytes| i64::try_from(bytes).ok());
+    sqlx::query!(
+        "update backups set finished_at = $2, bytes = $3, error = $4 where id = $1",
+        id as _,
+        now,
+        bytes,
+        error,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Forgets attempts and drills of long ago.
+pub(crate) async fn forget(db: impl PgExecutor<'_> + Copy, now: DateTime<Utc>) -> sqlx::Result<()> {
+    let limit = now - KEPT;
+    sqlx::query!("delete from backups where started_at < $1", limit).execute(db).await?;
+    sqlx::query!("delete from restore_drills where started_at < $1", limit).execute(db).await?;
+    Ok(())
 }
 
 /// A backup that was restored for trial.
@@ -73,16 +60,6 @@ pub struct Drill {
 }
 
 impl Backups {
-    /// The attempt that began last.
-    pub async fn last_attempt(&self) -> sqlx::Result<Option<Record>> {
-        sqlx::query_as!(
-            Record,
-            "select started_at, finished_at, error from backups order by started_at desc limit 1",
-        )
-        .fetch_optional(self.db.pool())
-        .await
-    }
-
     /// The drill that began last.
     pub async fn last_drill(&self) -> sqlx::Result<Option<Drill>> {
         sqlx::query_as!(

@@ -10,11 +10,11 @@ use sqlx::PgExecutor;
 use crate::{
     Backup, Backups, Manifest,
     archive::Archive,
-    record::Record,
+    record,
     tools::{Running, Tools},
 };
 
-/// Makes a backup, then forgets those that are too old.
+/// Makes a backup.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Take {}
 
@@ -26,6 +26,20 @@ impl Job for Take {
 
     async fn run(self, backups: Backups) -> anyhow::Result<()> {
         backups.take().await?;
+        Ok(())
+    }
+}
+
+/// Forgets backups that are too old: apart from making them, which must not begin anew because this fails.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Prune {}
+
+impl Job for Prune {
+    const NAME: &'static str = "backups.prune";
+    const MAX_ATTEMPTS: i16 = 5;
+    type Context = Backups;
+
+    async fn run(self, backups: Backups) -> anyhow::Result<()> {
         backups.prune().await?;
         Ok(())
     }
@@ -36,11 +50,11 @@ impl Backups {
     pub async fn take(&self) -> anyhow::Result<Manifest> {
         let archive = self.archive()?;
         let (id, started_at) = (Id::new(), self.clock.now());
-        Record::begin(self.db.pool(), id, started_at).await?;
+        record::begin(self.db.pool(), id, started_at).await?;
         let outcome = self.dump(archive, id, started_at).await;
         let error = outcome.as_ref().err().map(|error| format!("{error:#}"));
         let bytes = outcome.as_ref().ok().map(|manifest| manifest.bytes);
-        Record::end(self.db.pool(), id, self.clock.now(), bytes, error.as_deref()).await?;
+        record::end(self.db.pool(), id, self.clock.now(), bytes, error.as_deref()).await?;
         if let Ok(Manifest { bytes, .. }) = outcome {
             tracing::info!(%id, bytes, "backup made");
         }
@@ -76,6 +90,12 @@ impl Backups {
         Ok(manifest)
     }
 
+    /// The version of `pg_dump` and `pg_restore`; fails with what to install if none fit the server.
+    pub async fn programs(&self) -> anyhow::Result<u32> {
+        let (postgres, _) = about(self.db.pool()).await?;
+        Ok(Tools::of(&self.config, postgres).await?.major)
+    }
+
     /// Every backup, the newest first. Asks the store, not the database.
     pub async fn list(&self) -> anyhow::Result<Vec<Manifest>> {
         self.archive()?.list().await
@@ -83,10 +103,10 @@ impl Backups {
 
     /// The backup with this id, or else the newest.
     pub async fn find(&self, id: Option<Id<Backup>>) -> anyhow::Result<Manifest> {
-        let mut all = self.list().await?.into_iter();
+        let archive = self.archive()?;
         let found = match id {
-            Some(id) => all.find(|it| it.id == id).with_context(|| format!("no backup {id}")),
-            None => all.next().context("there is no backup"),
+            Some(id) => archive.get(id).await?.with_context(|| format!("no backup {id}")),
+            None => archive.list().await?.into_iter().next().context("there is no backup"),
         };
         found.context("`slipway backup list` shows all")
     }

@@ -38,15 +38,14 @@ pub(crate) struct Tools {
 }
 
 impl Tools {
-    /// Those of `needed`, the server's major version, or else the next newer ones: older ones refuse, and much newer
-    /// ones may say what an old server does not understand.
+    /// Those of `needed`, the server's major version, or else the next newer ones that fit.
     pub(crate) async fn of(config: &Config, needed: u32) -> anyhow::Result<Self> {
         let mut found = Vec::new();
         for dir in config.backup_bin_dir.clone().map_or_else(places, |dir| vec![dir]) {
             found.extend(Self::at(&dir).await);
         }
         let newest = found.iter().map(|it| it.major).max();
-        let fitting = found.into_iter().filter(|it| it.major >= needed);
+        let fitting = found.into_iter().filter(|it| fits(it.major, needed));
         fitting.min_by_key(|it| it.major).with_context(|| {
             let install = format!(
                 "install the client programs of PostgreSQL {needed} (Debian: postgresql-client-{needed}), \
@@ -54,9 +53,13 @@ impl Tools {
             );
             match newest {
                 None => format!("pg_dump and pg_restore are not to be found; {install}"),
-                Some(newest) => format!(
+                Some(newest) if newest < needed => format!(
                     "the server is PostgreSQL {needed}, but pg_dump is of version {newest} and cannot read newer \
                      ones; {install}"
+                ),
+                Some(newest) => format!(
+                    "the server is PostgreSQL {needed}, which cannot take back what pg_dump of version {newest} \
+                     makes; {install}"
                 ),
             }
         })
@@ -81,6 +84,12 @@ impl Tools {
         command.envs(environment(address));
         command
     }
+}
+
+/// Whether programs of `major` make what a server of `needed` takes back. Older ones refuse to read it; from 17
+/// on they set a parameter (`transaction_timeout`) that servers before do not know.
+fn fits(major: u32, needed: u32) -> bool {
+    major >= needed && (major < 17 || needed >= 17)
 }
 
 /// A program at work, and what it says is wrong.
@@ -175,13 +184,22 @@ fn major(version: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::{environment, major};
+    use super::{environment, fits, major};
 
     #[test]
     fn the_major_version_is_read_from_what_packagers_print() {
         assert_eq!(major("pg_dump (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"), Some(15));
         assert_eq!(major("pg_restore (PostgreSQL) 18.1\n"), Some(18));
         assert_eq!(major("pg_dump: command not found\n"), None);
+    }
+
+    #[test]
+    fn programs_fit_whose_dumps_the_server_takes_back() {
+        let fitting =
+            |needed: u32| (14..=19).filter(|major| fits(*major, needed)).collect::<Vec<_>>();
+        assert_eq!(fitting(15), [15, 16]);
+        assert_eq!(fitting(16), [16]);
+        assert_eq!(fitting(17), [17, 18, 19]);
     }
 
     #[test]

@@ -33,6 +33,7 @@ pub(crate) const PERSONAL_DATA: &[PersonalData] = &[
         "addresses that get no mail",
         "until an operator removes them or their account is erased",
     )
+    .withholding(&["note"])
     .person(Rule::deleted("lower(address) = (select lower(email) from users where id = $1)")),
     PersonalData::new(
         "emails",

@@ -15,7 +15,7 @@ pub struct Config {
     pub org_jobs_running: i64,
 
     /// Seconds after which a job makes room for others, with the items that it has not begun.
-    #[arg(long, env, default_value_t = 60)]
+    #[arg(long, env, default_value_t = 60, value_parser = clap::value_parser!(u64).range(..=3600))]
     pub org_jobs_turn_seconds: u64,
 
     /// People who follow jobs by events at the same time, in each process; more are refused with 503.

@@ -1,6 +1,6 @@
 use app::{PersonalData, Rule};
 
-const KEPT: &str = "7 days after they are done";
+const KEPT: &str = "7 days after they were queued";
 
 pub(crate) const PERSONAL_DATA: &[PersonalData] = &[
     PersonalData::new("job_items", "parts of long work: what was asked for, what came of it", KEPT)

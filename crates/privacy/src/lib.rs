@@ -1,4 +1,4 @@
-//! People's rights to what is kept about them: a copy of it, and its end.
+//! People's right to a copy of what is kept about them.
 
 mod config;
 mod error;
@@ -14,6 +14,7 @@ use email::Mailer;
 use jobs::{Registry, Schedule};
 use kernel::Clock;
 use storage::Storage;
+use tokio::sync::Semaphore;
 
 pub use config::Config;
 pub use error::{Error, Result};
@@ -29,7 +30,7 @@ pub struct Privacy {
     pub db: Db,
     /// What time it is.
     pub clock: Clock,
-    /// Where archives are kept, and files that are erased.
+    /// Where archives are kept, and the files that are copied.
     pub storage: Storage,
     /// Tells people that something is ready.
     pub mailer: Mailer,
@@ -37,6 +38,8 @@ pub struct Privacy {
     pub tables: Arc<[PersonalData]>,
     /// How long things last.
     pub config: Config,
+    /// How many copies are made at once in this process.
+    pub turns: Arc<Semaphore>,
 }
 
 /// Privacy as a part of the product. Its own tables are among [`Privacy::tables`] already.

@@ -3,7 +3,7 @@
 pub mod cli;
 pub mod commands;
 mod database;
-#[cfg(feature = "simulators")]
+#[cfg_attr(not(feature = "simulators"), path = "no_development.rs")]
 mod development;
 mod in_progress;
 mod listener;
@@ -15,7 +15,6 @@ mod running;
 mod settings;
 
 pub use database::{database_address, prepare_database};
-#[cfg(feature = "simulators")]
 pub use development::Development;
 pub use product::Product;
 pub use running::Running;

@@ -29,6 +29,7 @@ use quotas::Quotas;
 use rate_limit::{Durable, Limits, RateLimit};
 use sqlx::PgPool;
 use storage::Storage;
+use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
 use url::Url;
 use usage::{PriceBook, Usage};
@@ -274,6 +275,7 @@ fn with_privacy(
         mailer: mailer.clone(),
         tables: tables.into(),
         config: settings.privacy.clone(),
+        turns: Arc::new(Semaphore::new(1)),
     }))
 }
 

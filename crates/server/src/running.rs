@@ -7,7 +7,7 @@ use sqlx::PgPool;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Product, Role, Settings, database_address, listener, prepare_database};
+use crate::{Development, Product, Role, Settings, database_address, listener, prepare_database};
 
 /// How long connections to Postgres may take to close.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -25,8 +25,7 @@ pub struct Running {
     drain: Duration,
     /// How long calls in flight may take to end after the API has stopped taking new ones.
     grace: Duration,
-    #[cfg(feature = "simulators")]
-    development: crate::Development,
+    development: Development,
 }
 
 impl Running {
@@ -37,14 +36,8 @@ impl Running {
         let lasting = settings.port != 0;
         settings.port = address.map_or(settings.port, |address| address.port());
 
-        #[cfg(feature = "simulators")]
-        let development = crate::Development::start(&mut settings, lasting).await?;
-        #[cfg(feature = "simulators")]
-        let embedded = development.database();
-        #[cfg(not(feature = "simulators"))]
-        let (embedded, _) = (None, lasting);
-
-        let database = database_address(&settings, embedded)?;
+        let development = Development::start(&mut settings, lasting).await?;
+        let database = database_address(&settings, development.database())?;
         let clock = Clock::System;
         if settings.migrate_on_start {
             let pool = settings.db.migration_pool(database.clone());
@@ -90,17 +83,13 @@ impl Running {
             tasks,
             drain: Duration::from_secs(settings.drain_seconds),
             grace: Duration::from_secs(settings.grace_seconds),
-            #[cfg(feature = "simulators")]
             development,
         })
     }
 
     /// What was started beside the product, for people: name and address.
     pub fn companions(&self) -> Vec<(&'static str, String)> {
-        #[cfg(feature = "simulators")]
-        return self.development.companions();
-        #[cfg(not(feature = "simulators"))]
-        return Vec::new();
+        self.development.companions()
     }
 
     /// Waits until a part of the program fails. They do not end by themselves.
@@ -132,7 +121,6 @@ impl Running {
         if tokio::time::timeout(CLOSING, self.pool.close()).await.is_err() {
             tracing::warn!("connections to Postgres are still in use");
         }
-        #[cfg(feature = "simulators")]
         self.development.stop().await?;
         result
     }

@@ -64,3 +64,27 @@ fn is_full(error: &(dyn error::Error + 'static)) -> bool {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.filter_map(|error| error.downcast_ref::<io::Error>()).any(|it| full.contains(&it.kind()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use web::Problem;
+
+    use super::Error;
+
+    /// As the store wraps it, and as a writer does once more.
+    fn wrapped(kind: io::ErrorKind) -> Error {
+        let source = Box::new(io::Error::from(kind));
+        let store = object_store::Error::Generic { store: "LocalFileSystem", source };
+        let source = Box::new(io::Error::other(store));
+        object_store::Error::Generic { store: "storage", source }.into()
+    }
+
+    #[test]
+    fn a_full_disk_is_told_from_one_that_fails() {
+        assert_eq!(Problem::from(wrapped(io::ErrorKind::StorageFull)).status.as_u16(), 507);
+        assert_eq!(Problem::from(wrapped(io::ErrorKind::QuotaExceeded)).status.as_u16(), 507);
+        assert_eq!(Problem::from(wrapped(io::ErrorKind::PermissionDenied)).status.as_u16(), 503);
+    }
+}

@@ -75,7 +75,8 @@ impl Storage {
             });
         }
         fs::create_dir_all(&config.storage_dir)?;
-        let store = LocalFileSystem::new_with_prefix(&config.storage_dir)?.with_fsync(true);
+        let store = LocalFileSystem::new_with_prefix(&config.storage_dir)?;
+        let store = store.with_fsync(true).with_automatic_cleanup(true);
         Ok(Self {
             store: Arc::new(store),
             presigner: None,

@@ -1,6 +1,6 @@
 //! Objects too large for memory: written and read piece by piece.
 
-use std::ops::Range;
+use std::{io, ops::Range};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -43,19 +43,23 @@ pub struct Object {
 impl Writer {
     /// Adds `bytes` to the end.
     pub async fn write(&mut self, bytes: Bytes) -> Result<()> {
-        Ok(self.0.put(bytes).await?)
+        // Copied together: many small pieces, kept one by one, take many times their size.
+        self.0.write_all(&bytes).await.map_err(failed)
     }
 
     /// Shows the object.
     pub async fn finish(mut self) -> Result<()> {
-        let failed = |error| object_store::Error::Generic { store: "storage", source: error };
-        self.0.shutdown().await.map_err(|error| failed(Box::new(error)).into())
+        self.0.shutdown().await.map_err(failed)
     }
 
     /// Removes what was written so far.
     pub async fn abandon(mut self) -> Result<()> {
         Ok(self.0.abort().await?)
     }
+}
+
+fn failed(error: io::Error) -> Error {
+    object_store::Error::Generic { store: "storage", source: Box::new(error) }.into()
 }
 
 impl Storage {

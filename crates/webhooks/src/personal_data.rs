@@ -7,7 +7,7 @@ pub(crate) const PERSONAL_DATA: &[PersonalData] = &[
         .org(Rule::deleted("org_id = $1")),
     PersonalData::new("webhook_deliveries", "which events were sent where", KEPT)
         .org(Rule::deleted("org_id = $1")),
-    PersonalData::new("webhook_events", "what customers' programs are told; people by ids", KEPT)
+    PersonalData::new("webhook_events", "what customers' programs are told", KEPT)
         .org(Rule::deleted("org_id = $1")),
     PersonalData::new(
         "webhook_endpoints",

@@ -6,7 +6,7 @@ use crate::Ai;
 /// Rows per statement: long statements are cancelled, and hold up others.
 const BATCH: i64 = 1000;
 
-/// Deletes requests and answers whose time is over.
+/// Deletes requests and answers whose time is over, and quotes.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct PurgeGenerations {}
 
@@ -27,6 +27,9 @@ impl Job for PurgeGenerations {
             )
         };
         while purge().execute(ai.db.pool()).await?.rows_affected() > 0 {}
+        sqlx::query!("delete from ai_quotes where expires_at < $1", now)
+            .execute(ai.db.pool())
+            .await?;
         Ok(())
     }
 }

@@ -74,8 +74,22 @@ async fn credits_that_lapse_are_told_once_and_the_newest_do_not_bring_up_older_o
     execute("update grants set expires_at = $1 where amount = 10").await;
     assert_eq!(told().await.len(), 1, "of the others they were told");
     execute("update grants set expires_at = $1").await;
+    assert_eq!(told().await.len(), 1, "a renewal may bring new ones any moment");
+    execute("update grants set expires_at = $1 - interval '1 day'").await;
     assert_eq!(told().await, ["15 credits are left", "Your credits are used up"]);
     assert_eq!(told().await.len(), 2, "once");
+}
+
+#[tokio::test]
+async fn credits_that_lapsed_long_ago_are_no_news() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    give_credits(&app, &owner, 100).await;
+    let lapse = "update grants set expires_at = $1 - interval '8 days'";
+    sqlx::query(lapse).bind(app.clock.now()).execute(app.db.pool()).await.unwrap();
+    run(&app, "ai.alert_credits").await;
+    app.run_jobs().await;
+    assert!(subjects(&app, &owner).is_empty());
 }
 
 #[tokio::test]

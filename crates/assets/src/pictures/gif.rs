@@ -15,6 +15,9 @@ pub(super) fn keep(content: &[u8]) -> Result<Kept> {
             0x3b => break,
             0x2c => {
                 let descriptor = reader.take(9)?;
+                if !is_within(descriptor, header) {
+                    return Err(DAMAGED);
+                }
                 reader.take(table_size(descriptor[8]))?;
                 // How the picture is packed, and the picture.
                 reader.byte()?;
@@ -35,6 +38,14 @@ pub(super) fn keep(content: &[u8]) -> Result<Kept> {
     }
     kept.push(0x3b);
     if reader.left.is_empty() { Ok(Kept { content: kept, frames }) } else { Err(NOT_ALONE) }
+}
+
+/// Whether the frame of `descriptor` lies on the canvas of `header`: some programs enlarge that to it.
+fn is_within(descriptor: &[u8], header: &[u8]) -> bool {
+    let number = |of: &[u8], at: usize| u32::from(u16::from_le_bytes([of[at], of[at + 1]]));
+    let fits =
+        |at: usize| number(descriptor, at) + number(descriptor, at + 4) <= number(header, at + 6);
+    fits(0) && fits(2)
 }
 
 /// How long the colour table is of which these flags tell.

@@ -28,6 +28,9 @@ pub(super) fn keep(content: &[u8]) -> Result<Kept> {
         }
         frames += usize::from(kind == *b"fcTL");
         if kind == *b"IEND" {
+            if size > 0 {
+                return Err(NOT_ALONE);
+            }
             break;
         }
     }

@@ -191,3 +191,19 @@ fn garbage_is_refused_and_nothing_panics() {
     }
     assert!(clean("text/html", b"<html>", PIXELS).is_err());
 }
+
+#[test]
+fn a_frame_outside_of_its_canvas_is_refused() {
+    let mut content = picture("image/gif");
+    // The first frame's width, behind the header, the table of colours and the control block.
+    let frame = content.windows(5).position(|it| it == [0x2c, 0, 0, 0, 0]).unwrap();
+    content[frame + 5..frame + 7].copy_from_slice(&u16::MAX.to_le_bytes());
+    assert_eq!(clean("image/gif", &content, PIXELS).unwrap_err(), DAMAGED);
+}
+
+#[test]
+fn nothing_is_hidden_in_the_end_of_a_picture() {
+    let plain = picture("image/png");
+    let content = [&plain[..plain.len() - 12], &png_chunk(*b"IEND", SECRET)].concat();
+    assert_eq!(clean("image/png", &content, PIXELS).unwrap_err(), NOT_ALONE);
+}

@@ -118,3 +118,15 @@ async fn objects_that_belong_to_nothing_are_removed_and_nothing_else() {
     assert_eq!(content(&owner, &asset).await, b"hello");
     assert!(stored(&app).iter().any(|it| it.contains(&open)), "it is open");
 }
+
+#[tokio::test]
+async fn files_of_an_org_that_the_database_does_not_know_are_left_alone() {
+    let app = TestApp::start().await;
+    let stranger = uuid::Uuid::from_u128(7);
+    let kept = app.settings.storage.storage_dir.join(format!("orgs/{stranger}/assets/{stranger}"));
+    fs::create_dir_all(kept.parent().unwrap()).unwrap();
+    fs::write(&kept, "of another database over the same files").unwrap();
+    app.advance(TimeDelta::days(3));
+    run(&app, "assets.remove_orphans").await;
+    assert!(kept.exists());
+}

@@ -33,16 +33,37 @@ async fn a_dump_without_a_manifest_is_no_backup_and_goes_when_nobody_can_be_maki
     let backups = world.backups();
     let kept = backups.take().await.unwrap();
     let left = world.folder().join(format!("{}.dump", Id::<backups::Backup>::new()));
-    fs::write(&left, "half of one").unwrap();
+    fs::write(&left, "one whose maker died before the manifest").unwrap();
+    let half = world.folder().join(format!("{}.dump#1", Id::<backups::Backup>::new()));
+    fs::write(&half, "one whose maker died before the end").unwrap();
+    let old = std::process::Command::new("touch").args(["-d", "3 days ago"]).arg(&half).status();
+    assert!(old.unwrap().success());
     assert_eq!(backups.list().await.unwrap().len(), 1);
     assert_eq!(backups.find(None).await.unwrap(), kept);
     backups.prune().await.unwrap();
     assert!(left.exists(), "it may be under way");
+    assert!(!half.exists(), "nobody writes it any more");
 
     world.app.advance(TimeDelta::days(4));
     assert_eq!(backups.prune().await.unwrap(), 1);
     assert!(!left.exists());
     assert_eq!(backups.list().await.unwrap(), [kept]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_manifest_that_cannot_be_read_keeps_nobody_from_the_others() {
+    let Some(world) = World::start().await else { return };
+    let backups = world.backups();
+    let kept = backups.take().await.unwrap();
+    let damaged = Id::<backups::Backup>::new();
+    for name in ["notes.json", "notes.txt", &format!("{damaged}.json")] {
+        fs::write(world.folder().join(name), "no manifest").unwrap();
+    }
+    assert_eq!(backups.list().await.unwrap(), std::slice::from_ref(&kept));
+    assert_eq!(backups.find(None).await.unwrap(), kept);
+    assert_eq!(backups.find(Some(kept.id)).await.unwrap(), kept);
+    assert!(backups.find(Some(damaged)).await.is_err());
+    assert_eq!(backups.prune().await.unwrap(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -59,7 +80,7 @@ async fn a_worker_makes_them_and_takes_note() {
         .unwrap();
     assert_eq!(noted, (true, None));
     assert_eq!(fs::read_dir(directory.path().join("backups/platform/backups")).unwrap().count(), 2);
-    assert_eq!(backups::module(world.backups()).schedules.len(), 1);
+    assert_eq!(backups::module(world.backups()).schedules.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -20,16 +20,17 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// `None`: this machine has no `pg_dump`.
+    /// `None`: this machine has no `pg_dump` that fits the server.
     pub(crate) async fn start() -> Option<Self> {
-        if !is_installed() {
-            eprintln!("SKIPPED: pg_dump is not installed");
-            return None;
-        }
         let directory = tempfile::tempdir().unwrap();
         let app = TestApp::start().await;
         let config = config(directory.path());
-        Some(Self { app, config, directory })
+        let world = Self { app, config, directory };
+        if let Err(error) = world.backups().programs().await {
+            eprintln!("SKIPPED: {error:#}");
+            return None;
+        }
+        Some(world)
     }
 
     /// Backups as the product makes them, with settings of the test's own.
@@ -88,10 +89,6 @@ pub(crate) fn config(directory: &Path) -> Config {
         backup_keep_least: 2,
         backup_bin_dir: None,
     }
-}
-
-fn is_installed() -> bool {
-    std::process::Command::new("pg_dump").arg("--version").output().is_ok()
 }
 
 /// A database with nothing in it.

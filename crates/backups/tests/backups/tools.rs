@@ -5,19 +5,20 @@ use crate::support::World;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dump_that_fails_is_no_backup_and_its_error_is_noted() {
     let Some(world) = World::start().await else { return };
-    let fails = world
-        .programs("99.1", "head -c 40000000 /dev/urandom; echo 'the table is gone' >&2; exit 3");
+    let major = world.backups().programs().await.unwrap();
+    let program = "head -c 40000000 /dev/urandom; echo 'the table is gone' >&2; exit 3";
+    let fails = world.programs(&format!("{major}.1"), program);
     let backups = world.backups_with(|config| config.backup_bin_dir = Some(fails));
     let error = format!("{:#}", backups.take().await.unwrap_err());
     assert!(error.contains("pg_dump: exit status: 3: the table is gone"), "{error}");
     assert_eq!(backups.list().await.unwrap(), []);
-    assert!(
-        fs::read_dir(world.folder()).is_err_and(|_| true)
-            || fs::read_dir(world.folder()).unwrap().count() == 0
-    );
-    let noted = backups.last_attempt().await.unwrap().unwrap();
-    assert!(noted.finished_at.is_some());
-    assert_eq!(noted.error, Some(error));
+    assert!(fs::read_dir(world.folder()).is_ok_and(|mut left| left.next().is_none()));
+    let noted: (bool, Option<String>) =
+        sqlx::query_as("select finished_at is not null, error from backups")
+            .fetch_one(world.app.db.pool())
+            .await
+            .unwrap();
+    assert_eq!(noted, (true, Some(error)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

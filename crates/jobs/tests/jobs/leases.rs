@@ -10,19 +10,14 @@ use tokio::{
 
 use crate::{
     enqueue_now,
-    support::{PATIENCE, Running, Wait, config, next},
+    support::{PATIENCE, Running, Wait, busy, config, next},
 };
 
 #[tokio::test]
 async fn a_worker_that_comes_back_does_not_complete_a_job_given_to_another() {
     let database = Database::new().await;
     let db = database.pool.clone();
-    let (start, mut started) = mpsc::unbounded_channel();
-    let go = Arc::new(Notify::new());
-    let registry = Registry::default().with::<Wait>((start, go.clone()));
-    let worker = Running::start(&db, &registry, &[], config(&[]));
-    enqueue_now(&db, &Wait(1)).await;
-    next(&mut started).await;
+    let (worker, _started, go) = busy(&db).await;
 
     // What a rescue and another worker do while this one is asleep.
     sqlx::query("update graphile_worker._private_jobs set locked_by = 'another', attempts = 2")
@@ -44,12 +39,7 @@ async fn a_worker_that_comes_back_does_not_complete_a_job_given_to_another() {
 async fn an_attempt_does_not_complete_the_next_one_of_the_same_worker() {
     let database = Database::new().await;
     let db = database.pool.clone();
-    let (start, mut started) = mpsc::unbounded_channel();
-    let go = Arc::new(Notify::new());
-    let registry = Registry::default().with::<Wait>((start, go.clone()));
-    let worker = Running::start(&db, &registry, &[], config(&[]));
-    enqueue_now(&db, &Wait(1)).await;
-    next(&mut started).await;
+    let (worker, _started, go) = busy(&db).await;
 
     sqlx::query("update graphile_worker._private_jobs set attempts = 2")
         .execute(&db)
@@ -70,12 +60,7 @@ async fn an_attempt_does_not_complete_the_next_one_of_the_same_worker() {
 async fn a_worker_that_gets_its_job_back_does_not_run_it_twice_at_once() {
     let database = Database::new().await;
     let db = database.pool.clone();
-    let (start, mut started) = mpsc::unbounded_channel();
-    let go = Arc::new(Notify::new());
-    let registry = Registry::default().with::<Wait>((start, go.clone()));
-    let worker = Running::start(&db, &registry, &[], config(&[]));
-    enqueue_now(&db, &Wait(1)).await;
-    next(&mut started).await;
+    let (worker, mut started, go) = busy(&db).await;
 
     // What a rescue does while the worker is asleep.
     sqlx::query(

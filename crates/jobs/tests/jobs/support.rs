@@ -10,6 +10,8 @@ use tokio::{
     time::timeout,
 };
 
+use crate::enqueue_now;
+
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Says that it started, then waits to be let go.
@@ -75,6 +77,17 @@ impl Running {
         self.stop.notify_one();
         timeout(PATIENCE, self.task).await.expect("the worker stops").unwrap();
     }
+}
+
+/// A worker in the middle of `Wait(1)`, where it says so again, and what lets it go.
+pub(crate) async fn busy(db: &PgPool) -> (Running, mpsc::UnboundedReceiver<u32>, Arc<Notify>) {
+    let (start, mut started) = mpsc::unbounded_channel();
+    let go = Arc::new(Notify::new());
+    let registry = Registry::default().with::<Wait>((start, go.clone()));
+    let worker = Running::start(db, &registry, &[], config(&[]));
+    enqueue_now(db, &Wait(1)).await;
+    next(&mut started).await;
+    (worker, started, go)
 }
 
 pub(crate) async fn next(told: &mut mpsc::UnboundedReceiver<u32>) -> u32 {

@@ -10,7 +10,7 @@ use tokio::{
 
 use crate::{
     Fail, enqueue_now,
-    support::{PATIENCE, Running, Tell, Wait, config, dead, listener, next},
+    support::{PATIENCE, Running, Tell, Wait, busy, config, dead, listener, next},
 };
 
 #[tokio::test]
@@ -129,12 +129,7 @@ async fn run_every_job_in_a_worker_that_is_killed(db: &PgPool) {
 async fn a_running_job_may_finish_after_shutdown() {
     let database = Database::new().await;
     let db = database.pool.clone();
-    let (start, mut started) = mpsc::unbounded_channel();
-    let go = Arc::new(Notify::new());
-    let registry = Registry::default().with::<Wait>((start, go.clone()));
-    let worker = Running::start(&db, &registry, &[], config(&[]));
-    enqueue_now(&db, &Wait(1)).await;
-    next(&mut started).await;
+    let (worker, _started, go) = busy(&db).await;
 
     worker.stop.notify_one();
     go.notify_one();

@@ -67,12 +67,11 @@ impl Export {
     }
 
     /// How far it is then: an archive may be there for an hour after its time.
-    pub(crate) fn status_at(&self, now: DateTime<Utc>) -> ExportStatus {
+    pub(crate) fn seen_at(mut self, now: DateTime<Utc>) -> Self {
         if self.status == ExportStatus::Ready && self.expires_at.is_some_and(|at| at <= now) {
-            ExportStatus::Expired
-        } else {
-            self.status
+            self.status = ExportStatus::Expired;
         }
+        self
     }
 
     /// Where its archive is.

@@ -1,10 +1,11 @@
 use std::pin::pin;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use app::PersonalData;
+use chrono::TimeDelta;
 use email::Notice;
 use futures::TryStreamExt;
-use jobs::Job;
+use jobs::{Enqueue, Job};
 use kernel::{EmailAddress, Id};
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -12,8 +13,10 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use super::{Export, ExportStatus, archive::Archive};
 use crate::{Privacy, subject::Subject};
 
-/// Objects that are copies themselves.
-const COPIES: &str = "exports/";
+/// Objects that are copies themselves, and what is on its way to become a file.
+const LEFT_OUT: [&str; 2] = ["exports/", "uploads/"];
+/// How long a copy waits for another one that is being made.
+const PAUSE: TimeDelta = TimeDelta::minutes(1);
 
 /// Makes a copy.
 #[derive(Debug, Serialize, Deserialize)]
@@ -35,11 +38,23 @@ impl Job for MakeExport {
         if !export.is_permitted(db).await? {
             return Ok(export.give_up(db, privacy.clock.now()).await?);
         }
+        // It may take hours, in a slot that the jobs of customers wait for.
+        let Ok(_turn) = privacy.turns.try_acquire() else {
+            let later = Enqueue::new(&self).at(privacy.clock.now() + PAUSE);
+            later.send(&mut *db.acquire().await?).await?;
+            return Ok(());
+        };
         let mut archive = Archive::new(privacy.storage.writer(&export.key()));
         match privacy.fill(&mut archive, export.subject()).await {
             Ok(()) => {
                 let bytes = archive.finish().await?;
-                privacy.show(&export, i64::try_from(bytes)?).await
+                privacy.show(&export, i64::try_from(bytes)?).await?;
+                // Whoever was given up for dead leaves no copy that nobody knows.
+                let now = Export::find(db, self.export).await?;
+                if now.is_none_or(|export| export.status != ExportStatus::Ready) {
+                    privacy.storage.delete(&export.key()).await?;
+                }
+                Ok(())
             }
             Err(error) => {
                 archive.abandon().await;
@@ -56,6 +71,7 @@ impl Privacy {
             "begin isolation level repeatable read read only; set local statement_timeout = '1h'";
         let mut tx = self.db.pool().begin_with(begin).await?;
         for table in self.tables.iter() {
+            go_on()?;
             copy_table(archive, &mut tx, table, subject)
                 .await
                 .with_context(|| format!("copy {}", table.table))?;
@@ -63,12 +79,17 @@ impl Privacy {
         tx.rollback().await?;
         let mut objects = pin!(self.storage.list(&subject.objects()));
         while let Some(object) = objects.try_next().await? {
+            go_on()?;
             let name = object.key.local_name();
-            if name.starts_with(COPIES) {
+            if LEFT_OUT.iter().any(|kind| name.starts_with(kind)) {
                 continue;
             }
+            let mut content = match self.storage.reader(&object.key).await {
+                // Somebody has deleted it in the meantime.
+                Err(storage::Error::NotFound) => continue,
+                content => content?,
+            };
             archive.begin(&format!("files/{name}"))?;
-            let mut content = self.storage.reader(&object.key).await?;
             while let Some(piece) = content.try_next().await? {
                 archive.write(&piece).await?;
             }
@@ -111,6 +132,13 @@ impl Privacy {
         }
         Ok(tx.commit().await?)
     }
+}
+
+/// Fails if the worker is to stop: the copy is begun anew elsewhere.
+fn go_on() -> anyhow::Result<()> {
+    let stops = jobs::running().is_some_and(|lease| lease.is_stopping());
+    ensure!(!stops, "the worker stops");
+    Ok(())
 }
 
 /// Adds the rows of one table, if it has any, as a JSON array with a row on each line.

@@ -1,5 +1,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use jobs::Job;
+use kernel::Id;
 use serde::{Deserialize, Serialize};
 use sqlx::PgExecutor;
 
@@ -21,11 +22,8 @@ impl Job for PurgeExports {
 
     async fn run(self, privacy: Privacy) -> anyhow::Result<()> {
         let (db, now) = (privacy.db.pool(), privacy.clock.now());
-        let over = sqlx::query_as!(
-            Export,
-            r#"select id as "id: _", user_id as "user_id: _", org_id as "org_id: _",
-                      status as "status: _", bytes, created_at, finished_at, expires_at
-               from data_exports
+        let over = sqlx::query_scalar!(
+            r#"select id as "id: Id<Export>" from data_exports
                where (status = 'ready' and expires_at <= $1)
                   or (status = 'queued' and created_at < $2)"#,
             now,
@@ -33,7 +31,8 @@ impl Job for PurgeExports {
         )
         .fetch_all(db)
         .await?;
-        for export in over {
+        for id in over {
+            let Some(export) = Export::find(db, id).await? else { continue };
             privacy.storage.delete(&export.key()).await?;
             export.give_up(db, now).await?;
         }

@@ -62,7 +62,9 @@ async fn list_exports(
     Query(query): Query<PageQuery>,
 ) -> web::Result<Json<Page<Export>>> {
     let (before, rows) = (query.after()?, query.rows()?);
+    let now = privacy.clock.now();
     let exports = Export::list(privacy.db.pool(), caller.user, before, rows).await?;
+    let exports = exports.into_iter().map(|export| export.seen_at(now)).collect();
     Ok(Json(Page::new(&query, exports, |export| export.id)))
 }
 
@@ -74,7 +76,7 @@ async fn show_export(
     caller: Caller,
     Path(id): Path<Id<Export>>,
 ) -> web::Result<Json<Export>> {
-    Ok(Json(privacy.export_of(&caller, id).await?))
+    Ok(Json(privacy.export_of(&caller, id).await?.seen_at(privacy.clock.now())))
 }
 
 /// Download a copy: a zip archive with a file of JSON for each table, and the files.
@@ -91,11 +93,11 @@ async fn download_export(
     if !export.is_permitted(privacy.db.pool()).await? {
         return Err(Error::NoSuchExport.into());
     }
-    let status = export.status_at(now);
-    if status != ExportStatus::Ready {
-        return Err(Error::NotReady(status.in_words()).into());
+    let export = export.seen_at(now);
+    if export.status != ExportStatus::Ready {
+        return Err(Error::NotReady(export.status.in_words()).into());
     }
-    let content = privacy.storage.reader(&export.key()).await.map_err(Error::from)?;
+    let content = privacy.storage.read(&export.key(), None).await.map_err(Error::from)?;
     let mut tx = privacy.db.begin().await?;
     let entry = Entry::new(&origin, export.org_id, "export.downloaded", export.id);
     entry.record(&mut tx, now).await?;
@@ -106,9 +108,9 @@ async fn download_export(
             header::CONTENT_DISPOSITION,
             HeaderValue::from_static("attachment; filename=\"export.zip\""),
         ),
-        (header::CONTENT_LENGTH, export.bytes.unwrap_or_default().into()),
+        (header::CONTENT_LENGTH, content.size.into()),
     ];
-    Ok((headers, Body::from_stream(content)))
+    Ok((headers, Body::from_stream(content.stream)))
 }
 
 impl Privacy {

@@ -76,11 +76,19 @@ async fn a_copy_of_an_org_has_its_data_but_not_what_only_concerns_its_members() 
 
     let refused = bob.post("/v1/org/exports", json!(null)).await;
     assert_eq!(refused.status, 403, "for owners only");
+    let objects = app.settings.storage.storage_dir.join(format!("orgs/{}", ada.org()));
+    for name in ["assets/one", "uploads/two/00001"] {
+        let path = objects.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, format!("what is in {name}")).unwrap();
+    }
     let export = ask(&ada, "org").await;
     app.run_jobs().await;
     let files = download(&ada, &export).await;
 
     assert!(files["projects.json"].contains("project-of-bob"));
+    assert_eq!(files["files/assets/one"], "what is in assets/one");
+    assert!(!files.keys().any(|name| name.contains("uploads/")), "they are no files yet");
     assert!(files["memberships.json"].contains(&bob.user().to_string()));
     let all = files.values().cloned().collect::<String>();
     for private in ["prompt-of-bob", "prompt-of-ada", "Name of-bob", "elsewhere", "user_agent"] {
@@ -154,7 +162,7 @@ async fn one_copy_a_day_is_made_however_many_are_asked_for() {
 }
 
 #[tokio::test]
-async fn a_copy_that_is_made_twice_is_told_of_once() {
+async fn a_copy_whose_job_runs_twice_is_told_of_once() {
     let app = TestApp::start().await;
     let ada = app.owner().await;
     let export = ask(&ada, "me").await;
@@ -163,6 +171,26 @@ async fn a_copy_that_is_made_twice_is_told_of_once() {
     let mails = app.simulators.mailbox.messages_to(&ada.email);
     assert_eq!(mails.iter().filter(|it| it.subject.contains("copy of your data")).count(), 1);
     download(&ada, &export).await;
+}
+
+#[tokio::test]
+async fn a_copy_that_was_given_up_while_it_was_made_leaves_nothing() {
+    let app = TestApp::start().await;
+    let ada = app.owner().await;
+    ask(&ada, "me").await;
+    // Its maker finds that it is not the one any more that is waited for.
+    sqlx::raw_sql(
+        "create function refuse() returns trigger language plpgsql as $$ begin return null; end $$;
+         create trigger refuse before update on data_exports for each row
+             when (new.status = 'ready') execute function refuse()",
+    )
+    .execute(app.db.pool())
+    .await
+    .unwrap();
+    app.run_jobs().await;
+    let mails = app.simulators.mailbox.messages_to(&ada.email);
+    assert!(!mails.iter().any(|it| it.subject.contains("copy of your data")));
+    assert_eq!(count_files(&app.settings.storage.storage_dir.join("people")), 0);
 }
 
 #[tokio::test]

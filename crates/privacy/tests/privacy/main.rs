@@ -1,4 +1,4 @@
-//! Copies of what is kept about somebody, and its end.
+//! Copies of what is kept about somebody.
 
 mod exports;
 

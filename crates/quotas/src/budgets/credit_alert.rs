@@ -1,8 +1,13 @@
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use kernel::{Id, Org};
 use sqlx::{PgConnection, PgExecutor};
 
 use crate::Grant;
+
+/// How long a renewal may take to bring the credits of the next month: Stripe leaves its invoice open for an hour.
+const RENEWED: TimeDelta = TimeDelta::days(1);
+/// How long after all credits lapsed it is too late to say so.
+const FORGOTTEN: TimeDelta = TimeDelta::days(7);
 
 /// An org whose credits run out, of which nobody was told yet.
 #[derive(Clone, Debug)]
@@ -18,7 +23,8 @@ pub struct CreditAlert {
 
 impl CreditAlert {
     /// Those with a fifth or less of what they were given, and those with nothing left. Each is due once
-    /// until there are new credits. Credits that lapsed are not left, but it is still they that ran out.
+    /// until there are new credits. Credits that lapsed are not left, but it is still they that ran out: once a
+    /// renewal had its time to bring new ones.
     pub async fn due(db: impl PgExecutor<'_>, now: DateTime<Utc>) -> sqlx::Result<Vec<Self>> {
         sqlx::query_as!(
             Self,
@@ -33,6 +39,7 @@ impl CreditAlert {
                    from grants, lateral (select expires_at is null or expires_at > $1 as lasts) l
                    where source <> 'overage'
                    group by org_id
+                   having bool_or(lasts) or max(expires_at) between $2 and $3
                ) it
                join orgs o on o.id = it.org_id
                left join credit_alerts a on a.org_id = it.org_id
@@ -40,6 +47,8 @@ impl CreditAlert {
                  and (a.grant_id is distinct from it.newest or (it.remaining <= 0 and not a.is_empty))
                order by o.id"#,
             now,
+            now - FORGOTTEN,
+            now - RENEWED,
         )
         .fetch_all(db)
         .await

@@ -4,7 +4,7 @@ use anyhow::ensure;
 use clap::Subcommand;
 use kernel::Clock;
 
-use crate::{Product, Settings, database_address, output};
+use crate::{Development, Product, Settings, database_address, output};
 
 /// What to do with alerts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
@@ -16,17 +16,11 @@ pub enum Action {
 /// Does it.
 pub async fn run(settings: Settings, action: Action) -> anyhow::Result<()> {
     let Action::Test = action;
-    #[cfg(feature = "simulators")]
-    let development = crate::Development::database_only(&settings).await?;
-    #[cfg(feature = "simulators")]
-    let embedded = development.database();
-    #[cfg(not(feature = "simulators"))]
-    let embedded = None;
-    let pool = settings.db.migration_pool(database_address(&settings, embedded)?);
+    let development = Development::database_only(&settings).await?;
+    let pool = settings.db.migration_pool(database_address(&settings, development.database())?);
     let product = Product::compose(&settings.for_nobody(), pool.clone(), Clock::System)?;
     let outcome = test(&product.alerts).await;
     pool.close().await;
-    #[cfg(feature = "simulators")]
     development.stop().await?;
     outcome
 }

@@ -4,7 +4,7 @@ use clap::Subcommand;
 use kernel::{Clock, Id};
 use uuid::Uuid;
 
-use crate::{Product, Settings, database_address, output};
+use crate::{Development, Product, Settings, database_address, output};
 
 /// What to do with the audit log.
 #[derive(Clone, Copy, Debug, Subcommand)]
@@ -21,14 +21,9 @@ pub enum Action {
 /// Does it.
 pub async fn run(settings: Settings, action: Action) -> anyhow::Result<()> {
     let Action::Verify { org } = action;
-    #[cfg(feature = "simulators")]
-    let development = crate::Development::database_only(&settings).await?;
-    #[cfg(feature = "simulators")]
-    let embedded = development.database();
-    #[cfg(not(feature = "simulators"))]
-    let embedded = None;
+    let development = Development::database_only(&settings).await?;
     // Without the time limits of requests: it reads the whole log.
-    let pool = settings.db.migration_pool(database_address(&settings, embedded)?);
+    let pool = settings.db.migration_pool(database_address(&settings, development.database())?);
     let product = Product::compose(&settings.without_mail(), pool.clone(), Clock::System)?;
     product.audit.seal().await?;
     let found = product.audit.verify(org.map(Id::from)).await?;
@@ -39,7 +34,6 @@ pub async fn run(settings: Settings, action: Action) -> anyhow::Result<()> {
     }
     output::line(&format!("{} events in {} chains were compared.", found.seals, found.chains));
     pool.close().await;
-    #[cfg(feature = "simulators")]
     development.stop().await?;
     anyhow::ensure!(found.breaks.is_empty(), "the audit log was tampered with: see above");
     Ok(())

@@ -8,7 +8,7 @@ use kernel::{Clock, Id};
 use sqlx::postgres::PgConnectOptions;
 use uuid::Uuid;
 
-use crate::{Settings, database_address, output};
+use crate::{Development, Settings, database_address, output};
 
 /// What to do with backups.
 #[derive(Clone, Debug, clap::Args)]
@@ -44,15 +44,13 @@ pub struct Restore {
 
 /// Does it.
 pub async fn run(settings: Settings, options: Options) -> anyhow::Result<()> {
-    #[cfg(feature = "simulators")]
-    let development = crate::Development::database_only(&settings).await?;
-    #[cfg(feature = "simulators")]
-    let embedded = development.database();
-    #[cfg(not(feature = "simulators"))]
-    let embedded = None;
-    let backups = of(&settings, database_address(&settings, embedded)?)?;
+    if let Some(action @ (Action::List | Action::Check { .. })) = options.action {
+        // These ask the store alone: the database may be the one that is lost.
+        return act(&of(&settings, PgConnectOptions::new())?, Some(action)).await;
+    }
+    let development = Development::database_only(&settings).await?;
+    let backups = of(&settings, database_address(&settings, development.database())?)?;
     let outcome = act(&backups, options.action).await;
-    #[cfg(feature = "simulators")]
     development.stop().await?;
     outcome
 }

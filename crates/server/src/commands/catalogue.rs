@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use kernel::Clock;
 
-use crate::{Product, Role, Settings, database_address, output, prepare_database};
+use crate::{Development, Product, Role, Settings, database_address, output, prepare_database};
 
 /// What to do with the catalogue.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
@@ -29,18 +29,12 @@ pub async fn run(mut settings: Settings, action: Action) -> anyhow::Result<()> {
     let file = file.map(std::fs::read_to_string).transpose()?;
     // As a worker does, in development it uses the simulators beside a running API.
     settings.roles = vec![Role::Worker];
-    #[cfg(feature = "simulators")]
-    let development = crate::Development::start(&mut settings, false).await?;
-    #[cfg(feature = "simulators")]
-    let embedded = development.database();
-    #[cfg(not(feature = "simulators"))]
-    let embedded = None;
-    let pool = settings.db.pool(database_address(&settings, embedded)?);
+    let development = Development::start(&mut settings, false).await?;
+    let pool = settings.db.pool(database_address(&settings, development.database())?);
     prepare_database(&pool, Clock::System.now()).await?;
     let product = Product::compose(&settings.for_nobody(), pool.clone(), Clock::System)?;
     let differences = product.billing.sync_catalogue(file.as_deref(), dry_run).await;
     pool.close().await;
-    #[cfg(feature = "simulators")]
     development.stop().await?;
     let differences = differences?;
     for difference in &differences {

@@ -1,5 +1,7 @@
 //! `slipway inbox`.
 
+use std::time::Duration;
+
 use anyhow::{Context, ensure};
 use billing::{Replay, SelfTest};
 use chrono::{DateTime, Utc};
@@ -7,7 +9,10 @@ use clap::Subcommand;
 use kernel::Clock;
 use sqlx::PgPool;
 
-use crate::{Settings, database_address, output};
+use crate::{Development, Settings, database_address, output};
+
+/// How long the public address may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What to do with the events that Stripe sends.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
@@ -31,19 +36,13 @@ pub enum Action {
 
 /// Does it.
 pub async fn run(settings: Settings, action: Action) -> anyhow::Result<()> {
-    #[cfg(feature = "simulators")]
-    let development = crate::Development::database_only(&settings).await?;
-    #[cfg(feature = "simulators")]
-    let embedded = development.database();
-    #[cfg(not(feature = "simulators"))]
-    let embedded = None;
-    let pool = settings.db.migration_pool(database_address(&settings, embedded)?);
+    let development = Development::database_only(&settings).await?;
+    let pool = settings.db.migration_pool(database_address(&settings, development.database())?);
     let outcome = match action {
         Action::Replay { from, to, kind } => replay(&pool, &Replay { from, to, kind }).await,
         Action::Test => test(&pool, &settings).await,
     };
     pool.close().await;
-    #[cfg(feature = "simulators")]
     development.stop().await?;
     outcome
 }
@@ -57,23 +56,28 @@ async fn replay(pool: &PgPool, replay: &Replay) -> anyhow::Result<()> {
 }
 
 async fn test(pool: &PgPool, settings: &Settings) -> anyhow::Result<()> {
-    let test = SelfTest::new(&settings.billing, Clock::System.now());
-    let test = test.context("STRIPE_WEBHOOK_SECRET is not set")?;
-    let url = settings.public_url().join("/v1/webhooks/stripe")?;
-    let sent = reqwest::Client::new()
-        .post(url.clone())
-        .header("stripe-signature", &test.signature)
-        .body(test.body.clone())
-        .send()
-        .await
-        .with_context(|| format!("{url} does not answer"))?;
-    ensure!(sent.status().is_success(), "{url} answered {}", sent.status());
-    ensure!(test.arrived(pool).await?, "{url} stored nothing: is this its database?");
-    output::line(&format!("{url} received and stored {}.", test.id));
+    output::line(&self_test(pool, settings, &Clock::System).await?);
     let last = SelfTest::last_event(pool).await?;
     output::line(&match last {
         Some(at) => format!("Stripe's last event came at {}.", at.to_rfc3339()),
         None => "Stripe never sent an event: is the endpoint set up in its dashboard?".to_owned(),
     });
     Ok(())
+}
+
+/// Sends an event of our own through the public address, and says that it came.
+pub(crate) async fn self_test(
+    pool: &PgPool,
+    settings: &Settings,
+    clock: &Clock,
+) -> anyhow::Result<String> {
+    let test = SelfTest::new(&settings.billing, clock.now());
+    let test = test.context("STRIPE_WEBHOOK_SECRET is not set")?;
+    let url = settings.public_url().join("/v1/webhooks/stripe")?;
+    let request = reqwest::Client::builder().timeout(PATIENCE).build()?.post(url.clone());
+    let request = request.header("stripe-signature", &test.signature).body(test.body.clone());
+    let sent = request.send().await.with_context(|| format!("{url} does not answer"))?;
+    ensure!(sent.status().is_success(), "{url} answered {}", sent.status());
+    ensure!(test.arrived(pool).await?, "{url} stored nothing: is this its database?");
+    Ok(format!("{url} received and stored {}.", test.id))
 }

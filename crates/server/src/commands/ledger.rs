@@ -4,7 +4,7 @@ use clap::Subcommand;
 use kernel::Clock;
 use quotas::{Difference, Month, Violation};
 
-use crate::{Settings, database_address, output};
+use crate::{Development, Settings, database_address, output};
 
 /// What to do with the books.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
@@ -38,16 +38,10 @@ fn parse(text: &str) -> Result<Month, String> {
 
 /// Does it.
 pub async fn run(settings: Settings, action: Action) -> anyhow::Result<()> {
-    #[cfg(feature = "simulators")]
-    let development = crate::Development::database_only(&settings).await?;
-    #[cfg(feature = "simulators")]
-    let embedded = development.database();
-    #[cfg(not(feature = "simulators"))]
-    let embedded = None;
-    let pool = settings.db.migration_pool(database_address(&settings, embedded)?);
+    let development = Development::database_only(&settings).await?;
+    let pool = settings.db.migration_pool(database_address(&settings, development.database())?);
     let outcome = act(&pool, action).await;
     pool.close().await;
-    #[cfg(feature = "simulators")]
     development.stop().await?;
     outcome
 }
@@ -64,7 +58,9 @@ async fn act(pool: &sqlx::PgPool, action: Action) -> anyhow::Result<()> {
             } else {
                 quotas::rebuild(&mut tx).await?
             };
-            show(&differences);
+            for it in &differences {
+                output::line(&line(it));
+            }
         }
         Action::Close { month } => {
             let month = month.unwrap_or(last);
@@ -79,20 +75,24 @@ async fn act(pool: &sqlx::PgPool, action: Action) -> anyhow::Result<()> {
 }
 
 async fn verify(pool: &sqlx::PgPool) -> anyhow::Result<()> {
-    let differences = quotas::differences(pool).await?;
-    show(&differences);
-    let mut broken = quotas::violations(pool).await?;
-    broken.extend(billing::violations(pool).await?);
-    for Violation { rule, subject, detail } in &broken {
-        output::line(&format!("{rule}: {subject}: {detail}"));
+    let broken = broken(pool).await?;
+    for line in &broken {
+        output::line(line);
     }
-    anyhow::ensure!(broken.is_empty() && differences.is_empty(), "the books are wrong: see above");
+    anyhow::ensure!(broken.is_empty(), "the books are wrong: see above");
     output::line("The books are right.");
     Ok(())
 }
 
-fn show(differences: &[Difference]) {
-    for Difference { of, id, counter, shows, should } in differences {
-        output::line(&format!("{of} {id}: {counter} shows {shows}, should {should}"));
-    }
+/// Every counter and every rule of the books that is wrong, a line each.
+pub(crate) async fn broken(pool: &sqlx::PgPool) -> anyhow::Result<Vec<String>> {
+    let mut broken: Vec<_> = quotas::differences(pool).await?.iter().map(line).collect();
+    let rules = quotas::violations(pool).await?.into_iter().chain(billing::violations(pool).await?);
+    let rule = |Violation { rule, subject, detail }| format!("{rule}: {subject}: {detail}");
+    broken.extend(rules.map(rule));
+    Ok(broken)
+}
+
+fn line(Difference { of, id, counter, shows, should }: &Difference) -> String {
+    format!("{of} {id}: {counter} shows {shows}, should {should}")
 }

@@ -4,7 +4,7 @@ use clap::Subcommand;
 use email::Status;
 use kernel::{Clock, EmailAddress};
 
-use crate::{Product, Settings, database_address, output, prepare_database};
+use crate::{Development, Product, Settings, database_address, output, prepare_database};
 
 /// What to find out.
 #[derive(Clone, Debug, Subcommand)]
@@ -18,22 +18,14 @@ pub enum Action {
 }
 
 /// Finds it out.
-pub async fn run(settings: Settings, action: Action) -> anyhow::Result<()> {
-    #[cfg(feature = "simulators")]
-    let mut settings = settings;
-    #[cfg(feature = "simulators")]
-    let development = crate::Development::beside(&mut settings).await?;
-    #[cfg(feature = "simulators")]
-    let embedded = development.database();
-    #[cfg(not(feature = "simulators"))]
-    let embedded = None;
-    let pool = settings.db.pool(database_address(&settings, embedded)?);
+pub async fn run(mut settings: Settings, action: Action) -> anyhow::Result<()> {
+    let development = Development::beside(&mut settings).await?;
+    let pool = settings.db.pool(database_address(&settings, development.database())?);
     prepare_database(&pool, Clock::System.now()).await?;
     let product = Product::compose(&settings.for_nobody(), pool.clone(), Clock::System)?;
     let Action::Test { to } = action;
     let sent = product.mailer.send_test(&to, "slipway mail test").await?;
     pool.close().await;
-    #[cfg(feature = "simulators")]
     development.stop().await?;
     let provider = sent.provider.as_deref().unwrap_or("nobody");
     if sent.status == Status::Sent {

@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use crate::{Settings, database_address, output, prepare_database};
+use crate::{Development, Settings, database_address, output, prepare_database};
 
 /// What to do with the schema.
 #[derive(Clone, Copy, Debug, Subcommand)]
@@ -20,13 +20,8 @@ pub enum Action {
 
 /// Changes or shows the schema.
 pub async fn run(settings: Settings, action: Action) -> anyhow::Result<()> {
-    #[cfg(feature = "simulators")]
-    let development = crate::Development::database_only(&settings).await?;
-    #[cfg(feature = "simulators")]
-    let embedded = development.database();
-    #[cfg(not(feature = "simulators"))]
-    let embedded = None;
-    let pool = settings.db.migration_pool(database_address(&settings, embedded)?);
+    let development = Development::database_only(&settings).await?;
+    let pool = settings.db.migration_pool(database_address(&settings, development.database())?);
     match action {
         Action::Up => prepare_database(&pool, kernel::Clock::System.now()).await?,
         Action::Down { target } => db::migrate_down(&pool, target).await?,
@@ -44,7 +39,6 @@ pub async fn run(settings: Settings, action: Action) -> anyhow::Result<()> {
         }
     }
     pool.close().await;
-    #[cfg(feature = "simulators")]
     development.stop().await?;
     Ok(())
 }

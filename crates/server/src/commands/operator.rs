@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use kernel::{Clock, EmailAddress};
 
-use crate::{Product, Settings, database_address, output, prepare_database};
+use crate::{Development, Product, Settings, database_address, output, prepare_database};
 
 /// What to do with the people who run the product.
 #[derive(Clone, Debug, Subcommand)]
@@ -22,13 +22,8 @@ pub enum Action {
 
 /// Does it.
 pub async fn run(settings: Settings, action: Action) -> anyhow::Result<()> {
-    #[cfg(feature = "simulators")]
-    let development = crate::Development::database_only(&settings).await?;
-    #[cfg(feature = "simulators")]
-    let embedded = development.database();
-    #[cfg(not(feature = "simulators"))]
-    let embedded = None;
-    let pool = settings.db.pool(database_address(&settings, embedded)?);
+    let development = Development::database_only(&settings).await?;
+    let pool = settings.db.pool(database_address(&settings, development.database())?);
     prepare_database(&pool, Clock::System.now()).await?;
     let url = settings.public_url();
     let product = Product::compose(&settings.for_nobody(), pool.clone(), Clock::System)?;
@@ -48,7 +43,6 @@ pub async fn run(settings: Settings, action: Action) -> anyhow::Result<()> {
         }
     }
     pool.close().await;
-    #[cfg(feature = "simulators")]
     development.stop().await?;
     Ok(())
 }

@@ -22,7 +22,7 @@ use anyhow::ensure;
 use kernel::Clock;
 use url::Url;
 
-use crate::{Product, Settings, database_address, output};
+use crate::{Development, Product, Settings, database_address, output};
 
 pub use report::{Group, Line, Report, State};
 
@@ -67,16 +67,9 @@ pub(crate) struct Context<'a> {
 }
 
 /// Looks at everything, shows it, and fails if something that a launch needs is not there.
-pub async fn run(settings: Settings, options: Options) -> anyhow::Result<()> {
-    #[cfg(feature = "simulators")]
-    let mut settings = settings;
-    #[cfg(feature = "simulators")]
-    let development = crate::Development::beside(&mut settings).await?;
-    #[cfg(feature = "simulators")]
-    let embedded = development.database();
-    #[cfg(not(feature = "simulators"))]
-    let embedded = None;
-    let report = match compose(&settings, embedded) {
+pub async fn run(mut settings: Settings, options: Options) -> anyhow::Result<()> {
+    let development = Development::beside(&mut settings).await?;
+    let report = match compose(&settings, &development) {
         Ok(product) => {
             let report = examine(&settings, &product, &options).await?;
             product.db.pool().close().await;
@@ -85,7 +78,6 @@ pub async fn run(settings: Settings, options: Options) -> anyhow::Result<()> {
         // Nothing else can be looked at before these are mended.
         Err(error) => Report(settings::uncomposed(&settings, &error)),
     };
-    #[cfg(feature = "simulators")]
     development.stop().await?;
     output::text(&if options.json { report.json() } else { report.table() });
     if options.write {
@@ -95,11 +87,8 @@ pub async fn run(settings: Settings, options: Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn compose(
-    settings: &Settings,
-    embedded: Option<sqlx::postgres::PgConnectOptions>,
-) -> anyhow::Result<Product> {
-    let pool = settings.db.pool(database_address(settings, embedded)?);
+fn compose(settings: &Settings, development: &Development) -> anyhow::Result<Product> {
+    let pool = settings.db.pool(database_address(settings, development.database())?);
     Product::compose(settings, pool, Clock::System)
 }
 

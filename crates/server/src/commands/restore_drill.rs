@@ -2,14 +2,22 @@
 
 use anyhow::{Context, ensure};
 use backups::{Backups, Drill, Manifest};
+use chrono::TimeDelta;
 use kernel::{Clock, Id};
 use sqlx::{
-    AssertSqlSafe, ConnectOptions, Executor, PgConnection, PgPool,
+    AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use uuid::Uuid;
 
-use crate::{Product, Settings, commands::backup, database_address, output, prepare_database};
+use crate::{
+    Development, Product, Settings,
+    commands::{backup, ledger, usage},
+    database_address, output, prepare_database,
+};
+
+/// What the names of copies begin with.
+const PREFIX: &str = "slipway_drill_";
 
 /// What to restore, and where to.
 #[derive(Clone, Debug, clap::Args)]
@@ -24,13 +32,8 @@ pub struct Options {
 
 /// Restores a backup, checks every rule of the books in the copy, and takes note of the outcome.
 pub async fn run(settings: Settings, options: Options) -> anyhow::Result<()> {
-    #[cfg(feature = "simulators")]
-    let development = crate::Development::database_only(&settings).await?;
-    #[cfg(feature = "simulators")]
-    let embedded = development.database();
-    #[cfg(not(feature = "simulators"))]
-    let embedded = None;
-    let address = database_address(&settings, embedded)?;
+    let development = Development::database_only(&settings).await?;
+    let address = database_address(&settings, development.database())?;
     let backups = backup::of(&settings, address.clone())?;
     let manifest = backups.find(options.id.map(Id::from)).await?;
     let started_at = Clock::System.now();
@@ -41,7 +44,6 @@ pub async fn run(settings: Settings, options: Options) -> anyhow::Result<()> {
     let error = outcome.as_ref().err().map(|error| format!("{error:#}"));
     let drill = Drill { started_at, finished_at: Clock::System.now(), error };
     backups.note_drill(&manifest, &drill).await?;
-    #[cfg(feature = "simulators")]
     development.stop().await?;
     outcome.with_context(|| format!("backup {} does not stand the drill", manifest.id))?;
     let (took, age) = (drill.finished_at - started_at, started_at - manifest.started_at);
@@ -61,13 +63,42 @@ async fn prove_beside(
 ) -> anyhow::Result<()> {
     let address = settings.db.direct_address().unwrap_or_else(|| address.clone());
     let mut beside = address.connect().await.context("the database does not answer")?;
-    let name = format!("slipway_drill_{}", Uuid::now_v7().simple());
+    drop_abandoned(&mut beside).await?;
+    let name = format!("{PREFIX}{}", Uuid::now_v7().simple());
     execute(&mut beside, format!("create database {name}")).await.context(
         "cannot make a database to restore into; make one yourself and name it with --into",
     )?;
-    let outcome = prove(settings, backups, manifest, &address.database(&name)).await;
-    execute(&mut beside, format!("drop database {name} with (force)")).await?;
-    outcome
+    beside.close().await?;
+    let outcome = prove(settings, backups, manifest, &address.clone().database(&name)).await;
+    // Anew: nothing may have kept a connection open for as long as that took.
+    let dropped = async {
+        let mut beside = address.connect().await?;
+        execute(&mut beside, format!("drop database {name} with (force)")).await
+    };
+    let dropped = dropped.await.with_context(|| format!("the copy {name} is still there"));
+    outcome.and(dropped)
+}
+
+/// Drops copies of drills that died: all of customers' data is in them.
+async fn drop_abandoned(db: &mut PgConnection) -> anyhow::Result<()> {
+    let unused: Vec<String> = sqlx::query_scalar(
+        "select datname from pg_database
+         where starts_with(datname, $1)
+           and not exists (select from pg_stat_activity a where a.datname = pg_database.datname)",
+    )
+    .bind(PREFIX)
+    .fetch_all(&mut *db)
+    .await?;
+    let limit = (Clock::System.now() - TimeDelta::hours(1)).timestamp();
+    for name in &unused {
+        let id = name.strip_prefix(PREFIX).and_then(|id| id.parse::<Uuid>().ok());
+        let made = id.and_then(|id| id.get_timestamp()).map(|at| at.to_unix().0);
+        // One that was just made is about to be used.
+        if made.is_some_and(|made| i64::try_from(made).is_ok_and(|made| made < limit)) {
+            execute(db, format!("drop database {name}")).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn execute(db: &mut PgConnection, statement: String) -> sqlx::Result<()> {
@@ -105,19 +136,9 @@ async fn judge(settings: &Settings, pool: &PgPool) -> anyhow::Result<Vec<String>
     let product = Product::compose(&settings.clone().without_mail(), pool.clone(), Clock::System)?;
     // Calls that were in flight are over, as they are at every start.
     product.quotas.reap().await?;
-    let differences = quotas::differences(pool).await?;
-    let mut broken: Vec<String> = differences
-        .iter()
-        .map(|it| {
-            format!("{} {}: {} shows {}, should {}", it.of, it.id, it.counter, it.shows, it.should)
-        })
-        .collect();
-    let books = quotas::violations(pool).await?.into_iter().chain(billing::violations(pool).await?);
-    broken.extend(books.map(|it| format!("{}: {}: {}", it.rule, it.subject, it.detail)));
+    let mut broken = ledger::broken(pool).await?;
     output::line("the books: checked");
-    let lines = usage::violations(pool).await?;
-    broken
-        .extend(lines.into_iter().map(|it| format!("{}: {}: {}", it.rule, it.subject, it.detail)));
+    broken.extend(usage::broken(pool).await?);
     output::line("usage: checked");
     product.audit.seal().await?;
     let found = product.audit.verify(None).await?;

@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use crate::{Settings, database_address, output};
+use crate::{Development, Settings, database_address, output};
 
 /// What to do with secrets that are kept sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
@@ -14,18 +14,12 @@ pub enum Action {
 /// Does it.
 pub async fn run(settings: Settings, action: Action) -> anyhow::Result<()> {
     let Action::Reseal = action;
-    #[cfg(feature = "simulators")]
-    let development = crate::Development::database_only(&settings).await?;
-    #[cfg(feature = "simulators")]
-    let embedded = development.database();
-    #[cfg(not(feature = "simulators"))]
-    let embedded = None;
-    let pool = settings.db.migration_pool(database_address(&settings, embedded)?);
+    let development = Development::database_only(&settings).await?;
+    let pool = settings.db.migration_pool(database_address(&settings, development.database())?);
     let mut done = auth::reseal(&pool, &settings.auth).await?;
     done += webhooks::reseal(&pool, settings.auth.secrets()).await?;
     let sealing::Resealed { resealed, current, lost } = done;
     pool.close().await;
-    #[cfg(feature = "simulators")]
     development.stop().await?;
     output::line(&format!("{resealed} secrets were sealed anew, {current} were up to date."));
     anyhow::ensure!(

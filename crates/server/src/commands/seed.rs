@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::{Product, Settings, database_address, output, prepare_database};
+use crate::{Development, Product, Settings, database_address, output, prepare_database};
 
 const PASSWORD: &str = "a long and winding passphrase";
 const OPERATOR: &str = "operator@slipway.example";
@@ -34,13 +34,8 @@ struct Seeded {
 /// since the secret of a key is only ever shown once.
 pub async fn run(settings: Settings, options: Options) -> anyhow::Result<()> {
     ensure!(!settings.app_env.is_production(), "demo data has no place in production");
-    #[cfg(feature = "simulators")]
-    let development = crate::Development::database_only(&settings).await?;
-    #[cfg(feature = "simulators")]
-    let embedded = development.database();
-    #[cfg(not(feature = "simulators"))]
-    let embedded = None;
-    let pool = settings.db.pool(database_address(&settings, embedded)?);
+    let development = Development::database_only(&settings).await?;
+    let pool = settings.db.pool(database_address(&settings, development.database())?);
     prepare_database(&pool, Clock::System.now()).await?;
     let settings = settings.for_nobody();
     let product = Product::compose(&settings, pool.clone(), Clock::System)?;
@@ -69,7 +64,6 @@ pub async fn run(settings: Settings, options: Options) -> anyhow::Result<()> {
         output::line(&serde_json::to_string_pretty(&report)?);
     }
     pool.close().await;
-    #[cfg(feature = "simulators")]
     development.stop().await?;
     Ok(())
 }

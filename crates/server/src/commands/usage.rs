@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use crate::{Settings, database_address, output};
+use crate::{Development, Settings, database_address, output};
 
 /// What to do with the roll-ups of usage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
@@ -15,27 +15,28 @@ pub enum Action {
 
 /// Does it.
 pub async fn run(settings: Settings, action: Action) -> anyhow::Result<()> {
-    #[cfg(feature = "simulators")]
-    let development = crate::Development::database_only(&settings).await?;
-    #[cfg(feature = "simulators")]
-    let embedded = development.database();
-    #[cfg(not(feature = "simulators"))]
-    let embedded = None;
-    let pool = settings.db.migration_pool(database_address(&settings, embedded)?);
+    let development = Development::database_only(&settings).await?;
+    let pool = settings.db.migration_pool(database_address(&settings, development.database())?);
     if action == Action::Rebuild {
         let mut tx = pool.begin().await?;
         let lines = usage::rebuild(&mut tx).await?;
         tx.commit().await?;
         output::line(&format!("{lines} lines were made."));
     }
-    let wrong = usage::violations(&pool).await?;
-    for usage::Violation { rule, subject, detail } in &wrong {
-        output::line(&format!("{rule}: {subject}: {detail}"));
+    let wrong = broken(&pool).await?;
+    for line in &wrong {
+        output::line(line);
     }
     pool.close().await;
-    #[cfg(feature = "simulators")]
     development.stop().await?;
     anyhow::ensure!(wrong.is_empty(), "the roll-ups are wrong: see above");
     output::line("Every line is the sum of its calls.");
     Ok(())
+}
+
+/// Every line of usage that is not the sum of its calls.
+pub(crate) async fn broken(pool: &sqlx::PgPool) -> anyhow::Result<Vec<String>> {
+    let wrong = usage::violations(pool).await?.into_iter();
+    let line = |usage::Violation { rule, subject, detail }| format!("{rule}: {subject}: {detail}");
+    Ok(wrong.map(line).collect())
 }

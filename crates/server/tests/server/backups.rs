@@ -7,6 +7,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering::SeqCst},
 };
 
+use backups::Backups;
 use serde_json::json;
 use testing::{Database, TestApp};
 use tokio::process::Command;
@@ -18,12 +19,16 @@ use crate::{
 
 const KEY: &str = "2VtGkYz0q1h8mXw5pQb7Rc3dNf6sJ9aL";
 
-fn is_installed() -> bool {
-    let installed = std::process::Command::new("pg_dump").arg("--version").output().is_ok();
-    if !installed {
-        eprintln!("SKIPPED: pg_dump is not installed");
+/// The version of `pg_dump`; `None`: this machine has none that fits the server.
+pub(crate) async fn pg_dump(app: &TestApp) -> Option<u32> {
+    let (db, clock, settings) = (app.db.clone(), app.clock.clone(), &app.settings);
+    let address = app.database_options();
+    let backups = Backups::new(db, clock, address, &settings.backups, &settings.storage).unwrap();
+    let found = backups.programs().await;
+    if let Err(error) = &found {
+        eprintln!("SKIPPED: {error:#}");
     }
-    installed
+    found.ok()
 }
 
 fn with_backups(app: &TestApp, directory: &Path, arguments: &[&str]) -> Command {
@@ -49,10 +54,10 @@ async fn last_drill(app: &TestApp) -> Option<String> {
 /// Fault 36.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_taken_under_load_stands_the_drill_and_the_product_starts_on_it() {
-    if !is_installed() {
+    let app = TestApp::live().await;
+    if pg_dump(&app).await.is_none() {
         return;
     }
-    let app = TestApp::live().await;
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
     let first = app.owner().await;
@@ -101,10 +106,10 @@ async fn a_backup_taken_under_load_stands_the_drill_and_the_product_starts_on_it
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_with_wrong_books_fails_the_drill_by_name() {
-    if !is_installed() {
+    let app = TestApp::live().await;
+    if pg_dump(&app).await.is_none() {
         return;
     }
-    let app = TestApp::live().await;
     let directory = tempfile::tempdir().unwrap();
     let (owner, operator) = (app.owner().await, app.operator().await);
     let gift = json!({ "credits": 10, "reason": "a gift", "reference": "1" });
@@ -120,10 +125,8 @@ async fn a_copy_with_wrong_books_fails_the_drill_by_name() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_that_is_killed_leaves_nothing_that_is_listed() {
-    if !is_installed() {
-        return;
-    }
     let app = TestApp::live().await;
+    let Some(version) = pg_dump(&app).await else { return };
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
     // A pg_dump that has written more than is kept in memory, and never ends.
@@ -131,7 +134,7 @@ async fn a_backup_that_is_killed_leaves_nothing_that_is_listed() {
     fs::create_dir_all(&programs).unwrap();
     for program in ["pg_dump", "pg_restore"] {
         let script = format!(
-            "#!/bin/sh\ncase \"$1\" in --version) echo '{program} (PostgreSQL) 99.0'; exit;; esac\n\
+            "#!/bin/sh\ncase \"$1\" in --version) echo '{program} (PostgreSQL) {version}.0'; exit;; esac\n\
              head -c 80000000 /dev/urandom; touch '{}'\n\
              while sleep 0.1; do echo more; done\n",
             reached.display()

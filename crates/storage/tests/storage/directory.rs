@@ -96,11 +96,11 @@ async fn the_check_fails_when_the_directory_cannot_be_written() {
 }
 
 #[tokio::test]
-async fn the_check_leaves_no_file_behind() {
+async fn the_check_leaves_nothing_behind() {
     let dir = TempDir::new().unwrap();
     let [check] = storage::module(open(&dir)).checks.try_into().unwrap();
     check.run().await.unwrap();
-    assert_eq!(fs::read_dir(dir.path().join("files/probes")).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(dir.path().join("files")).unwrap().count(), 0);
 }
 
 #[tokio::test]

@@ -30,7 +30,15 @@ pub(super) async fn check(context: &Context<'_>) -> Vec<Line> {
             }
         },
     };
-    vec![newest, drill(backups.last_drill().await, now)]
+    let mut lines = vec![newest, drill(backups.last_drill().await, now)];
+    if context.settings.backups.backup_bucket.is_none() {
+        lines.push(Here.warn(
+            "backup place",
+            "a directory of whatever machine makes them",
+            "Set BACKUP_BUCKET, unless BACKUP_DIR is on a disk that outlives the machine.",
+        ));
+    }
+    lines
 }
 
 fn drill(last: sqlx::Result<Option<backups::Drill>>, now: DateTime<Utc>) -> Line {

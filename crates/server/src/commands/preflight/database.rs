@@ -4,6 +4,8 @@ use sqlx::PgPool;
 
 use super::{Context, Group::Environment as Here, Line};
 
+/// Connections of a process beside its pool: two that listen, two of the worker, and the one that books calls.
+const BESIDE: i64 = 5;
 /// Connections that the database keeps for itself and for people.
 const SPARE: i64 = 10;
 
@@ -35,7 +37,7 @@ pub(super) async fn check(context: &Context<'_>) -> Vec<Line> {
 
 fn judge(server: &Server, pool_size: u32, production: bool) -> Vec<Line> {
     let major = server.version / 10_000;
-    let needs = i64::from(pool_size);
+    let needs = i64::from(pool_size) + BESIDE;
     let room = server.connections - SPARE;
     vec![
         match major {

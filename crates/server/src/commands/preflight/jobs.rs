@@ -10,7 +10,7 @@ use super::{Context, Group::Features as Here, Line};
 
 /// How long a job may take from being queued to being done.
 const PATIENCE: Duration = Duration::from_secs(15);
-const CANARY: &str = "preflight canary";
+const CANARY: &str = "jobs.upkeep:preflight";
 
 pub(super) async fn check(context: &Context<'_>) -> Vec<Line> {
     let start = "Start a worker: `slipway worker`, or ROLES with worker.";

@@ -1,4 +1,4 @@
-//! Whether mail arrives: what DNS says of the domain, and a mail to somebody. The server's log-in is a health check.
+//! Whether receivers believe our mail: what DNS says of the domain. The server's log-in is a health check.
 
 use anyhow::Context as _;
 use serde_json::Value;

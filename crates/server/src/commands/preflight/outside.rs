@@ -29,7 +29,11 @@ pub(super) async fn check(context: &Context<'_>) -> Vec<Line> {
 async fn get(context: &Context<'_>, path: &str) -> anyhow::Result<Response> {
     let url = context.settings.public_url().join(path)?;
     let answer = context.http.get(url.clone()).send().await;
-    answer.with_context(|| format!("{url} does not answer"))
+    let answer = answer.with_context(|| format!("{url} does not answer"))?;
+    let status = answer.status();
+    // Only `/health` answers 503 by itself, and says why.
+    ensure!(status.is_success() || status == 503, "{url} answers {status}: is it Slipway?");
+    Ok(answer)
 }
 
 fn tls(context: &Context<'_>, answer: &Response) -> Line {
