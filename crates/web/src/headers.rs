@@ -26,3 +26,24 @@ pub fn security_headers(environment: Environment, mut response: Response) -> Res
     }
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_production_promises_https_and_a_handlers_own_header_stays() {
+        let policy = "default-src 'self'";
+        for environment in [Environment::Development, Environment::Staging, Environment::Production]
+        {
+            let response = Response::builder().header(header::CONTENT_SECURITY_POLICY, policy);
+            let response = response.body(axum::body::Body::empty()).unwrap();
+            let answer = security_headers(environment, response);
+            let promised = answer.headers().get(header::STRICT_TRANSPORT_SECURITY);
+            let expected =
+                environment.is_production().then_some("max-age=63072000; includeSubDomains");
+            assert_eq!(promised.map(|it| it.to_str().unwrap()), expected, "{environment}");
+            assert_eq!(answer.headers()[header::CONTENT_SECURITY_POLICY], policy);
+        }
+    }
+}

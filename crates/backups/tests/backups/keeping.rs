@@ -99,3 +99,16 @@ async fn without_a_key_there_are_none_and_a_guessable_one_is_refused() {
         assert!(!found.concat().contains(key), "it is not told");
     }
 }
+
+#[tokio::test]
+async fn backups_are_not_kept_in_the_bucket_of_files() {
+    let Some(world) = World::start().await else { return };
+    let mut files = world.app.settings.storage.clone();
+    files.s3_bucket = Some("acme".into());
+    for (bucket, refused) in [("acme", true), ("acme-backups", false)] {
+        let config = backups::Config { backup_bucket: Some(bucket.into()), ..world.config.clone() };
+        let problems = config.problems(&files, world.app.settings.app_env);
+        let named = problems.iter().any(|it| it.contains("another bucket than S3_BUCKET"));
+        assert_eq!(named, refused, "{bucket}: {problems:?}");
+    }
+}

@@ -52,6 +52,26 @@ async fn a_budget_holds_from_the_next_call_on_and_names_itself() {
 }
 
 #[tokio::test]
+async fn a_project_has_a_budget_of_its_own_whoever_calls_for_it() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let (ship, other) = (uuid::Uuid::now_v7(), uuid::Uuid::now_v7().to_string());
+    let budget = json!({
+        "scope": "project", "subject_id": ship, "period": "month", "unit": "requests", "amount": 2,
+    });
+    owner.post("/v1/budgets", budget).await.ok();
+    let (_, program) = key(&owner).await;
+    let for_ship = [&owner, &program].map(|it| it.header("x-slipway-project", &ship.to_string()));
+
+    assert_eq!(served(&for_ship[0], 1).await + served(&for_ship[1], 5).await, 2);
+
+    assert_eq!(call(&for_ship[0]).await.problem(), (429, "quota_exhausted".into()));
+    assert_eq!(call(&owner.header("x-slipway-project", &other)).await.status, 200);
+    assert_eq!(call(&owner).await.status, 200);
+    app.assert_books_balance().await;
+}
+
+#[tokio::test]
 async fn it_is_changed_raised_and_removed_at_run_time_and_each_is_written_down() {
     let app = TestApp::start().await;
     let owner = app.owner().await;

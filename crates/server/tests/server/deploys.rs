@@ -12,7 +12,7 @@ use server::cli::{self, Cli};
 
 use crate::openapi::describe;
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
@@ -40,9 +40,13 @@ fn settings() -> BTreeSet<String> {
     names.map(|(name, _)| name).filter(is_name).map(str::to_owned).collect()
 }
 
-/// What a command line of a file does, or why it is none.
+/// What a command line does, or why it is none.
+pub(crate) fn parse(words: &[&str]) -> Result<clap::ArgMatches, clap::Error> {
+    Cli::command().try_get_matches_from(words)
+}
+
 fn assert_is_command(file: &str, words: &[&str]) {
-    let parsed = Cli::command().try_get_matches_from(words);
+    let parsed = parse(words);
     assert!(parsed.is_ok(), "{file}: {words:?}: {}", parsed.unwrap_err());
     assert_eq!(words[0], "slipway", "{file}: {words:?}");
 }

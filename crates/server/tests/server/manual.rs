@@ -110,3 +110,31 @@ async fn every_curl_of_the_manual_calls_what_there_is_and_sends_what_it_takes() 
     assert!(checked > 30, "{checked}");
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
+
+/// The names of metrics in the sources below `directory`.
+fn metrics(directory: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.ends_with("tests") {
+            metrics(&path, found);
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            for kind in ["counter!(", "gauge!(", "histogram!("] {
+                let calls = text.split(kind).skip(1);
+                let names =
+                    calls.filter_map(|it| it.trim_start().strip_prefix('"')?.split('"').next());
+                found.extend(names.map(str::to_owned));
+            }
+        }
+    }
+}
+
+#[test]
+fn every_metric_is_in_the_manual() {
+    let mut found = BTreeSet::new();
+    metrics(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), &mut found);
+    assert!(found.len() > 15, "{found:?}");
+    let page = include_str!("../../../../docs/monitoring.md");
+    let missing: Vec<_> = found.iter().filter(|it| !page.contains(&format!("`{it}`"))).collect();
+    assert!(missing.is_empty(), "docs/monitoring.md does not name {missing:?}");
+}

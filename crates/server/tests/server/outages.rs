@@ -38,3 +38,22 @@ async fn a_lost_database_is_503_and_not_ready_never_401_and_heals_by_itself() {
     owner.get("/v1/projects").await.ok();
     assert!(owner.get("/health/ready").await.status.is_success());
 }
+
+#[tokio::test]
+async fn a_statement_or_a_lock_that_takes_too_long_is_given_up() {
+    let app = TestApp::start_with(|settings| {
+        settings.db.database_statement_timeout_ms = 2_000;
+        settings.db.database_lock_timeout_ms = 100;
+    })
+    .await;
+    let code = |error: sqlx::Error| Some(error.as_database_error()?.code()?.into_owned());
+    let slow = sqlx::query("select pg_sleep(600)").execute(app.db.pool()).await.unwrap_err();
+    assert_eq!(code(slow).as_deref(), Some("57014"), "it was cancelled");
+
+    let lock = "select pg_advisory_xact_lock(1)";
+    let mut holder = app.db.pool().begin().await.unwrap();
+    sqlx::query(lock).execute(&mut *holder).await.unwrap();
+    let mut other = app.db.pool().begin().await.unwrap();
+    let waited = sqlx::query(lock).execute(&mut *other).await.unwrap_err();
+    assert_eq!(code(waited).as_deref(), Some("55P03"), "the lock was not waited for");
+}
