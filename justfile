@@ -15,6 +15,10 @@ generate:
 ci:
     .ci/run
 
+# Have format and lints checked before each commit.
+hooks:
+    git config core.hooksPath .githooks
+
 # Format, and fix what can be fixed.
 fix:
     cargo fmt --all

@@ -1,6 +1,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::BoxFuture;
 use sqlx::PgPool;
+use usage::Drift;
 
 type Measured = BoxFuture<'static, anyhow::Result<Option<i64>>>;
 
@@ -42,6 +43,13 @@ pub(crate) fn spend(db: PgPool, now: DateTime<Utc>) -> Measured {
             recent - TimeDelta::days(7),
         );
         Ok(percent.fetch_optional(&db).await?.flatten())
+    })
+}
+
+pub(crate) fn provider_drift(db: PgPool, now: DateTime<Utc>) -> Measured {
+    Box::pin(async move {
+        let drifts = Drift::recent(&db, now).await?;
+        Ok(drifts.iter().filter_map(Drift::percent).max().map(i64::from))
     })
 }
 

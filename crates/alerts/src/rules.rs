@@ -1,7 +1,27 @@
 use crate::{Config, Limit, Rule, measures};
 
-/// The rules that Slipway comes with. A rule of your own is one more value in the list.
-pub fn standard(config: &Config) -> Vec<Rule> {
+/// The rules that Slipway comes with; providers may charge `drift_percent` more or less than was recorded. A rule of your own is
+/// one more value in the list.
+pub fn standard(config: &Config, drift_percent: u32) -> Vec<Rule> {
+    let mut rules = of_services(config);
+    rules.push(provider_drift(drift_percent));
+    rules
+}
+
+fn provider_drift(percent: u32) -> Rule {
+    Rule {
+        name: "provider_drift",
+        title: "A provider charges other than what was recorded",
+        measures: "the greatest difference, of any model on any of the last seven days, between what a provider charged and what was recorded, beyond what calls with unknown outcome explain",
+        advice: "Look at /admin/v1/provider-costs; a price may have changed, or somebody else uses a key.",
+        unit: " %",
+        limit: Limit::AtMost(percent.into()),
+        setting: "USAGE_DRIFT_PERCENT",
+        measure: measures::provider_drift,
+    }
+}
+
+fn of_services(config: &Config) -> Vec<Rule> {
     vec![
         Rule {
             name: "error_rate",

@@ -281,7 +281,7 @@ fn with_privacy(
 
 /// What is watched, and who is told. A rule of your own is added here.
 fn alerts(settings: &Settings, db: Db, clock: Clock, mailer: Mailer) -> anyhow::Result<Alerts> {
-    let rules = alerts::standard(&settings.alerts);
+    let rules = alerts::standard(&settings.alerts, settings.usage.usage_drift_percent);
     let egress = Egress::new(&settings.egress)?;
     Ok(Alerts::new(db, clock, mailer, egress, &settings.alerts, rules))
 }

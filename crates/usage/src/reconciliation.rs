@@ -149,6 +149,18 @@ impl Drift {
         .await
     }
 
+    /// The last days whose figures may still be corrected, without today.
+    pub async fn recent(db: impl PgExecutor<'_>, now: DateTime<Utc>) -> sqlx::Result<Vec<Self>> {
+        let today = now.date_naive();
+        Self::list(db, today - Days::new(DAYS), today).await
+    }
+
+    /// By how many percent, at least, it [`is_within`](Self::is_within); `None`: the provider has not told yet.
+    pub fn percent(&self) -> Option<u32> {
+        self.charged_nano_usd?;
+        (0..=100).find(|percent| self.is_within(*percent))
+    }
+
     /// Whether the provider charged what the records say, give or take `percent`, and up to what the
     /// calls with unknown outcome can explain. A day without the provider's account is not judged.
     pub fn is_within(&self, percent: u32) -> bool {
@@ -169,8 +181,7 @@ impl Job for Reconcile {
     type Context = Usage;
 
     async fn run(self, usage: Usage) -> anyhow::Result<()> {
-        let today = usage.clock.now().date_naive();
-        let drifts = Drift::list(usage.db.pool(), today - Days::new(DAYS), today).await?;
+        let drifts = Drift::recent(usage.db.pool(), usage.clock.now()).await?;
         let drifted = drifts.iter().filter(|it| !it.is_within(usage.config.usage_drift_percent));
         let mut count = 0_u32;
         for drift in drifted {
@@ -210,6 +221,16 @@ mod tests {
         assert!(!drift(Some(1401), 1000, 400).is_within(0));
         assert!(drift(None, 1000, 0).is_within(0), "the provider has not told yet");
         assert!(!drift(Some(1), 0, 0).is_within(1), "a model that nobody recorded");
+        for (charged, recorded, unknown, percent) in [
+            (1000, 1000, 0, 0),
+            (1010, 1000, 0, 1),
+            (950, 1000, 0, 5),
+            (1400, 1000, 400, 0),
+            (1, 0, 0, 100),
+        ] {
+            assert_eq!(drift(Some(charged), recorded, unknown).percent(), Some(percent));
+        }
+        assert_eq!(drift(None, 1000, 0).percent(), None);
     }
 
     #[test]

@@ -35,6 +35,11 @@ const BROKEN: &[(&str, &str)] = &[
          from graphile_worker._private_tasks where identifier = 'jobs.upkeep'",
     ),
     (
+        "provider_drift",
+        "insert into provider_costs (provider, model, day, cost_nano_usd, imported_at)
+         values ('openai', 'gpt-4o', (now() at time zone 'UTC')::date - 2, 5, now())",
+    ),
+    (
         "stripe_lag",
         "insert into stripe_events (id, type, livemode, payload, received_at)
          values ('evt_1', 'charge.refunded', false, '{}', now() - interval '1 day')",
@@ -105,7 +110,7 @@ async fn an_hour_that_costs_far_more_than_usual_breaks_a_rule() {
 
 #[tokio::test]
 async fn fewer_workers_than_must_live_break_a_rule() {
-    let usual = alerts::standard(&TestApp::start().await.settings.alerts);
+    let usual = alerts::standard(&TestApp::start().await.settings.alerts, 1);
     let usual = usual.iter().find(|rule| rule.name == "stale_worker").unwrap().limit;
     assert_eq!(usual, Limit::AtLeast(2), "the one that looks is alive itself");
 
@@ -146,7 +151,7 @@ async fn a_rule_that_cannot_be_measured_says_nothing_of_the_others() {
         settings.auth.secrets().cloned(),
     )
     .unwrap();
-    let standard = alerts::standard(&settings.alerts).swap_remove(0);
+    let standard = alerts::standard(&settings.alerts, 1).swap_remove(0);
     let rule = |name, measure| Rule { name, measure, limit: Limit::AtMost(5), ..standard.clone() };
     let rules = vec![rule("broken", broken_measure), rule("yours", seven)];
     let egress = Egress::new(&settings.egress).unwrap();

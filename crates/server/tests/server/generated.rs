@@ -69,7 +69,7 @@ fn the_table_of_credits_and_money_is_what_is_sold() {
 #[test]
 fn the_table_of_alerts_is_what_is_watched() {
     let cli = server::cli::read(vec!["slipway".into()], &|_| None).unwrap();
-    let table = alerts::rules_table(&cli.settings.alerts);
+    let table = alerts::rules_table(&cli.settings.alerts, cli.settings.usage.usage_drift_percent);
     let docs = include_str!("../../../../docs/alerts.md");
     assert!(docs.contains(&table), "docs/alerts.md must contain:\n{table}");
 }
