@@ -11,6 +11,10 @@ prepare:
 generate:
     UPDATE_GENERATED=1 cargo test -p server --test server generated
 
+# Start a domain of your own as a copy of crates/projects (docs/adding-a-domain.md).
+new-domain plural *singular:
+    tools/new-domain {{plural}} {{singular}}
+
 # What CI runs.
 ci:
     .ci/run

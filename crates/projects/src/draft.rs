@@ -17,7 +17,8 @@ use crate::{Project, Projects, routes::WRITE};
 const MOST_TOKENS: u32 = 500;
 
 pub(crate) fn routes() -> Routes<Projects> {
-    Routes::new().route(Access::to(WRITE).limited_as(RateClass::Render), routes!(write_drafts))
+    Routes::new()
+        .route(Access::to(WRITE).limited_as(RateClass::Render), routes!(write_project_drafts))
 }
 
 /// A text that a model writes for a project: one item of a job, charged for itself.
@@ -58,7 +59,7 @@ impl Work for Draft {
 /// What is to be written.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct DraftsInput {
+struct ProjectDraftsInput {
     /// The model, or the name of a route.
     #[schema(example = "gpt-4o-mini")]
     model: String,
@@ -68,13 +69,13 @@ struct DraftsInput {
 }
 
 /// Have drafts written, each from its brief and charged for itself. Answers a job, whose items they are.
-#[utoipa::path(post, path = "/v1/projects/{id}/drafts", tag = "projects", request_body = DraftsInput,
+#[utoipa::path(post, path = "/v1/projects/{id}/drafts", tag = "projects", request_body = ProjectDraftsInput,
     params(("id" = String, Path, format = Uuid)), responses((status = 202, body = OrgJob)))]
-async fn write_drafts(
+async fn write_project_drafts(
     State(projects): State<Projects>,
     caller: Caller,
     Path(id): Path<Id<Project>>,
-    Json(input): Json<DraftsInput>,
+    Json(input): Json<ProjectDraftsInput>,
 ) -> web::Result<(StatusCode, [(HeaderName, String); 1], Json<OrgJob>)> {
     if !(1..=100).contains(&input.briefs.len()) {
         return Err(Problem::invalid_field("/briefs", "must be 1 to 100"));

@@ -26,19 +26,22 @@ pub fn module(projects: Projects) -> Module {
 }
 
 /// The long work of projects, for [`org_jobs::module`].
-pub fn work(projects: &Projects) -> [Handler; 1] {
-    [Handler::new::<draft::Draft>(projects.clone())]
+pub fn work(projects: &Projects) -> Vec<Handler> {
+    vec![Handler::new::<draft::Draft>(projects.clone())]
 }
 
 /// What the handlers need.
 #[derive(Clone)]
 pub struct Projects {
-    /// Where projects are kept.
-    pub db: Db,
-    /// What time it is.
-    pub clock: Clock,
-    /// Who writes drafts.
-    pub ai: Ai,
-    /// Where drafts are queued.
-    pub jobs: OrgJobs,
+    db: Db,
+    clock: Clock,
+    ai: Ai,
+    jobs: OrgJobs,
+}
+
+impl Projects {
+    /// Projects that are kept in `db`; `ai` writes their drafts, which are queued in `jobs`.
+    pub fn new(db: &Db, clock: &Clock, ai: &Ai, jobs: &OrgJobs) -> Self {
+        Self { db: db.clone(), clock: clock.clone(), ai: ai.clone(), jobs: jobs.clone() }
+    }
 }

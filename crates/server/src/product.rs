@@ -137,7 +137,8 @@ impl Product {
         let billing =
             Billing::new(db.clone(), clock.clone(), mailer.clone(), &settings.billing, url)?;
         let org_jobs = OrgJobs::new(db.clone(), clock.clone(), &settings.org_jobs);
-        let projects = projects(&db, &clock, &ai, &org_jobs);
+        let projects = Projects::new(&db, &clock, &ai, &org_jobs);
+        let work = [projects::work(&projects)].into_iter().flatten();
         let extras = approvals_and_news(&db, &clock, &mailer, &limits, settings.public_url());
 
         let backups = backups(settings, &db, &clock)?;
@@ -153,7 +154,7 @@ impl Product {
             auth::module(auth.clone()),
             ai::module(ai.clone()),
             billing::module(billing.clone()),
-            org_jobs::module(org_jobs, projects::work(&projects)),
+            org_jobs::module(org_jobs, work),
             projects::module(projects),
             admin::module(Admin {
                 db: db.clone(),
@@ -244,11 +245,6 @@ impl Product {
 fn assets(settings: &Settings, db: &Db, clock: &Clock, storage: Storage) -> Assets {
     let (secrets, url) = (settings.auth.secrets(), settings.public_url());
     Assets::new((db.clone(), clock.clone()), storage, secrets, url, &settings.assets)
-}
-
-/// The sample domain.
-fn projects(db: &Db, clock: &Clock, ai: &Ai, jobs: &OrgJobs) -> Projects {
-    Projects { db: db.clone(), clock: clock.clone(), ai: ai.clone(), jobs: jobs.clone() }
 }
 
 /// Of the whole database, past any transaction pooler.

@@ -31,9 +31,9 @@ async fn make(app: &TestApp, owner: &Client, path: &str) -> String {
     let word: String =
         uuid::Uuid::now_v7().as_bytes().iter().map(|it| char::from(b'a' + it % 26)).collect();
     match collection {
-        "/v1/projects" => make_project(owner, &word).await,
+        "/v1/projects" => make_named(owner, collection, &word).await,
         "/v1/jobs" => {
-            let project = make_project(owner, &word).await;
+            let project = make_named(owner, "/v1/projects", &word).await;
             let drafts = json!({ "model": "gpt-4o-mini", "briefs": ["A slogan"] });
             id(&owner.post(&format!("/v1/projects/{project}/drafts"), drafts).await.ok())
         }
@@ -92,9 +92,9 @@ async fn make_upload(owner: &Client) -> String {
     owner.post("/v1/uploads", file).await.ok()["id"].as_str().unwrap().to_owned()
 }
 
-async fn make_project(owner: &Client, name: &str) -> String {
-    let project = owner.post("/v1/projects", json!({ "name": name })).await.ok();
-    project["id"].as_str().unwrap().to_owned()
+async fn make_named(owner: &Client, collection: &str, name: &str) -> String {
+    let made = owner.post(collection, json!({ "name": name })).await.ok();
+    made["id"].as_str().unwrap().to_owned()
 }
 
 /// Everything that the database has of an org, as one text a table.
