@@ -15,7 +15,7 @@ use crate::{Admin, orgs::Summary};
 const MOST: i64 = 1_000_000;
 
 pub(crate) fn routes() -> Routes<Admin> {
-    Routes::new().route(Access::operators(), routes!(grant_credits))
+    Routes::new().route(Access::operators().after_recent_sign_in(), routes!(grant_credits))
 }
 
 /// Credits to be given.

@@ -11,7 +11,9 @@ use web::{Access, Json, Path, Problem, Routes};
 use crate::{Admin, orgs::Summary};
 
 pub(crate) fn routes() -> Routes<Admin> {
-    Routes::new().route(Access::operators(), routes!(show_plan_grant, grant_plan, withdraw_plan))
+    Routes::new()
+        .route(Access::operators(), routes!(show_plan_grant))
+        .route(Access::operators().after_recent_sign_in(), routes!(grant_plan, withdraw_plan))
 }
 
 /// A plan to be given.

@@ -54,10 +54,7 @@ impl Development {
     pub async fn start(settings: &mut Settings, lasting: bool) -> anyhow::Result<Self> {
         let mut started = Self::database_only(settings).await?;
         if settings.app_env == Environment::Development {
-            if settings.auth.auth_secret.is_none() {
-                let secret = generated_secret().context("keep a secret in .data")?;
-                settings.auth.auth_secret = Some(secret);
-            }
+            use_kept_secret(settings)?;
             settings.egress.egress_allow_loopback = true;
             if settings.does(Role::Api) {
                 let simulators = started.start_simulators(settings, lasting).await;
@@ -79,11 +76,12 @@ impl Development {
         Ok(started)
     }
 
-    /// Starts the database, if one is missing, and points `settings` at the simulators of a server that
-    /// runs beside, for commands that speak with the outside.
+    /// Starts the database, if one is missing, and points `settings` at the simulators and the secret of a server
+    /// that runs beside, for commands that speak with the outside or open what is sealed.
     pub async fn beside(settings: &mut Settings) -> anyhow::Result<Self> {
         let started = Self::database_only(settings).await?;
         if settings.app_env == Environment::Development {
+            use_kept_secret(settings)?;
             use_simulators_beside(settings);
         }
         Ok(started)
@@ -189,7 +187,7 @@ fn use_identity(settings: &mut Settings, url: &str) {
     let social = &mut settings.auth.social;
     social.oidc_providers = Some(
         format!(
-            r#"[{{"name": "simulator", "issuer": "{url}", "client_id": "{id}", "client_secret": "{secret}"}}]"#
+            r#"[{{"name": "google", "issuer": "{url}", "client_id": "{id}", "client_secret": "{secret}"}}]"#
         )
         .into(),
     );
@@ -213,6 +211,14 @@ fn free_or_any(port: u16, offset: u16) -> SocketAddr {
     let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, port.checked_add(offset).unwrap_or(0)));
     let free = TcpListener::bind(wanted).is_ok();
     if free { wanted } else { SocketAddr::from((Ipv4Addr::LOCALHOST, 0)) }
+}
+
+/// What the server keeps in `.data`, unless a secret is set.
+fn use_kept_secret(settings: &mut Settings) -> anyhow::Result<()> {
+    if settings.auth.auth_secret.is_none() {
+        settings.auth.auth_secret = Some(generated_secret().context("keep a secret in .data")?);
+    }
+    Ok(())
 }
 
 /// A secret of this machine: made once, readable by nobody else, so that people stay signed in when

@@ -109,32 +109,29 @@ pub struct Access {
     pub resumable: bool,
     /// Whether a session alone is not enough: its person must have proved who they are just before.
     pub recent: bool,
+    /// Whether a person may do it whose org is suspended.
+    pub in_suspended_org: bool,
 }
 
 impl Access {
+    const fn of(audience: Audience) -> Self {
+        let class = RateClass::Api;
+        Self { audience, class, resumable: false, recent: false, in_suspended_org: false }
+    }
+
     /// Only callers with `permission`.
     pub const fn to(permission: Permission) -> Self {
-        Self {
-            audience: Audience::Callers(permission),
-            class: RateClass::Api,
-            resumable: false,
-            recent: false,
-        }
+        Self::of(Audience::Callers(permission))
     }
 
     /// Anybody. The one way to open an operation; a test lists all that use it.
     pub const fn public() -> Self {
-        Self { audience: Audience::Anyone, class: RateClass::Api, resumable: false, recent: false }
+        Self::of(Audience::Anyone)
     }
 
     /// Only the people who run the product.
     pub const fn operators() -> Self {
-        Self {
-            audience: Audience::Operators,
-            class: RateClass::Api,
-            resumable: false,
-            recent: false,
-        }
+        Self::of(Audience::Operators)
     }
 
     /// What a caller needs, if callers it is for.
@@ -157,6 +154,13 @@ impl Access {
     #[must_use]
     pub const fn after_recent_sign_in(mut self) -> Self {
         self.recent = true;
+        self
+    }
+
+    /// Open to a person in a suspended org too: it concerns their account, and nothing of the org's.
+    #[must_use]
+    pub const fn even_in_a_suspended_org(mut self) -> Self {
+        self.in_suspended_org = true;
         self
     }
 

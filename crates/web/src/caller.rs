@@ -32,7 +32,7 @@ pub struct Operator {
     pub session: Uuid,
 }
 
-/// Whether the person behind a session has proved who they are within the last minutes. Kept in the
+/// Whether the person or operator behind a session has proved who they are within the last minutes. Kept in the
 /// request's extensions; absent for everybody else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecentSignIn(pub bool);

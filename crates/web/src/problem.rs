@@ -71,7 +71,10 @@ impl Problem {
             HeaderValue::from_static("Bearer error=\"insufficient_user_authentication\"");
         Self::new(StatusCode::UNAUTHORIZED, "reauthentication_required", detail)
             .header(header::WWW_AUTHENTICATE, challenge)
-            .action("Prove it with POST /v1/reauthentications, then send this again.")
+            .action(
+                "Prove it with POST /v1/reauthentications, or as an operator sign in anew, then send \
+                 this again.",
+            )
     }
 
     /// 403: known, but not allowed.

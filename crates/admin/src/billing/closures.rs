@@ -8,7 +8,9 @@ use web::{Access, Json, Path, Problem, Routes};
 use crate::{Admin, orgs::Summary};
 
 pub(super) fn routes() -> Routes<Admin> {
-    Routes::new().route(Access::operators(), routes!(close_billing, show_closure))
+    Routes::new()
+        .route(Access::operators().after_recent_sign_in(), routes!(close_billing))
+        .route(Access::operators(), routes!(show_closure))
 }
 
 /// End everything an org pays for, at once, and have Stripe delete the customer. Its ledger stays,

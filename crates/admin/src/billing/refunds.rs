@@ -11,7 +11,9 @@ use web::{Access, Json, Path, Problem, Routes};
 use crate::Admin;
 
 pub(super) fn routes() -> Routes<Admin> {
-    Routes::new().route(Access::operators(), routes!(refund_payment, list_refunds))
+    Routes::new()
+        .route(Access::operators().after_recent_sign_in(), routes!(refund_payment))
+        .route(Access::operators(), routes!(list_refunds))
 }
 
 /// Give a payment back, in part or whole, once per Idempotency-Key; its credits are taken back in

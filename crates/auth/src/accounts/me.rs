@@ -16,10 +16,11 @@ const READ: Permission = Permission::read("me:read");
 const WRITE: Permission = Permission { name: "me:write", roles: &Role::ALL, keys: false };
 
 pub(crate) fn routes() -> Routes<Auth> {
-    let sensitive = Access::to(WRITE).limited_as(RateClass::Auth).after_recent_sign_in();
+    let write = Access::to(WRITE).even_in_a_suspended_org();
+    let sensitive = write.limited_as(RateClass::Auth).after_recent_sign_in();
     Routes::new()
         .route(Access::to(READ), routes!(show_me))
-        .route(Access::to(WRITE), routes!(change_me))
+        .route(write, routes!(change_me))
         .route(sensitive, routes!(change_password))
         .route(sensitive, routes!(request_email_change))
 }

@@ -32,4 +32,5 @@ pub(crate) fn jobs(auth: &Auth) -> Registry {
     Registry::default()
         .with::<confirmation::SendVerification>(auth.clone())
         .with::<password_reset::SendPasswordReset>(auth.clone())
+        .with::<registration::MailRegistration>(auth.clone())
 }

@@ -17,24 +17,26 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    /// Keeps it, and answers the secret of its link; `None` if the address was registered a moment ago.
+    /// Keeps it until it gets a [link](Self::begin), and answers what it is called until then; `None` if the
+    /// address was registered a moment ago.
     pub(crate) async fn insert(
         &self,
         db: &mut PgConnection,
         now: DateTime<Utc>,
-    ) -> sqlx::Result<Option<String>> {
+    ) -> sqlx::Result<Option<[u8; 32]>> {
         // Registrations of one address wait for each other, so that the pause holds.
         sqlx::query("select pg_advisory_xact_lock(hashtextextended('registration ' || $1, 0))")
             .bind(&self.email)
             .execute(&mut *db)
             .await?;
-        let token = secret::random();
+        // A link that nobody has.
+        let hash = secret::hash(&secret::random());
         let inserted = sqlx::query!(
             "insert into registrations
                  (hash, email, name, password_hash, invite_code, created_at, expires_at)
              select $1, $2, $3, $4, $5, $6, $7
              where not exists (select from registrations where email = $2 and created_at > $8)",
-            &secret::hash(&token),
+            &hash,
             &self.email as _,
             self.name,
             self.password_hash,
@@ -45,7 +47,23 @@ impl Pending {
         )
         .execute(db)
         .await?;
-        Ok((inserted.rows_affected() == 1).then_some(token))
+        Ok((inserted.rows_affected() == 1).then_some(hash))
+    }
+
+    /// Gives a registration its first link, once: to whom, and the secret of it.
+    pub(crate) async fn begin(
+        db: &mut PgConnection,
+        hash: &[u8; 32],
+    ) -> sqlx::Result<Option<(EmailAddress, String)>> {
+        let token = secret::random();
+        let email = sqlx::query_scalar!(
+            r#"update registrations set hash = $2 where hash = $1 returning email as "email: EmailAddress""#,
+            hash,
+            &secret::hash(&token),
+        )
+        .fetch_optional(db)
+        .await?;
+        Ok(email.map(|email| (email, token)))
     }
 
     /// Gives the newest registration of `email` another link; the earlier one stops working.

@@ -1,7 +1,9 @@
 use chrono::{DateTime, Utc};
 use email::{AlreadyRegistered, VerifyEmail};
+use jobs::{Enqueue, Job};
 use kernel::{EmailAddress, Id, Org};
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use web::ClientIp;
 
@@ -31,9 +33,33 @@ pub struct Registered {
     pub org: Id<Org>,
 }
 
+/// Sends the address of a registration its link, once. If it has an account, its owner is told so instead.
+///
+/// A job, so that neither the answer to the request nor its time tells which of the two.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct MailRegistration {
+    hash: [u8; 32],
+}
+
+impl Job for MailRegistration {
+    const NAME: &'static str = "auth.mail_registration";
+    type Context = Auth;
+
+    async fn run(self, auth: Auth) -> anyhow::Result<()> {
+        let mut tx = auth.db.begin().await?;
+        let Some((email, token)) = Pending::begin(&mut tx, &self.hash).await? else {
+            return Ok(());
+        };
+        if auth.may_mail(&email, MailRequest::Registration).await? {
+            auth.mail_registration(&mut tx, &email, &token).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+}
+
 impl Auth {
-    /// Keeps what somebody registers with, and mails the address a link that makes an account of it.
-    /// If the address has an account, its owner gets a mail instead, and the caller the same answer.
+    /// Keeps what somebody registers with, and has the address mailed a link that makes an account of it.
+    /// Whether it has an account already is not looked at here: so the answer and its time do not tell.
     pub async fn register(
         &self,
         new: &Registration,
@@ -44,30 +70,17 @@ impl Auth {
         self.limit_mail_request(ip, &new.email, MailRequest::Registration).await?;
         let invite_code = invite_code.map(hash_of);
         let invite_code = self.may_register(&new.email, invite_code.as_ref()).await?;
-        let may_mail = self.may_mail(&new.email, MailRequest::Registration).await?;
-        let hash = self.passwords.hash(&new.password).await?;
-        let now = self.clock.now();
+        let pending = Pending {
+            email: new.email.clone(),
+            name: new.name.as_str().to_owned(),
+            password_hash: self.passwords.hash(&new.password).await?,
+            invite_code,
+        };
         let mut tx = self.db.begin().await?;
-        let owner = User::by_email(&mut *tx, &new.email).await?;
-        if !may_mail {
-            return Ok(());
+        if let Some(hash) = pending.insert(&mut tx, self.clock.now()).await? {
+            Enqueue::new(&MailRegistration { hash }).urgent().send(&mut tx).await?;
         }
-        if let Some(owner) = owner {
-            let mail = AlreadyRegistered { name: &owner.name };
-            self.mailer.queue(&mut tx, &new.email, Some(owner.id), &mail).await?;
-        } else {
-            let pending = Pending {
-                email: new.email.clone(),
-                name: new.name.as_str().to_owned(),
-                password_hash: hash,
-                invite_code,
-            };
-            if let Some(token) = pending.insert(&mut tx, now).await? {
-                self.mail_registration(&mut tx, &new.email, &token).await?;
-            }
-        }
-        tx.commit().await?;
-        Ok(())
+        Ok(tx.commit().await?)
     }
 
     /// Makes an account that needs no confirmation: for seeds and tests. One that is there already
@@ -104,15 +117,21 @@ impl Auth {
         Ok(Some(Registered { user, org }))
     }
 
+    /// Mails a link for a registration, or its address's owner that they have an account.
     pub(crate) async fn mail_registration(
         &self,
         db: &mut PgConnection,
         email: &EmailAddress,
         token: &str,
     ) -> sqlx::Result<()> {
-        let link = self.link("email-verifications", token);
-        let mail = VerifyEmail { link: &link, hours: lifetimes::REGISTRATION.num_hours() };
-        self.mailer.queue(db, email, None, &mail).await?;
+        if let Some(owner) = User::by_email(&mut *db, email).await? {
+            let mail = AlreadyRegistered { name: &owner.name };
+            self.mailer.queue(db, email, Some(owner.id), &mail).await?;
+        } else {
+            let link = self.link("email-verifications", token);
+            let mail = VerifyEmail { link: &link, hours: lifetimes::REGISTRATION.num_hours() };
+            self.mailer.queue(db, email, None, &mail).await?;
+        }
         Ok(())
     }
 }

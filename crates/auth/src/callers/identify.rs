@@ -6,9 +6,10 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use chrono::{DateTime, Utc};
 use kernel::{Id, Org};
 use tracing::{Span, field::display};
-use web::{ACCESS_COOKIE, ClientIp, Identity, Problem, RecentSignIn, cookie};
+use web::{ACCESS_COOKIE, Access, ClientIp, Identity, Operator, Problem, RecentSignIn, cookie};
 
 use crate::{
     Auth,
@@ -73,8 +74,9 @@ impl Auth {
 
     async fn holder(&self, token: &str, request: &Parts, scope: Scope) -> Found {
         let ip = request.extensions.get().copied();
+        let access = request.extensions.get().copied();
         if scope == Scope::Program && operators::is_well_formed(token) {
-            return self.operator(token, ip).await.into();
+            return self.operator(token, ip).await;
         }
         if scope == Scope::Program && operators::is_impersonation(token) {
             return self.impersonator(token, request).await.into();
@@ -87,10 +89,9 @@ impl Auth {
         let proof =
             proof.filter(|it| scope == Scope::Program || matches!(it, Proof::Session { .. }));
         let Some(proof) = proof else { return invalid_token().into() };
-        match self.customer(proof, org, ip).await {
+        match self.customer(proof, org, ip, access).await {
             Ok(Standing { caller, authenticated_at, .. }) => {
-                let since = self.clock.now() - self.config.sessions.recent();
-                let recent = authenticated_at.map(|proved| RecentSignIn(proved > since));
+                let recent = authenticated_at.map(|proved| self.recent(proved));
                 Found { identity: Identity::Known(caller), recent }
             }
             Err(problem) => problem.into(),
@@ -103,6 +104,7 @@ impl Auth {
         proof: Proof,
         org: Option<Id<Org>>,
         ip: Option<ClientIp>,
+        access: Option<Access>,
     ) -> web::Result<Standing> {
         // Of sessions only those get here whose token we signed.
         if let Proof::Key(hash) = &proof {
@@ -119,7 +121,9 @@ impl Auth {
         if org.is_some_and(|org| org != standing.caller.org) {
             return Err(not_a_member());
         }
-        if standing.suspended { Err(org_suspended()) } else { Ok(standing) }
+        let person = matches!(proof, Proof::Session { .. });
+        let of_their_own = person && access.is_some_and(|access| access.in_suspended_org);
+        if standing.suspended && !of_their_own { Err(org_suspended()) } else { Ok(standing) }
     }
 
     /// Why a proof is worth nothing: itself, or because of the org that the request names.
@@ -139,19 +143,25 @@ impl Auth {
         found.map_or_else(Identity::Refused, Identity::Known)
     }
 
-    async fn operator(&self, token: &str, ip: Option<ClientIp>) -> Identity {
+    async fn operator(&self, token: &str, ip: Option<ClientIp>) -> Found {
         let hash = secret::hash(token);
         if let Err(problem) = self.held_tokens.may_be_looked_for(&hash, ip).await {
-            return Identity::Refused(problem);
+            return problem.into();
         }
         match operators::find(self.db.pool(), &hash, self.clock.now()).await {
-            Ok(Some(operator)) => {
+            Ok(Some(held)) => {
                 self.held_tokens.note(hash).await;
-                Identity::Operator(operator)
+                let operator = Operator { id: held.operator, session: held.session };
+                let recent = Some(self.recent(held.began_at));
+                Found { identity: Identity::Operator(operator), recent }
             }
-            Ok(None) => Identity::Refused(invalid_token()),
-            Err(error) => Identity::Refused(Problem::unavailable(error)),
+            Ok(None) => invalid_token().into(),
+            Err(error) => Problem::unavailable(error).into(),
         }
+    }
+
+    fn recent(&self, proved: DateTime<Utc>) -> RecentSignIn {
+        RecentSignIn(proved > self.clock.now() - self.config.sessions.recent())
     }
 
     /// What `token` proves, before the database is asked.
@@ -176,7 +186,7 @@ fn bearer(value: &HeaderValue) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
-fn org_suspended() -> Problem {
+pub(crate) fn org_suspended() -> Problem {
     let detail = "the organization is suspended";
     Problem::new(StatusCode::FORBIDDEN, "organization_suspended", detail)
         .action("Write to support, or name another of your organizations in X-Slipway-Org.")

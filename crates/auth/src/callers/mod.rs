@@ -5,4 +5,4 @@ mod identify;
 pub(crate) mod standing;
 
 pub use identify::identify;
-pub(crate) use identify::invalid_token;
+pub(crate) use identify::{invalid_token, org_suspended};

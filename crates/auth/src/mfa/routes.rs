@@ -27,14 +27,15 @@ const WRITE: Permission =
 
 pub(crate) fn routes() -> Routes<Auth> {
     let write = Access::to(WRITE).limited_as(RateClass::Auth).after_recent_sign_in();
+    let write = write.even_in_a_suspended_org();
     Routes::new()
         .route(Access::public().limited_as(RateClass::Auth), routes!(prove_second_factor))
-        .route(Access::to(READ), routes!(show_second_factor))
+        .route(Access::to(READ).even_in_a_suspended_org(), routes!(show_second_factor))
         .route(write, routes!(prepare_second_factor))
         .route(write, routes!(confirm_second_factor))
         .route(write, routes!(remove_second_factor))
         .route(write, routes!(renew_recovery_codes))
-        .route(Access::operators(), routes!(reset_second_factor))
+        .route(Access::operators().after_recent_sign_in(), routes!(reset_second_factor))
 }
 
 /// The second factor, after the first.

@@ -21,7 +21,11 @@ use web::{
 
 use super::account::Account;
 use crate::{
-    Auth, Error, Result, accounts::user, callers::invalid_token, lifetimes, orgs::org::Membership,
+    Auth, Error, Result,
+    accounts::user,
+    callers::{invalid_token, org_suspended},
+    lifetimes,
+    orgs::org::Membership,
     secrets::secret,
 };
 
@@ -104,6 +108,7 @@ struct Holding {
     user: Id<User>,
     org: Id<Org>,
     role: Role,
+    suspended: bool,
 }
 
 impl Auth {
@@ -194,7 +199,10 @@ impl Auth {
         let held = self.find_impersonation(&hash).await.map_err(Problem::unavailable)?;
         let held = held.ok_or_else(invalid_token)?;
         self.held_tokens.note(hash).await;
-        let Holding { id, operator, user, org, role } = held;
+        let Holding { id, operator, user, org, role, suspended } = held;
+        if suspended {
+            return Err(org_suspended());
+        }
         let path = request.extensions.get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str);
         let request_id = request.extensions.get::<RequestId>().map(|id| id.as_str().to_owned());
         let actor = Actor::Impersonator { operator, user };
@@ -213,11 +221,12 @@ impl Auth {
         sqlx::query_as!(
             Holding,
             r#"select i.id, i.operator_id as "operator: _", i.user_id as "user: _", i.org_id as "org: _",
-                      m.role as "role: _"
+                      m.role as "role: _", o.suspended_at is not null as "suspended!"
                from impersonations i
                join operators p on p.id = i.operator_id and p.disabled_at is null
                join users u on u.id = i.user_id and u.disabled_at is null
                join memberships m on m.org_id = i.org_id and m.user_id = i.user_id
+               join orgs o on o.id = i.org_id
                where i.hash = $1 and i.ended_at is null and i.expires_at > $2"#,
             hash,
             self.clock.now(),

@@ -16,7 +16,7 @@ use crate::{Auth, Result};
 pub(super) fn routes() -> Routes<Auth> {
     Routes::new()
         .route(Access::operators(), routes!(list_operators))
-        .route(Access::operators(), routes!(disable_operator))
+        .route(Access::operators().after_recent_sign_in(), routes!(disable_operator))
 }
 
 /// One of the people who run the product.

@@ -40,15 +40,23 @@ pub(crate) async fn start(
     Ok((token, expires_at))
 }
 
+/// A session that holds.
+pub(crate) struct Holding {
+    pub(crate) operator: Id<Operator>,
+    pub(crate) session: Uuid,
+    /// When both factors were proved.
+    pub(crate) began_at: DateTime<Utc>,
+}
+
 /// Whose token this is the hash of, if it still holds. There are few operators, so each request asks.
 pub(crate) async fn find(
     db: impl PgExecutor<'_>,
     hash: &[u8],
     now: DateTime<Utc>,
-) -> sqlx::Result<Option<Operator>> {
+) -> sqlx::Result<Option<Holding>> {
     sqlx::query_as!(
-        Operator,
-        r#"select s.operator_id as "id: _", s.id as session
+        Holding,
+        r#"select s.operator_id as "operator: _", s.id as session, s.created_at as began_at
            from operator_sessions s
            join operators o on o.id = s.operator_id and o.disabled_at is null
            where s.hash = $1 and s.revoked_at is null and s.expires_at > $2"#,

@@ -20,7 +20,7 @@ const HEADER: &str = "x-slipway-org";
 const SWITCH: Permission = Permission { name: "sessions:switch", roles: &Role::ALL, keys: false };
 
 pub(super) fn routes() -> Routes<Auth> {
-    Routes::new().route(Access::to(SWITCH), routes!(switch_org))
+    Routes::new().route(Access::to(SWITCH).even_in_a_suspended_org(), routes!(switch_org))
 }
 
 /// The org that the headers of a request name, if they do.

@@ -19,7 +19,7 @@ const CREATE: Permission = Permission { name: "orgs:create", roles: &Role::ALL, 
 
 pub(super) fn routes() -> Routes<Auth> {
     Routes::new()
-        .route(Access::to(READ), routes!(list_orgs))
+        .route(Access::to(READ).even_in_a_suspended_org(), routes!(list_orgs))
         .route(Access::to(CREATE), routes!(create_org))
 }
 

@@ -18,10 +18,11 @@ const READ: Permission = Permission { name: "sessions:read", roles: &Role::ALL, 
 const END: Permission = Permission { name: "sessions:end", roles: &Role::ALL, keys: false };
 
 pub(super) fn routes() -> Routes<Auth> {
+    let end = Access::to(END).even_in_a_suspended_org();
     Routes::new()
-        .route(Access::to(READ), routes!(list_sessions))
-        .route(Access::to(END), routes!(revoke_session))
-        .route(Access::to(END), routes!(revoke_sessions))
+        .route(Access::to(READ).even_in_a_suspended_org(), routes!(list_sessions))
+        .route(end, routes!(revoke_session))
+        .route(end, routes!(revoke_sessions))
 }
 
 /// A device that somebody is signed in on.

@@ -13,7 +13,8 @@ use crate::{Auth, Error, Result, accounts::user::User, passwords::hashing::Verdi
 const PROVE: Permission = Permission { name: "sessions:prove", roles: &Role::ALL, keys: false };
 
 pub(super) fn routes() -> Routes<Auth> {
-    Routes::new().route(Access::to(PROVE).limited_as(RateClass::Auth), routes!(reauthenticate))
+    let access = Access::to(PROVE).limited_as(RateClass::Auth).even_in_a_suspended_org();
+    Routes::new().route(access, routes!(reauthenticate))
 }
 
 /// Every factor that the account has.

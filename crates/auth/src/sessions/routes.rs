@@ -22,7 +22,7 @@ pub(crate) fn routes() -> Routes<Auth> {
     Routes::new()
         .route(Access::public().limited_as(RateClass::Auth), routes!(sign_in))
         .route(Access::public(), routes!(refresh_tokens))
-        .route(Access::to(SIGN_OUT), routes!(sign_out))
+        .route(Access::to(SIGN_OUT).even_in_a_suspended_org(), routes!(sign_out))
 }
 
 /// What to sign in with.

@@ -128,6 +128,17 @@ mod tests {
     use super::Config;
 
     #[test]
+    fn google_is_asked_where_google_is() {
+        let config = Config {
+            google_client_id: Some("id".into()),
+            google_client_secret: Some("secret".into()),
+            ..Config::default()
+        };
+        let google = config.oidc().unwrap().remove(0);
+        assert_eq!((&*google.name, &*google.issuer), ("google", "https://accounts.google.com"));
+    }
+
+    #[test]
     fn half_a_provider_is_refused_and_so_are_two_of_one_name() {
         assert!(Config::default().problems(Production).is_empty());
         let half = Config { github_client_id: Some("x".into()), ..Config::default() };

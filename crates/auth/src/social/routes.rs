@@ -30,11 +30,12 @@ const WRITE: Permission = Permission { name: "identities:write", roles: &Role::A
 pub(crate) fn routes() -> Routes<Auth> {
     let public = Access::public().limited_as(RateClass::Auth);
     let write = Access::to(WRITE).limited_as(RateClass::Auth).after_recent_sign_in();
+    let write = write.even_in_a_suspended_org();
     Routes::new()
         .route(Access::public(), routes!(list_identity_providers))
         .route(public, routes!(begin_social_login))
         .route(public, routes!(show_social_login_callback, finish_social_login))
-        .route(Access::to(READ), routes!(list_identities))
+        .route(Access::to(READ).even_in_a_suspended_org(), routes!(list_identities))
         .route(write, routes!(link_identity))
         .route(write, routes!(unlink_identity))
 }

@@ -17,7 +17,8 @@ async fn ask(app: &TestApp, operator: &Client, user: &Client, more: Value) -> Re
     operator.post("/admin/v1/impersonations", body).await
 }
 
-async fn stand_in(app: &TestApp, operator: &Client, user: &Client) -> (Client, String) {
+/// A client that stands in for `user`, and the id of that.
+pub(crate) async fn stand_in(app: &TestApp, operator: &Client, user: &Client) -> (Client, String) {
     let made = ask(app, operator, user, json!({})).await.ok();
     let token = made["token"].as_str().unwrap();
     (user.with_key(token), made["id"].as_str().unwrap().to_owned())
@@ -119,7 +120,7 @@ async fn it_takes_a_reason_and_a_fresh_code() {
 #[tokio::test]
 async fn it_ends_by_itself_when_it_is_ended_and_with_its_operator() {
     let app = TestApp::start().await;
-    let (operator, other, owner) = (app.operator().await, app.operator().await, app.owner().await);
+    let (operator, owner) = (app.operator().await, app.owner().await);
     let over = (401, "invalid_token".to_owned());
     let (first, _) = stand_in(&app, &operator, &owner).await;
     assert_eq!(first.get("/v1/me").await.status, 200);
@@ -135,6 +136,7 @@ async fn it_ends_by_itself_when_it_is_ended_and_with_its_operator() {
 
     let (third, _) = stand_in(&app, &operator, &owner).await;
     assert_eq!(third.get("/v1/me").await.status, 200);
+    let other = app.operator().await;
     let operators = other.get("/admin/v1/operators").await.ok();
     let listed = operators["items"].as_array().unwrap().iter();
     let it = listed.clone().find(|it| it["email"] == operator.email).unwrap();

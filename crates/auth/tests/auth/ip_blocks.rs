@@ -15,6 +15,24 @@ fn from(app: &TestApp, ip: &str) -> Client {
     app.anonymous().header("x-forwarded-for", ip)
 }
 
+/// Where the sixth refused sign-in within an hour blocks its network.
+async fn blocking_after_five() -> TestApp {
+    TestApp::start_with(|settings| {
+        settings.trusted_proxies = 1;
+        settings.rate_limit.rate_limits = Switch::On;
+        settings.auth.block_after_refused_sign_ins = 5;
+    })
+    .await
+}
+
+async fn be_refused_six_times(app: &TestApp, ip: &str) {
+    for n in 0..6 {
+        let email = format!("user{n}@{}.example.com", ip.replace([':', '.'], "-"));
+        let body = json!({ "email": email, "password": PASSWORD });
+        assert_eq!(from(app, ip).post("/v1/sessions", body).await.status, 401, "{ip} {n}");
+    }
+}
+
 async fn is_blocked(app: &TestApp, ip: &str) -> bool {
     let reply = from(app, ip).get("/v1/plans").await;
     if reply.status == 403 {
@@ -113,22 +131,50 @@ async fn blocks_hold_while_the_database_is_away() {
 
 #[tokio::test]
 async fn too_many_refused_sign_ins_block_their_network_for_an_hour_and_private_ones_never() {
-    let app = TestApp::start_with(|settings| {
-        settings.trusted_proxies = 1;
-        settings.rate_limit.rate_limits = Switch::On;
-        settings.auth.block_after_refused_sign_ins = 5;
-    })
-    .await;
+    let app = blocking_after_five().await;
     for (ip, blocked) in [("203.0.113.7", true), ("2001:db8::7", true), ("10.1.2.3", false)] {
-        for n in 0..6 {
-            let email = format!("user{n}@{}.example.com", ip.replace([':', '.'], "-"));
-            let body = json!({ "email": email, "password": PASSWORD });
-            assert_eq!(from(&app, ip).post("/v1/sessions", body).await.status, 401, "{ip} {n}");
-        }
+        be_refused_six_times(&app, ip).await;
         assert_eq!(is_blocked(&app, ip).await, blocked, "{ip}");
     }
     assert!(is_blocked(&app, "2001:db8::ffff").await, "a subscriber has a whole /64");
     assert!(!is_blocked(&app, "2001:db8:0:1::").await);
     app.advance(TimeDelta::minutes(61));
+    assert!(!is_blocked(&app, "203.0.113.7").await);
+}
+
+#[tokio::test]
+async fn what_the_product_and_what_operators_block_do_not_shorten_each_other() {
+    let app = blocking_after_five().await;
+    let operator = app.operator().await.header("x-forwarded-for", "10.0.0.1");
+    let block = async |network: &str, minutes: Option<i64>| {
+        let end = minutes.map(|it| app.clock.now() + TimeDelta::minutes(it));
+        let block = json!({ "network": network, "reason": "Abuse", "expires_at": end });
+        operator.post("/admin/v1/ip-blocks", block).await.ok()
+    };
+    // Refused, and blocked by an operator for good while the last refusal is on its way.
+    be_refused_six_times(&app, "203.0.113.7").await;
+    let for_good = block("203.0.113.7", None).await;
+    // Blocked by an operator for less than the product's hour, and for more.
+    be_refused_six_times(&app, "198.51.100.7").await;
+    block("198.51.100.7", Some(10)).await;
+    be_refused_six_times(&app, "192.0.2.7").await;
+    block("192.0.2.7", Some(90)).await;
+    let list = operator.get("/admin/v1/ip-blocks").await.ok();
+    let of_it = list["items"].as_array().unwrap().iter();
+    let of_it = of_it.filter(|it| it["network"] == "203.0.113.7/32");
+    let automatic: Vec<bool> = of_it.map(|it| it["automatic"].as_bool().unwrap()).collect();
+    assert_eq!(automatic, [false, true]);
+
+    app.advance(TimeDelta::minutes(59));
+    for ip in ["203.0.113.7", "198.51.100.7", "192.0.2.7"] {
+        assert!(is_blocked(&app, ip).await, "{ip}");
+    }
+    app.advance(TimeDelta::minutes(2));
+    assert!(is_blocked(&app, "203.0.113.7").await, "an operator said so");
+    assert!(!is_blocked(&app, "198.51.100.7").await, "neither any more");
+    assert!(is_blocked(&app, "192.0.2.7").await, "an operator said so");
+
+    let path = format!("/admin/v1/ip-blocks/{}", for_good["id"].as_str().unwrap());
+    operator.delete(&path).await.ok_text();
     assert!(!is_blocked(&app, "203.0.113.7").await);
 }

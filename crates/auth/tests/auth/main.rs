@@ -25,6 +25,7 @@ mod sign_up;
 mod social;
 mod social_issuers;
 mod suspension;
+mod times;
 
 use serde_json::{Value, json};
 use testing::{Client, PASSWORD, Reply, TestApp};

@@ -153,6 +153,44 @@ async fn an_operators_session_ends_by_itself_and_by_signing_out() {
 }
 
 #[tokio::test]
+async fn an_operators_old_session_is_not_enough_for_money_and_credentials() {
+    let app = TestApp::start().await;
+    let (operator, other, owner) = (app.operator().await, app.operator().await, app.owner().await);
+    let operators = operator.get("/admin/v1/operators").await.ok();
+    let mut operators = operators["items"].as_array().unwrap().iter();
+    let other = operators.find(|it| it["email"] == other.email).unwrap()["id"].as_str().unwrap();
+    let nothing = uuid::Uuid::now_v7();
+    let gift = json!({ "credits": 5, "reason": "r", "reference": "late" });
+    let sensitive = async |operator: &Client| {
+        let org = format!("/admin/v1/orgs/{}", owner.org());
+        [
+            operator.post(&format!("{org}/grants"), gift.clone()).await,
+            operator.put(&format!("{org}/plan-grant"), json!({})).await,
+            operator.delete(&format!("{org}/plan-grant")).await,
+            operator.put(&format!("/admin/v1/billing/orgs/{nothing}/closure"), json!({})).await,
+            operator
+                .post(&format!("/admin/v1/billing/payments/{nothing}/refunds"), json!({}))
+                .await,
+            operator
+                .post(&format!("/admin/v1/users/{}/second-factor-reset", owner.user()), json!({}))
+                .await,
+            operator.delete(&format!("/admin/v1/operators/{other}")).await,
+        ]
+    };
+
+    app.advance(TimeDelta::minutes(11));
+
+    let again = (401, "reauthentication_required".to_owned());
+    for reply in sensitive(&operator).await {
+        assert_eq!(reply.problem(), again);
+    }
+    assert!(is_in(&operator).await, "what is looked at");
+    for reply in sensitive(&app.operator().await).await {
+        assert_ne!(reply.status, 401, "{reply:?}");
+    }
+}
+
+#[tokio::test]
 async fn operators_and_customers_cannot_pass_for_each_other() {
     let app = TestApp::start().await;
     let (operator, owner) = (app.operator().await, app.owner().await);

@@ -1,6 +1,10 @@
 use futures::future::join_all;
 use serde_json::json;
 use testing::{PASSWORD, TestApp};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::{ADA, count, last_link, mails, proof, register, registration, sign_in, verified};
 
@@ -94,6 +98,7 @@ async fn a_taken_address_answers_like_a_new_one_and_its_owner_is_told() {
     let names =
         |reply: &testing::Reply| reply.headers.keys().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(names(&taken), names(&new));
+    app.run_jobs().await;
     assert_eq!(mails(&app, "already_registered").await, 1);
     assert_eq!(count(&app, "select count(*) from users").await, 1);
     assert_eq!(sign_in(&app, ADA, PASSWORD).await.status, 201);
@@ -113,11 +118,34 @@ async fn spellings_of_an_address_are_one_account() {
 async fn look_alikes_and_header_tricks_are_not_addresses() {
     let app = TestApp::start().await;
     let long = format!("{}@x.example", "a".repeat(300));
-    for address in ["a@x.example\r\nBcc: b@y.example", "\"a,b\"@x", "\u{212A}@x.example", &long] {
-        let reply = app.anonymous().post("/v1/users", registration(address)).await;
-        assert_eq!(reply.problem().0, 422, "{address:?}");
+    // What each would be taken for is an account.
+    for address in ["k@x.example", "i@x.example", "fi@x.example", "user@xn--exmple-cua.org"] {
+        verified(&app, address).await;
     }
-    assert_eq!(count(&app, "select count(*) from emails").await, 0);
+    let sent = count(&app, "select count(*) from emails").await;
+    for address in [
+        "a@x.example\r\nBcc: b@y.example",
+        "\"a,b\"@x",
+        "\u{212A}@x.example",
+        "\u{130}@x.example",
+        "\u{131}@x.example",
+        "\u{fb01}@x.example",
+        "k\u{ff20}x.example",
+        "user@ex\u{e4}mple.org",
+        &long,
+    ] {
+        let client = app.anonymous();
+        for reply in [
+            client.post("/v1/users", registration(address)).await,
+            client.post("/v1/password-resets", json!({ "email": address })).await,
+            client.post("/v1/magic-links", json!({ "email": address })).await,
+            sign_in(&app, address, PASSWORD).await,
+        ] {
+            assert_eq!(reply.problem().0, 422, "{address:?}");
+        }
+    }
+    app.run_jobs().await;
+    assert_eq!(count(&app, "select count(*) from emails").await, sent);
 }
 
 #[tokio::test]
@@ -128,10 +156,10 @@ async fn fifty_registrations_at_once_make_one_account_and_one_mail() {
     let replies = join_all((0..50).map(|_| client.post("/v1/users", registration(ADA)))).await;
 
     assert!(replies.iter().all(|reply| reply.status == 202), "{replies:?}");
+    app.run_jobs().await;
     for rows in ["select count(*) from registrations", "select count(*) from emails"] {
         assert_eq!(count(&app, rows).await, 1, "{rows}");
     }
-    app.run_jobs().await;
     let link = last_link(&app, ADA);
     let presses = join_all((0..4).map(|_| client.post(&link, proof()))).await;
     assert_eq!(presses.iter().filter(|press| press.status == 200).count(), 1, "{presses:?}");
@@ -226,6 +254,29 @@ async fn links_lead_to_our_own_address_whatever_the_request_claims() {
     app.run_jobs().await;
 
     assert!(last_link(&app, ADA).starts_with("/v1/email-verifications/"));
+
+    for (n, target) in ["/v1/users", "http://evil.example/v1/users"].into_iter().enumerate() {
+        let email = format!("ada{n}@example.com");
+        let answer = send_raw(&app, target, &registration(&email).to_string()).await;
+        assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+        app.run_jobs().await;
+        assert!(last_link(&app, &email).starts_with("/v1/email-verifications/"));
+    }
+}
+
+/// Posts to `target` at another host than the one that is connected to.
+async fn send_raw(app: &TestApp, target: &str, body: &str) -> String {
+    let ours = app.url.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(ours).await.unwrap();
+    let request = format!(
+        "POST {target} HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len(),
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
 }
 
 #[tokio::test]

@@ -258,6 +258,76 @@ async fn a_session_ends_after_ninety_days_however_busy_it_is() {
 }
 
 #[tokio::test]
+async fn a_session_that_is_too_old_ends_in_the_midst_of_its_use() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let mut token = owner.refresh_token.clone().unwrap();
+    let mut last = Value::Null;
+    for days in [22, 22, 22, 22, 1] {
+        app.advance(TimeDelta::days(days));
+        last = refresh(&app, &token).await.ok();
+        text(&last, "refresh_token").clone_into(&mut token);
+    }
+    app.advance(TimeDelta::hours(23) + TimeDelta::minutes(50));
+    let last = refresh(&app, text(&last, "refresh_token")).await.ok();
+    let client = owner.with_key(text(&last, "access_token"));
+    app.advance(TimeDelta::minutes(9));
+    client.get("/v1/me").await.ok();
+
+    app.advance(TimeDelta::minutes(1));
+
+    assert_eq!(client.get("/v1/me").await.problem(), (401, "invalid_token".into()));
+}
+
+/// Everything that somebody can hold, used for everything that it is not for.
+#[tokio::test]
+async fn a_token_is_good_for_what_it_was_made_for_and_nothing_else() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let key = owner.post("/v1/api-keys", json!({ "name": "a" })).await.ok();
+    let reset = crate::ask_for_reset(&app, &owner.email).await;
+    let magic = json!({ "email": owner.email });
+    let magic = app.anonymous().post("/v1/magic-links", magic).await.body;
+    let access = owner.token.clone().unwrap();
+    let (operator, refresh_token) = (app.operator().await, owner.refresh_token.clone().unwrap());
+    let (stand_in, _) = crate::impersonation::stand_in(&app, &operator, &owner).await;
+    let (key, operator) = (text(&key, "secret").to_owned(), operator.token.unwrap());
+    let (reset, magic) = (reset.rsplit('/').next().unwrap(), text(&magic, "challenge"));
+    let all = [
+        (access.as_str(), "access"),
+        (&refresh_token, "refresh"),
+        (&key, "key"),
+        (reset, "reset"),
+        (magic, "magic"),
+        (&operator, "operator"),
+        (stand_in.token.as_ref().unwrap(), "stand-in"),
+    ];
+    for (token, kind) in all {
+        let (client, new) = (app.anonymous(), json!({ "password": "an entirely new phrase" }));
+        let bearer = client.with_key(token);
+        let code = json!({ "challenge": token, "code": "123456" });
+        let uses = [
+            (bearer.get("/v1/me").await, &["access", "key", "stand-in"][..]),
+            (bearer.get("/admin/v1/invariants").await, &["operator"]),
+            (client.header("x-api-key", token).get("/v1/me").await, &["access", "key", "stand-in"]),
+            (refresh(&app, token).await, &["refresh"]),
+            (client.post(&format!("/v1/email-verifications/{token}"), new.clone()).await, &[]),
+            (client.post(&format!("/v1/email-changes/{token}"), json!({})).await, &[]),
+            (client.post(&format!("/v1/email-change-reversals/{token}"), json!({})).await, &[]),
+            (client.post(&format!("/v1/invitation-links/{token}"), json!({})).await, &[]),
+            (client.post("/v1/sessions/second-factor", code.clone()).await, &[]),
+            (client.post("/v1/sessions/magic-link", code).await, &[]),
+            (client.post(&format!("/v1/password-resets/{token}"), new).await, &["reset"]),
+        ];
+        for (n, (reply, good)) in uses.into_iter().enumerate() {
+            let done = reply.status.is_success();
+            assert_eq!(done, good.contains(&kind), "{kind}, use {n}: {reply:?}");
+            assert!(done || reply.status.is_client_error(), "{kind}, use {n}: {reply:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_disabled_account_cannot_refresh() {
     let app = TestApp::start().await;
     let owner = app.owner().await;

@@ -382,6 +382,8 @@ async fn the_only_way_in_cannot_be_unlinked_and_others_can() {
 
     client.post("/v1/me/password", json!({ "password": PASSWORD })).await.ok();
     assert_eq!(client.delete(&path).await.status, 204);
+    let unlinked = "select count(*) from audit_events where action = 'identity.unlinked'";
+    assert_eq!(count(&app, unlinked).await, 1);
     assert_eq!(social(&app, "simulator").await.problem(), (409, "account_exists".into()));
     assert_eq!(sign_in(&app, "grace@example.com", PASSWORD).await.status, 201);
 }

@@ -3,8 +3,10 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use testing::TestApp;
+use testing::{PASSWORD, TestApp};
 use web::Role;
+
+use crate::{impersonation::stand_in, sign_in, turn_on_second_factor};
 
 #[tokio::test]
 async fn a_suspended_org_serves_nobody_until_it_is_opened_again() {
@@ -44,6 +46,57 @@ async fn a_suspended_org_serves_nobody_until_it_is_opened_again() {
     let log = owner.get("/v1/audit-log?action=org.").await.ok();
     assert_eq!(log["items"][0]["action"], "org.unsuspended");
     assert_eq!(log["items"][1]["after"]["reason"], "Fraud");
+}
+
+#[tokio::test]
+async fn who_has_nothing_but_a_suspended_org_keeps_their_account() {
+    let app = TestApp::start().await;
+    let (owner, operator) = (app.owner().await, app.operator().await);
+    let other = sign_in(&app, &owner.email, PASSWORD).await.ok();
+    let suspension = format!("/admin/v1/orgs/{}/suspension", owner.org());
+    operator.put(&suspension, json!({ "reason": "Fraud" })).await.ok();
+    assert_eq!(owner.get("/v1/me").await.problem().1, "organization_suspended");
+
+    let orgs = owner.get("/v1/orgs").await.ok();
+    assert_eq!(orgs["items"][0]["suspended"], true);
+    assert_eq!(owner.get("/v1/sessions").await.ok()["items"].as_array().unwrap().len(), 2);
+    let session = format!("/v1/sessions/{}", other["session_id"].as_str().unwrap());
+    owner.delete(&session).await.ok_text();
+    let new = "another long one 4711";
+    let change = json!({ "current_password": PASSWORD, "password": new });
+    owner.post("/v1/me/password", change).await.ok_text();
+    turn_on_second_factor(&app, &owner).await;
+    for reply in [
+        owner.post("/v1/orgs", json!({ "name": "Elsewhere" })).await,
+        owner.post("/v1/projects", json!({ "name": "Apollo" })).await,
+        owner.patch("/v1/org", json!({ "name": "Renamed" })).await,
+        owner.delete("/v1/members/me").await,
+    ] {
+        assert_eq!(reply.problem(), (403, "organization_suspended".into()));
+    }
+    owner.delete("/v1/sessions/current").await.ok_text();
+    assert_eq!(owner.get("/v1/orgs").await.problem(), (401, "invalid_token".into()));
+}
+
+#[tokio::test]
+async fn nobody_stands_in_for_a_customer_in_a_suspended_org() {
+    let app = TestApp::start().await;
+    let (owner, operator) = (app.owner().await, app.operator().await);
+    let suspension = format!("/admin/v1/orgs/{}/suspension", owner.org());
+    let (stand_in, _) = stand_in(&app, &operator, &owner).await;
+    stand_in.get("/v1/me").await.ok();
+
+    operator.put(&suspension, json!({ "reason": "Fraud" })).await.ok();
+
+    for path in ["/v1/me", "/v1/projects", "/v1/orgs"] {
+        assert_eq!(stand_in.get(path).await.problem(), (403, "organization_suspended".into()));
+    }
+    let work = stand_in.post("/v1/projects", json!({ "name": "Apollo" })).await;
+    assert_eq!(work.problem(), (403, "organization_suspended".into()));
+    let shown = operator.get(&format!("/admin/v1/orgs/{}", owner.org())).await.ok();
+    assert_eq!(shown["suspension_reason"], "Fraud", "operators look at it as operators");
+    operator.delete(&suspension).await.ok_text();
+    stand_in.get("/v1/me").await.ok();
 }
 
 #[tokio::test]

@@ -87,6 +87,10 @@ async fn a_coupon_is_redeemed_once_by_a_person_and_refused_with_its_reason() {
     assert_eq!(operator.delete(&path).await.status, 204);
     let off = buy_with(&owner, "plan-pro-month", "PRO").await;
     assert_eq!(off.problem(), (409, "coupon_expired".into()));
+    for (action, times) in [("coupon.created", 3), ("coupon.disabled", 1)] {
+        let log = operator.get(&format!("/admin/v1/audit-log?action={action}")).await.ok();
+        assert_eq!(log["items"].as_array().unwrap().len(), times, "{action}: {log}");
+    }
     app.advance(TimeDelta::hours(1));
     let owner = signed_in_again(&owner).await;
     assert_eq!(redeem(&owner, "SHORT").await.problem(), (409, "coupon_expired".into()));

@@ -99,6 +99,8 @@ async fn an_event_that_cannot_be_applied_is_tried_again_and_ends_where_people_se
     app.run_jobs().await;
     assert_eq!(credits(&owner).await, 10);
     assert_eq!(events(&operator, "?state=failing").await.len(), 0);
+    let audited = "select count(*) from audit_events where action = 'stripe_event.replayed'";
+    assert_eq!(count(&app, audited).await, 1);
     app.assert_books_balance().await;
 }
 
@@ -126,6 +128,8 @@ async fn a_range_of_events_is_replayed_without_a_second_effect() {
     nothing["type"] = json!("never.sent");
     let none = operator.post("/admin/v1/billing/event-replays", nothing).await.ok();
     assert_eq!(none["events"], 0);
+    let audited = "select count(*) from audit_events where action = 'stripe_events.replayed'";
+    assert_eq!(count(&app, audited).await, 2);
     app.assert_books_balance().await;
 }
 

@@ -209,9 +209,14 @@ async fn a_plan_that_operators_give_is_in_force_beside_what_is_paid_until_it_end
         wrong[field] = value;
         assert_eq!(operator.put(&path, wrong).await.status, 422, "{field}");
     }
-    operator.put(&path, grant).await.ok();
+    operator.put(&path, grant.clone()).await.ok();
     let audited = "select count(*) from audit_events where action = 'plan.granted'";
     assert_eq!(count(&app, audited).await, 3);
+    operator.delete(&path).await.ok();
+    assert_eq!(plan(&owner).await, "creator");
+    let withdrawn = "select count(*) from audit_events where action = 'plan.withdrawn'";
+    assert_eq!(count(&app, withdrawn).await, 1);
+    operator.put(&path, grant).await.ok();
 
     live(&app, TimeDelta::days(4)).await;
     assert_eq!(standing(&owner).await, is("creator", "active", "full"));

@@ -159,6 +159,9 @@ async fn one_copy_a_day_is_made_however_many_are_asked_for() {
     }
     app.run_jobs().await;
     assert_eq!(ada.post("/v1/org/exports", json!(null)).await.status, 202, "that is another one");
+    let asked = "select count(*) from audit_events where action = 'export.requested'";
+    let asked: i64 = sqlx::query_scalar(asked).fetch_one(app.db.pool()).await.unwrap();
+    assert_eq!(asked, 2);
 }
 
 #[tokio::test]

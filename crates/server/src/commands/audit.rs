@@ -19,9 +19,9 @@ pub enum Action {
 }
 
 /// Does it.
-pub async fn run(settings: Settings, action: Action) -> anyhow::Result<()> {
+pub async fn run(mut settings: Settings, action: Action) -> anyhow::Result<()> {
     let Action::Verify { org } = action;
-    let development = Development::database_only(&settings).await?;
+    let development = Development::beside(&mut settings).await?;
     // Without the time limits of requests: it reads the whole log.
     let pool = settings.db.migration_pool(database_address(&settings, development.database())?);
     let product = Product::compose(&settings.without_mail(), pool.clone(), Clock::System)?;

@@ -12,9 +12,9 @@ pub enum Action {
 }
 
 /// Does it.
-pub async fn run(settings: Settings, action: Action) -> anyhow::Result<()> {
+pub async fn run(mut settings: Settings, action: Action) -> anyhow::Result<()> {
     let Action::Reseal = action;
-    let development = Development::database_only(&settings).await?;
+    let development = Development::beside(&mut settings).await?;
     let pool = settings.db.migration_pool(database_address(&settings, development.database())?);
     let mut done = auth::reseal(&pool, &settings.auth).await?;
     done += webhooks::reseal(&pool, settings.auth.secrets()).await?;

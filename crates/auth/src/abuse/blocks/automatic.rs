@@ -30,7 +30,7 @@ impl Auth {
         let mut tx = self.db.begin().await?;
         let reason = "too many refused sign-ins";
         let new = NewIpBlock { network, reason, expires_at: Some(now + LASTS), by: None };
-        let Some(block) = new.make(&mut tx, &Origin::SYSTEM, now).await? else { return Ok(()) };
+        let block = new.make(&mut tx, &Origin::SYSTEM, now).await?;
         tx.commit().await?;
         self.blocks.note_change();
         tracing::warn!(network = block.network, "a network was blocked");

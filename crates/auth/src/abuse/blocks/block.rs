@@ -34,36 +34,30 @@ pub(super) struct NewIpBlock<'a> {
 }
 
 impl NewIpBlock<'_> {
-    /// Blocks a network, or changes until when and why it is blocked. `None`: the product does not change
-    /// what an operator decided.
+    /// Blocks a network, or changes until when and why it is blocked. What operators decide and what the
+    /// product does by itself stand beside each other: neither shortens the other.
     pub(super) async fn make(
         &self,
         db: &mut PgConnection,
         origin: &Origin,
         now: DateTime<Utc>,
-    ) -> sqlx::Result<Option<IpBlock>> {
-        let Some(block) = self.save(&mut *db, now).await? else { return Ok(None) };
+    ) -> sqlx::Result<IpBlock> {
+        let block = self.save(&mut *db, now).await?;
         let after = json!({
             "network": block.network, "reason": block.reason, "expires_at": block.expires_at
         });
         Entry::new(origin, None, "ip_block.created", block.id).after(after).record(db, now).await?;
-        Ok(Some(block))
+        Ok(block)
     }
 
-    async fn save(
-        &self,
-        db: &mut PgConnection,
-        now: DateTime<Utc>,
-    ) -> sqlx::Result<Option<IpBlock>> {
+    async fn save(&self, db: &mut PgConnection, now: DateTime<Utc>) -> sqlx::Result<IpBlock> {
         sqlx::query_as!(
             IpBlock,
-            r#"insert into ip_blocks as known (id, network, reason, created_by, created_at, expires_at)
+            r#"insert into ip_blocks (id, network, reason, created_by, created_at, expires_at)
                values ($1, ($2::text)::cidr, $3, $4, $5, $6)
-               on conflict (network) do update
+               on conflict (network, (created_by is null)) do update
                set reason = excluded.reason, created_by = excluded.created_by,
                    created_at = excluded.created_at, expires_at = excluded.expires_at
-               where excluded.created_by is not null or known.created_by is null
-                     or known.expires_at <= excluded.created_at
                returning id as "id: _", network::text as "network!", reason,
                          created_by is null as "automatic!", created_at, expires_at"#,
             Id::<IpBlock>::new() as _,
@@ -73,7 +67,7 @@ impl NewIpBlock<'_> {
             now,
             self.expires_at,
         )
-        .fetch_optional(db)
+        .fetch_one(db)
         .await
     }
 }

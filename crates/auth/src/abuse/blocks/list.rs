@@ -101,21 +101,32 @@ impl Networks {
         let mut lengths: Vec<u8> = blocks.iter().map(|(network, _)| network.prefix_len()).collect();
         lengths.sort_unstable();
         lengths.dedup();
-        Self { lengths, until: blocks.into_iter().collect() }
+        let mut until = HashMap::new();
+        for (network, end) in blocks {
+            let known = until.entry(network).or_insert(end);
+            *known = later(*known, end);
+        }
+        Self { lengths, until }
     }
 
     fn find(&self, ip: IpAddr, now: DateTime<Utc>) -> Option<Blocked> {
         let around = |length: &u8| IpNet::new(ip, *length).ok().map(|network| network.trunc());
-        let blocks = self.lengths.iter().filter_map(around).filter_map(|net| self.until.get(&net));
-        blocks.copied().find(|until| until.is_none_or(|until| until > now)).map(Blocked)
+        let ends = self.lengths.iter().filter_map(around).filter_map(|net| self.until.get(&net));
+        let ends = ends.copied().filter(|end| end.is_none_or(|end| end > now));
+        ends.reduce(later).map(Blocked)
     }
+}
+
+/// The later of two ends, of which `None` never comes.
+fn later(one: Option<DateTime<Utc>>, other: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
+    one.zip(other).map(|(one, other)| one.max(other))
 }
 
 #[cfg(test)]
 mod tests {
     use chrono::{DateTime, TimeDelta, Utc};
 
-    use super::Networks;
+    use super::{Blocked, Networks};
 
     const NOW: DateTime<Utc> = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
 
@@ -135,5 +146,20 @@ mod tests {
             assert!(!blocked(ip, NOW), "{ip}");
         }
         assert!(!blocked("198.51.100.7", later));
+    }
+
+    #[test]
+    fn of_several_blocks_around_an_address_the_longest_counts() {
+        let (soon, late) = (Some(NOW + TimeDelta::minutes(5)), Some(NOW + TimeDelta::hours(1)));
+        for around in ["192.0.2.7/32", "192.0.2.0/24"] {
+            for (one, other, longest) in
+                [(soon, late, late), (late, soon, late), (soon, None, None)]
+            {
+                let blocks = [("192.0.2.7/32", one), (around, other)];
+                let blocks = blocks.map(|(network, end)| (network.parse().unwrap(), end));
+                let found = Networks::of(blocks.to_vec()).find("192.0.2.7".parse().unwrap(), NOW);
+                assert_eq!(found.map(|Blocked(until)| until), Some(longest), "{around}");
+            }
+        }
     }
 }

@@ -74,7 +74,7 @@ async fn create_ip_block(
     }
     let mut tx = auth.db.begin().await?;
     let new = NewIpBlock { network, reason, expires_at: input.expires_at, by: Some(operator.id) };
-    let block = new.make(&mut tx, &origin, now).await?.expect("operators change any block");
+    let block = new.make(&mut tx, &origin, now).await?;
     tx.commit().await?;
     auth.blocks.note_change();
     Ok((StatusCode::CREATED, Json(block)))

@@ -1,5 +1,7 @@
 //! Every sensitive operation is written down in the audit log. This is the list.
 
+use std::{fs, path::Path};
+
 use serde_json::json;
 use web::Audience;
 
@@ -72,7 +74,7 @@ const AUDITED: &[(&str, &str)] = &[
 ];
 
 /// The same, of what takes a provider, a bought subscription, a catalogue or a job that failed to be done:
-/// the tests of `auth`, `billing`, `admin` and the feature's own do it.
+/// tests of the features do it, and look for what is written.
 const AUDITED_ELSEWHERE: &[(&str, &str)] = &[
     ("DELETE /v1/me/identities/{id}", "identity.unlinked"),
     ("PATCH /v1/billing/subscription", "subscription.changed"),
@@ -160,6 +162,34 @@ async fn every_change_is_audited_or_known_to_be_ordinary() {
     let audited = AUDITED.iter().chain(AUDITED_ELSEWHERE).map(|(name, _)| name);
     for name in audited.chain(ORDINARY) {
         assert!(exists(name), "{name} is no operation");
+    }
+}
+
+#[test]
+fn what_is_audited_elsewhere_is_looked_for_by_a_test_there() {
+    let mut sources = String::new();
+    for feature in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).unwrap() {
+        let feature = feature.unwrap();
+        let tests = feature.path().join("tests");
+        // The list above is no test.
+        if feature.file_name() != "server" && tests.is_dir() {
+            read_all(&tests, &mut sources);
+        }
+    }
+    for (operation, action) in AUDITED_ELSEWHERE {
+        let quoted = [format!("'{action}'"), format!("\"{action}\""), format!("={action}\"")];
+        assert!(quoted.iter().any(|it| sources.contains(it)), "{operation}: {action}");
+    }
+}
+
+fn read_all(directory: &Path, text: &mut String) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            read_all(&path, text);
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            text.push_str(&fs::read_to_string(&path).unwrap());
+        }
     }
 }
 

@@ -15,6 +15,8 @@ enum Answer {
     Forbidden,
     /// Not known, or no longer.
     Unauthenticated,
+    /// Known, in an org that is closed.
+    Suspended,
 }
 
 /// Who calls.
@@ -29,6 +31,12 @@ enum Who {
     Suspended,
     /// A key of somebody whose account was suspended.
     KeyOfSuspended,
+    /// The owner of an org that was suspended.
+    InSuspendedOrg,
+    /// A key of an org that was suspended.
+    KeyOfSuspendedOrg,
+    /// An operator standing in for the owner of an org that was suspended.
+    StandInSuspendedOrg,
     Operator,
     /// An operator standing in for an owner.
     StandIn,
@@ -44,6 +52,9 @@ impl Who {
             Self::Key(Role::Owner, "me:read"),
             Self::Suspended,
             Self::KeyOfSuspended,
+            Self::InSuspendedOrg,
+            Self::KeyOfSuspendedOrg,
+            Self::StandInSuspendedOrg,
             Self::Operator,
             Self::StandIn,
         ];
@@ -56,6 +67,12 @@ impl Who {
         match (access.audience, self) {
             (Audience::Anyone, _) | (Audience::Operators, Self::Operator) => Answer::Allowed,
             (_, Self::Nobody | Self::Suspended | Self::KeyOfSuspended) => Answer::Unauthenticated,
+            (Audience::Callers(_), Self::InSuspendedOrg) if access.in_suspended_org => {
+                Answer::Allowed
+            }
+            (_, Self::InSuspendedOrg | Self::KeyOfSuspendedOrg | Self::StandInSuspendedOrg) => {
+                Answer::Suspended
+            }
             (Audience::Operators, _) | (_, Self::Operator) => Answer::Forbidden,
             (Audience::Callers(it), Self::StandIn) => {
                 allowed(it.keys && (it.name.ends_with(":read") || it.roles.contains(&Role::Member)))
@@ -102,16 +119,33 @@ async fn sign_in(app: &TestApp, owner: &Client, who: Who) -> Client {
             app.db.changes().note(member.user());
             if who == Who::Suspended { member } else { key }
         }
-        Who::Operator => app.operator().await,
-        Who::StandIn => {
-            let operator = app.operator().await;
-            app.advance(chrono::TimeDelta::seconds(30));
-            let code = app.totp_code(operator.totp_url.as_ref().unwrap());
-            let new = json!({ "user_id": owner.user(), "reason": "matrix", "code": code });
-            let made = operator.post("/admin/v1/impersonations", new).await.ok();
-            owner.with_key(made["token"].as_str().unwrap())
+        Who::InSuspendedOrg | Who::KeyOfSuspendedOrg | Who::StandInSuspendedOrg => {
+            let other = app.owner().await;
+            let client = match who {
+                Who::InSuspendedOrg => other.clone(),
+                Who::KeyOfSuspendedOrg => key(&other, "*").await,
+                _ => stand_in(app, &other).await,
+            };
+            let suspend = sqlx::query(
+                "update orgs set suspended_at = now(), suspension_reason = 'r' where id = $1",
+            );
+            suspend.bind(other.org()).execute(app.db.pool()).await.unwrap();
+            app.db.changes().note(other.org());
+            client
         }
+        Who::Operator => app.operator().await,
+        Who::StandIn => stand_in(app, owner).await,
     }
+}
+
+/// An operator in place of `owner`.
+async fn stand_in(app: &TestApp, owner: &Client) -> Client {
+    let operator = app.operator().await;
+    app.advance(chrono::TimeDelta::seconds(30));
+    let code = app.totp_code(operator.totp_url.as_ref().unwrap());
+    let new = json!({ "user_id": owner.user(), "reason": "matrix", "code": code });
+    let made = operator.post("/admin/v1/impersonations", new).await.ok();
+    owner.with_key(made["token"].as_str().unwrap())
 }
 
 /// Calls with a body that no operation takes and, where one belongs, the id of nothing: so whoever is
@@ -133,6 +167,7 @@ async fn answer(client: &Client, operation: &Operation) -> (Answer, u16, Value) 
     let answer = match (status.as_u16(), code) {
         (401, "unauthenticated" | "invalid_token") => Answer::Unauthenticated,
         (403, "forbidden") => Answer::Forbidden,
+        (403, "organization_suspended") => Answer::Suspended,
         _ => Answer::Allowed,
     };
     (answer, status.as_u16(), body)
