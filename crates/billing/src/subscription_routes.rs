@@ -47,7 +47,7 @@ async fn change_subscription(
     if input.is_empty() {
         return Err(Error::from(ChangeRefused::Nothing).into());
     }
-    let changed = billing.change(caller.org, caller.user, &input, &origin).await?;
+    let changed = billing.change(caller.org, Some(caller.user), &input, &origin).await?;
     let mut tx = billing.db.tenant(caller.org).await?;
     view(&billing, &mut tx, changed).await
 }

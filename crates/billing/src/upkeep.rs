@@ -5,11 +5,13 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgExecutor;
 
 use crate::{
-    Billing, CatalogueVersion, PlanGrant, Result, Subscription, credits::Times, subscription, trial,
+    Billing, CatalogueVersion, PlanGrant, Result, Subscription, change::unused_seats,
+    credits::Times, subscription, trial,
 };
 
 /// What time brings about without any news from Stripe: the months of years that are paid, reminders
-/// of overdue bills and the end of their grace, news of trials that end, the end of plans that were given.
+/// of overdue bills and the end of their grace, news of trials that end, the end of plans that were given,
+/// seats that nobody uses any more.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Upkeep {}
 
@@ -25,6 +27,9 @@ impl Job for Upkeep {
         }
         for org in trial::ending(pool, now).await? {
             report(org, billing.begin_month(org).await);
+        }
+        for org in unused_seats::to_count(pool, now).await? {
+            report(org, billing.give_up_unused_seats(org).await);
         }
         for org in in_arrears(pool).await? {
             report(org, billing.remind(org).await);

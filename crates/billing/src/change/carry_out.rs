@@ -22,7 +22,7 @@ impl Billing {
     pub(crate) async fn change(
         &self,
         org: Id<Org>,
-        user: Id<User>,
+        user: Option<Id<User>>,
         input: &ChangeInput,
         origin: &Origin,
     ) -> Result<Subscription> {

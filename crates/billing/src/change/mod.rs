@@ -6,6 +6,7 @@ mod preview;
 mod record;
 mod refused;
 mod target;
+pub(crate) mod unused_seats;
 
 pub(crate) use preview::Preview;
 pub use refused::ChangeRefused;

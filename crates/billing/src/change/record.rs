@@ -17,11 +17,11 @@ const KEY_LIFE: TimeDelta = TimeDelta::minutes(30);
 
 impl Change {
     /// The open change of `org` to `target`, stored if there is none; `None`: another one is open,
-    /// whose outcome decides.
+    /// whose outcome decides. Without a user it is the product that asks.
     pub(super) async fn open(
         db: &mut PgConnection,
         org: Id<Org>,
-        user: Id<User>,
+        user: Option<Id<User>>,
         target: &ChangeInput,
         now: DateTime<Utc>,
     ) -> sqlx::Result<Option<Self>> {

@@ -30,7 +30,8 @@ impl Job for ReportOverage {
     }
 }
 
-/// Credits of which Stripe is told. What it is told under one id counts once.
+/// Credits of which Stripe is told. What it is told under one id counts once. Its meter says by the minute how much it
+/// has counted: so of an org at most one report of a minute is unconfirmed, of which that says whether it arrived.
 struct Report {
     id: Id<Report>,
     org: Id<Org>,
@@ -65,6 +66,10 @@ impl Billing {
         subscription::lock(&mut tx, used.org).await?;
         // Read again: somebody may have written it down meanwhile.
         let credits = OverageUse::of(&mut *tx, used.org, &used.period).await?;
+        let mut used_at = billed_at(now, used.until);
+        while Report::waits_in_the_minute_of(&mut *tx, used.org, used_at).await? {
+            used_at -= TimeDelta::minutes(1);
+        }
         sqlx::query!(
             "insert into overage_reports (id, org_id, period, credits, used_at, created_at)
              select $1, $2, $3, $4 - reported, $5, $6
@@ -76,7 +81,7 @@ impl Billing {
             used.org as _,
             used.period,
             credits,
-            billed_at(now, used.until),
+            used_at,
             now,
         )
         .execute(&mut *tx)
@@ -139,6 +144,25 @@ impl Report {
             .execute(db)
             .await?;
         Ok(())
+    }
+
+    /// Whether Stripe has not confirmed another one of the minute of `at`.
+    async fn waits_in_the_minute_of(
+        db: impl PgExecutor<'_>,
+        org: Id<Org>,
+        at: DateTime<Utc>,
+    ) -> sqlx::Result<bool> {
+        sqlx::query_scalar!(
+            r#"select exists (
+                   select from overage_reports
+                   where org_id = $1 and sent_at is null
+                     and date_trunc('minute', used_at) = date_trunc('minute', $2::timestamptz)
+               ) as "exists!""#,
+            org as _,
+            at,
+        )
+        .fetch_one(db)
+        .await
     }
 
     /// What Stripe has confirmed of the org's overage in the same minute.

@@ -56,6 +56,8 @@ async fn an_upgrade_begins_now_is_charged_in_proportion_and_gives_the_difference
     assert_eq!(credits(&owner).await, 100 + 200, "half of the difference");
     let payments = owner.get("/v1/billing/payments").await.ok();
     assert_eq!(payments["items"][0]["amount_cents"], 1_500);
+    let log = owner.get("/v1/audit-log?action=subscription.changed").await.ok();
+    assert_eq!(log["items"][0]["after"]["item"], "plan-pro-month", "{log}");
 
     for event in app.simulators.stripe.events() {
         app.simulators.stripe.redeliver(event["id"].as_str().unwrap(), 2, true).await.unwrap();
@@ -174,6 +176,75 @@ async fn seats_are_bought_at_once_given_up_with_the_period_and_counted_at_stripe
     let none = change(&owner, json!({ "item": "plan-creator-month", "extra_seats": 1 })).await;
     assert_eq!(none.problem(), (422, "no_such_seats".into()));
     app.assert_books_balance().await;
+}
+
+/// Removes people from the owner's org.
+async fn remove(owner: &Client, people: &[Client]) {
+    for person in people {
+        owner.delete(&format!("/v1/members/{}", person.user())).await.ok_text();
+    }
+}
+
+fn seats_at_stripe(app: &TestApp) -> i64 {
+    let subscription = at_stripe(app, "subscription").remove(0);
+    let items = subscription["items"]["data"].as_array().unwrap().clone();
+    items.iter().skip(1).map(|item| item["quantity"].as_i64().unwrap()).sum()
+}
+
+#[tokio::test]
+async fn seats_that_nobody_uses_when_the_period_ends_are_not_paid_for_again() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    bought(&app, &owner, "plan-pro-month").await;
+    change(&owner, json!({ "extra_seats": 3 })).await.ok();
+    let mut people = Vec::new();
+    for _ in 0..6 {
+        people.push(colleague(&app, &owner, "member").await);
+    }
+    remove(&owner, &people[..2]).await;
+    upkeep(&app).await;
+    assert_eq!(seats(&app, &owner).await, 8, "somebody else may have the seat");
+    people.push(colleague(&app, &owner, "member").await);
+    let payments = count(&app, "select count(*) from payments").await;
+
+    let end: chrono::DateTime<chrono::Utc> =
+        subscription(&owner).await["current_period_end"].as_str().unwrap().parse().unwrap();
+    live(&app, end - TimeDelta::hours(20) - app.clock.now()).await;
+    let owner = signed_in_again(&owner).await;
+    let it = subscription(&owner).await;
+    assert_eq!((&it["extra_seats"], &it["next"]["extra_seats"]), (&json!(3), &json!(1)), "{it}");
+    assert_eq!(seats(&app, &owner).await, 6, "a seat that goes is given to nobody new");
+    let told = "select count(*) from emails where subject = 'Seats that nobody uses end'";
+    assert_eq!(count(&app, told).await, 1);
+    upkeep(&app).await;
+    assert_eq!(count(&app, told).await, 1);
+    live(&app, TimeDelta::days(1)).await;
+    assert_eq!((seats_at_stripe(&app), seats(&app, &owner).await), (1, 6));
+    assert_eq!(count(&app, "select count(*) from payments").await, payments + 1);
+
+    let owner = signed_in_again(&owner).await;
+    remove(&owner, &people[2..]).await;
+    live(&app, TimeDelta::days(32)).await;
+    assert_eq!((seats_at_stripe(&app), seats(&app, &owner).await), (0, 5));
+    app.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn whoever_keeps_seats_that_nobody_uses_yet_says_so_and_keeps_them() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    bought(&app, &owner, "plan-pro-month").await;
+    change(&owner, json!({ "extra_seats": 2 })).await.ok();
+    let end: chrono::DateTime<chrono::Utc> =
+        subscription(&owner).await["current_period_end"].as_str().unwrap().parse().unwrap();
+    live(&app, end - TimeDelta::hours(20) - app.clock.now()).await;
+    assert_eq!(seats(&app, &owner).await, 5);
+
+    let owner = signed_in_again(&owner).await;
+    let kept = change(&owner, json!({ "extra_seats": 2 })).await.ok();
+    assert_eq!((&kept["extra_seats"], &kept["next"]), (&json!(2), &Value::Null), "{kept}");
+    live(&app, TimeDelta::days(1)).await;
+    assert_eq!((seats_at_stripe(&app), seats(&app, &owner).await), (2, 7));
 }
 
 #[tokio::test]

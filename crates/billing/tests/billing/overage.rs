@@ -272,6 +272,35 @@ async fn reports_that_never_arrived_are_sent_and_a_meter_that_differs_is_found()
 }
 
 #[tokio::test]
+async fn what_was_used_within_a_minute_is_counted_once_each_whatever_got_lost_of_it() {
+    let app = start().await;
+    let owner = subscriber(&app, "plan-pro-month").await;
+    wish(&owner, 10).await.ok();
+    app.advance(TimeDelta::minutes(10));
+    let path = || "/v1/billing/meter_events".to_owned();
+    app.simulators.stripe.fail(Fault {
+        path: path(),
+        times: 2,
+        trouble: Trouble::Status { status: 400 },
+    });
+    app.simulators.stripe.fail(Fault { path: path(), times: 40, trouble: Trouble::DropAnswer });
+    assert_eq!(call(&owner, 7).await, 7);
+    report(&app).await;
+    assert_eq!(metered(&app), [0; 0], "two credits, which Stripe refuses");
+    assert_eq!(call(&owner, 3).await, 3);
+    report(&app).await;
+    assert_eq!(metered(&app), [3], "three more, which it counts, but nobody hears of it");
+    assert_eq!(count(&app, "select count(*) from overage_reports where sent_at is null").await, 2);
+
+    app.simulators.stripe.heal();
+    app.advance(TimeDelta::hours(13));
+    report(&app).await;
+
+    assert_eq!(metered(&app), [3, 2]);
+    assert_eq!(count(&app, "select count(*) from overage_reports where sent_at is null").await, 0);
+}
+
+#[tokio::test]
 async fn who_does_not_pay_gets_no_overage() {
     let app = start().await;
     let owner = subscriber(&app, "plan-pro-month").await;
@@ -299,6 +328,8 @@ async fn who_leaves_pays_for_what_was_used() {
     call(&owner, 7).await;
     app.quotas.settled().await;
     owner.delete(PATH).await.ok();
+    let log = owner.get("/v1/audit-log?action=subscription.cancelled").await.ok();
+    assert_eq!(log["items"].as_array().unwrap().len(), 1, "{log}");
     settle(&app).await;
     assert_eq!(billed(&app), [50]);
     assert_eq!(call(&owner, 1).await, 0, "the plan's credits are spent, and there is no overage");
