@@ -49,8 +49,8 @@ const call = { custom_id: "a", method: "POST", url: endpoint, body: { model, mes
 const upload = await OpenAI.toFile(Buffer.from(JSON.stringify(call)), "calls.jsonl");
 const file = await client.files.create({ file: upload, purpose: "batch" });
 let batch = await client.batches.create({ input_file_id: file.id, endpoint, completion_window: "24h" });
-for (const end = Date.now() + 60_000; batch.status === "in_progress" && Date.now() < end; ) {
-  await new Promise((resolve) => setTimeout(resolve, 100));
+for (const end = Date.now() + 300_000; batch.status === "in_progress" && Date.now() < end; ) {
+  await new Promise((resolve) => setTimeout(resolve, 500));
   batch = await client.batches.retrieve(batch.id);
 }
 assert.equal(batch.status, "completed");

@@ -74,7 +74,7 @@ assert api.customers.delete(made[11].id).deleted
 assert api.customers.retrieve(made[11].id).deleted
 
 # Signatures: what the simulator signs, the SDK verifies; what the SDK's scheme signs, the product does.
-body, signature = inbox.get(timeout=10)
+body, signature = inbox.get(timeout=180)
 event = client.construct_event(body, signature, endpoint.secret)
 assert (event.type, event.data.object.id) == ("customer.created", made[0].id), event
 refused(stripe.SignatureVerificationError, lambda: client.construct_event(body + b" ", signature, endpoint.secret))

@@ -20,7 +20,7 @@ def call(path, body):
 
 def sent(event):
     """What the sink received of the event, as soon as it did."""
-    for _ in range(300):
+    for _ in range(1800):
         with urllib.request.urlopen(sink) as answer:
             for it in json.load(answer):
                 if it["headers"]["webhook-id"] == event:

@@ -24,10 +24,9 @@ use crate::{
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const BODY_LIMIT: usize = 1024 * 1024;
-const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// How this deployment is reached.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct HttpSettings {
     /// Decides on HSTS.
     pub environment: Environment,
@@ -35,6 +34,19 @@ pub struct HttpSettings {
     pub trusted_proxies: TrustedProxies,
     /// Origins whose pages may call the API from a browser.
     pub cors_origins: Vec<HeaderValue>,
+    /// How long a request may take that does not keep its own time.
+    pub time_limit: Duration,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            environment: Environment::default(),
+            trusted_proxies: TrustedProxies::default(),
+            cors_origins: vec![],
+            time_limit: Duration::from_secs(30),
+        }
+    }
 }
 
 impl App {
@@ -56,7 +68,7 @@ impl App {
         let purpose = ServiceBuilder::new()
             .map_request(move |request| operations.name(request))
             .layer(from_fn_with_state(trusted, web::same_site))
-            .layer(from_fn_with_state(TIME_LIMIT, time_out));
+            .layer(from_fn_with_state(settings.time_limit, time_out));
         let router = gates(router).layer(purpose).merge(docs(document::finish(openapi)));
         outer_layers(router, settings)
     }

@@ -172,7 +172,7 @@ impl Assets {
             bytes: asset.bytes,
         };
         webhooks::emit(&mut tx, org, &event, now).await?;
-        ClearUpload { org, upload: upload.id }.queue(&mut tx, now).await?;
+        ClearUpload { org, upload: upload.id }.queue(&mut tx).await?;
         if asset.width.is_some() {
             jobs::enqueue(&mut tx, &MakeThumbnail { org, asset: id }).await?;
         }
@@ -185,7 +185,7 @@ impl Assets {
         let (mut tx, now) = (self.db.begin().await?, self.clock.now());
         let ended = Upload::end(&mut tx, (org, id), status, None, now).await?;
         if ended {
-            ClearUpload { org, upload: id }.queue(&mut tx, now).await?;
+            ClearUpload { org, upload: id }.queue(&mut tx).await?;
         }
         tx.commit().await?;
         Ok(ended)

@@ -1,6 +1,5 @@
 //! Erasing what is no longer needed, after the transaction that says so.
 
-use chrono::{DateTime, Utc};
 use jobs::{Enqueue, Job};
 use kernel::{Id, Org};
 use serde::{Deserialize, Serialize};
@@ -47,13 +46,9 @@ pub(crate) struct ClearUpload {
 
 impl ClearUpload {
     /// Queues it for when the transaction is over, and once more for when no link that was made can send a part.
-    pub(crate) async fn queue(
-        &self,
-        db: &mut PgConnection,
-        now: DateTime<Utc>,
-    ) -> sqlx::Result<()> {
+    pub(crate) async fn queue(&self, db: &mut PgConnection) -> sqlx::Result<()> {
         jobs::enqueue(&mut *db, self).await?;
-        Enqueue::new(self).at(now + PART_LIFE).send(db).await?;
+        Enqueue::new(self).after(PART_LIFE).send(db).await?;
         Ok(())
     }
 }

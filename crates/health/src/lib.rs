@@ -17,9 +17,6 @@ use kernel::Clock;
 
 use probes::Probes;
 
-/// How long a check may take before it counts as failed.
-const TIME_LIMIT: Duration = Duration::from_secs(2);
-
 /// The routes, which answer without signing in and without limits.
 pub fn module(health: Health) -> Module {
     Module { routes: routes::routes().with_state(health), ..Module::default() }
@@ -34,12 +31,12 @@ pub struct Health {
 }
 
 impl Health {
-    /// Reports on `checks`, which every feature contributes to.
-    pub fn new(checks: Vec<Check>, clock: Clock) -> Self {
+    /// Reports on `checks`, which every feature contributes to. One that takes longer than `time_limit` has failed.
+    pub fn new(checks: Vec<Check>, clock: Clock, time_limit: Duration) -> Self {
         let critical = checks.iter().filter(|check| check.critical).cloned().collect();
         Self {
-            critical: Arc::new(Probes::new(critical, clock.clone(), TIME_LIMIT)),
-            all: Arc::new(Probes::new(checks, clock, TIME_LIMIT)),
+            critical: Arc::new(Probes::new(critical, clock.clone(), time_limit)),
+            all: Arc::new(Probes::new(checks, clock, time_limit)),
             draining: Arc::default(),
         }
     }

@@ -1,8 +1,11 @@
 //! What load balancers and monitors may rely on.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
 };
 
 use app::{Check, HttpSettings};
@@ -23,7 +26,7 @@ struct Instance {
 impl Instance {
     fn with(checks: Vec<Check>) -> Self {
         let clock = Clock::frozen_at(DateTime::UNIX_EPOCH);
-        let health = Health::new(checks, clock.clone());
+        let health = Health::new(checks, clock.clone(), Duration::from_mins(1));
         let app = app::assemble([health::module(health.clone())]);
         let router = app.into_router(&HttpSettings::default(), |router| router);
         Self { router, health, clock }

@@ -1,4 +1,4 @@
-use chrono::{DateTime, Utc};
+use chrono::TimeDelta;
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::{PgConnection, types::Json};
@@ -37,14 +37,14 @@ pub async fn enqueue_all<J: Job>(db: &mut PgConnection, jobs: &[(String, J)]) ->
 pub struct Enqueue<'a, J> {
     job: &'a J,
     key: Option<String>,
-    at: Option<DateTime<Utc>>,
+    pause: Option<TimeDelta>,
     urgent: bool,
 }
 
 impl<'a, J: Job> Enqueue<'a, J> {
     /// Starts with the defaults: as soon as possible, without a key, in the order of queueing.
     pub fn new(job: &'a J) -> Self {
-        Self { job, key: None, at: None, urgent: false }
+        Self { job, key: None, pause: None, urgent: false }
     }
 
     /// Keeps at most one waiting job with this key; the one queued last replaces its payload and time.
@@ -56,16 +56,18 @@ impl<'a, J: Job> Enqueue<'a, J> {
         self
     }
 
-    /// Runs the job at `time` (of the database's clock) or as soon as possible after it.
-    pub fn at(mut self, time: DateTime<Utc>) -> Self {
-        self.at = Some(time);
+    /// Runs the job after `pause` or as soon as possible then. It is counted by the database's clock, by which
+    /// the queue goes: by another one the time might be over already, and what puts itself off would do so
+    /// again and again without a pause.
+    pub fn after(mut self, pause: TimeDelta) -> Self {
+        self.pause = Some(pause);
         self
     }
 
     /// Runs the job before others that became due up to ten minutes before it, because somebody waits.
     ///
     /// It is a head start and no more: however many urgent jobs come, what has waited for ten minutes is
-    /// next. Without effect together with [`at`](Self::at).
+    /// next. Without effect together with [`after`](Self::after).
     pub fn urgent(mut self) -> Self {
         self.urgent = true;
         self
@@ -73,17 +75,17 @@ impl<'a, J: Job> Enqueue<'a, J> {
 
     /// Queues the job; workers see it when the caller's transaction commits.
     pub async fn send(self, db: &mut PgConnection) -> sqlx::Result<()> {
-        let Self { job, key, at, urgent } = self;
+        let Self { job, key, pause, urgent } = self;
         // The library's own method logs the payload and reduces errors to text.
         sqlx::query(
             "select id from graphile_worker.add_job(
                  identifier => $1, payload => $2::json,
-                 run_at => coalesce($3, case when $6 then now() - interval '10 minutes' end),
+                 run_at => coalesce(now() + $3, case when $6 then now() - interval '10 minutes' end),
                  max_attempts => $4, job_key => $5)",
         )
         .bind(J::NAME)
         .bind(Json(Envelope { job }))
-        .bind(at)
+        .bind(pause)
         .bind(i32::from(J::MAX_ATTEMPTS))
         .bind(key)
         .bind(urgent)

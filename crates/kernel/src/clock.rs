@@ -1,4 +1,7 @@
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -27,6 +30,16 @@ impl Clock {
                 DateTime::from_timestamp_micros(now.timestamp_micros()).unwrap_or(now)
             }
             Self::Frozen(now) => *guard(now),
+        }
+    }
+
+    /// Time since some moment in the past, the same for all clocks of a process. Unlike
+    /// [`now`](Self::now) it never goes back, whatever is done to the machine's time.
+    pub fn elapsed(&self) -> Duration {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        match self {
+            Self::System => START.elapsed(),
+            Self::Frozen(now) => (*guard(now) - DateTime::UNIX_EPOCH).to_std().unwrap_or_default(),
         }
     }
 

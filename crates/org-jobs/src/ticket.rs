@@ -69,7 +69,7 @@ impl OrgJobs {
         lock_claims(&mut tx).await?;
         claimed.held.put_back(&mut tx, at).await?;
         let ticket = Enqueue::new(&Ticket {});
-        at.into_iter().fold(ticket, Enqueue::at).send(&mut tx).await?;
+        pause.into_iter().fold(ticket, Enqueue::after).send(&mut tx).await?;
         go_on(&mut tx, self.clock.now()).await?;
         tx.commit().await
     }

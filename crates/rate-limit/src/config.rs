@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use kernel::Environment;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -16,6 +18,10 @@ pub struct Config {
     /// away its share of every limit.
     #[arg(long, env)]
     pub redis_url: Option<SecretString>,
+
+    /// Milliseconds a request waits for Redis before it is counted by this instance alone.
+    #[arg(long, env, default_value_t = 50)]
+    pub redis_timeout_ms: u64,
 }
 
 /// What becomes of the limits.
@@ -46,6 +52,10 @@ impl Config {
         self.redis_url.as_ref().map(|url| redis::Client::open(url.expose_secret()))
     }
 
+    pub(crate) fn redis_timeout(&self) -> Duration {
+        Duration::from_millis(self.redis_timeout_ms)
+    }
+
     pub(crate) fn is_on(&self) -> bool {
         self.rate_limits != Switch::Off
     }
@@ -59,17 +69,19 @@ mod tests {
 
     #[test]
     fn production_refuses_to_run_without_limits() {
-        let off = Config { rate_limits: Switch::Off, redis_url: None };
+        let config = |rate_limits| Config { rate_limits, redis_url: None, redis_timeout_ms: 50 };
+        let off = config(Switch::Off);
         assert_eq!(off.problems(Production).len(), 1);
         assert!(off.problems(Development).is_empty());
-        let on = Config { rate_limits: Switch::On, redis_url: None };
+        let on = config(Switch::On);
         assert!(on.problems(Production).is_empty());
     }
 
     #[test]
     fn an_address_that_is_none_is_refused_without_showing_it() {
         let redis_url = Some("not-redis://user:hunter2@host".into());
-        let problems = Config { rate_limits: Switch::On, redis_url }.problems(Development);
+        let config = Config { rate_limits: Switch::On, redis_url, redis_timeout_ms: 50 };
+        let problems = config.problems(Development);
         assert_eq!(problems.len(), 1);
         assert!(!problems[0].contains("hunter2"), "{problems:?}");
     }

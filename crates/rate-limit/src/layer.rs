@@ -62,8 +62,9 @@ mod tests {
         middleware::from_fn_with_state,
         routing::get,
     };
+    use chrono::DateTime;
     use db::Db;
-    use kernel::Id;
+    use kernel::{Clock, Id};
     use sqlx::postgres::PgPoolOptions;
     use tower::ServiceExt;
     use uuid::Uuid;
@@ -102,7 +103,9 @@ mod tests {
     /// In memory; the database is asked for nothing.
     fn limits_switched(rate_limits: Switch) -> RateLimit {
         let db = Db::new(PgPoolOptions::new().connect_lazy("postgres://nowhere").unwrap());
-        RateLimit::new(&Config { rate_limits, redis_url: None }, db).unwrap()
+        let config = Config { rate_limits, redis_url: None, redis_timeout_ms: 50 };
+        // No quota comes back by itself.
+        RateLimit::new(&config, db, Clock::frozen_at(DateTime::UNIX_EPOCH)).unwrap()
     }
 
     fn limits() -> RateLimit {

@@ -18,8 +18,6 @@ use uuid::Uuid;
 
 use crate::{Quota, charge::Charge, policy, standing::Standing};
 
-/// No request waits longer than this for Redis.
-const PATIENCE: Duration = Duration::from_millis(50);
 /// How long a Redis that let one request wait is left alone.
 const PAUSE: Duration = Duration::from_secs(1);
 /// A call in flight whose instance did not say for so long that it still is, has ended.
@@ -31,6 +29,8 @@ static EXTEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("ext
 /// The count of all instances together, in Redis.
 pub(crate) struct Shared {
     redis: ConnectionManager,
+    /// No request waits longer than this for Redis.
+    patience: Duration,
     is_lost: AtomicBool,
     /// When it may be asked again, in milliseconds of the caller's clock.
     pause_until: AtomicU64,
@@ -47,14 +47,15 @@ pub(crate) struct SharedCall {
 type Decision = Result<(Option<Standing>, Option<SharedCall>), Standing>;
 
 impl Shared {
-    pub(crate) fn new(client: Client) -> RedisResult<Self> {
+    pub(crate) fn new(client: Client, patience: Duration) -> RedisResult<Self> {
         let config = ConnectionManagerConfig::new()
-            .set_response_timeout(Some(PATIENCE))
-            .set_connection_timeout(Some(PAUSE))
+            .set_response_timeout(Some(patience))
+            .set_connection_timeout(Some(patience.max(PAUSE)))
             .set_number_of_retries(1)
             .set_pipeline_buffer_size(1024);
         Ok(Self {
             redis: ConnectionManager::new_lazy_with_config(client, config)?,
+            patience,
             is_lost: AtomicBool::new(false),
             pause_until: AtomicU64::new(0),
         })
@@ -72,7 +73,7 @@ impl Shared {
             return None;
         }
         let name = Uuid::now_v7();
-        match timeout(PATIENCE, self.ask(charges, calls, name)).await {
+        match timeout(self.patience, self.ask(charges, calls, name)).await {
             Ok(Ok(answer)) => {
                 self.is_well();
                 decision(&answer, charges, calls, || self.hold(calls.map(|(org, _)| org), name))

@@ -1,10 +1,10 @@
 use std::{
     sync::{Arc, PoisonError, RwLock},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use db::Db;
-use kernel::{Id, Org};
+use kernel::{Clock, Id, Org};
 use tokio_util::sync::CancellationToken;
 use web::{ClientIp, Problem};
 
@@ -31,7 +31,7 @@ pub struct RateLimit {
 struct Counts {
     is_on: bool,
     only_observes: bool,
-    began: Instant,
+    clock: Clock,
     shared: Option<Shared>,
     tally: Tally,
     in_flight: InFlight,
@@ -42,12 +42,13 @@ struct Counts {
 
 impl RateLimit {
     /// Nobody has used anything yet. Nothing is connected to before it is needed.
-    pub fn new(config: &Config, db: Db) -> anyhow::Result<Self> {
-        let shared = config.redis().transpose()?.map(Shared::new).transpose()?;
+    pub fn new(config: &Config, db: Db, clock: Clock) -> anyhow::Result<Self> {
+        let shared = |redis| Shared::new(redis, config.redis_timeout());
+        let shared = config.redis().transpose()?.map(shared).transpose()?;
         let counts = Counts {
             is_on: config.is_on(),
             only_observes: config.rate_limits == Switch::Observe,
-            began: Instant::now(),
+            clock,
             shared,
             tally: Tally::default(),
             in_flight: InFlight::default(),
@@ -149,6 +150,6 @@ impl RateLimit {
     }
 
     fn now(&self) -> Duration {
-        self.counts.began.elapsed()
+        self.counts.clock.elapsed()
     }
 }

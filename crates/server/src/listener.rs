@@ -80,6 +80,8 @@ async fn converse(stream: TcpStream, peer: SocketAddr, router: Router, stop: Can
         connection.as_mut().graceful_shutdown();
         // A request that is half there would keep the connection open for as long as it likes.
         tokio::select! {
+            // First what can be sent, also when it could not for so long that the time is over too.
+            biased;
             _ = connection => {}
             () = requests.over_for(LINGER) => {}
         }

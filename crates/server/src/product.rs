@@ -107,7 +107,7 @@ impl Product {
         let db = Db::new(pool);
         let url = settings.public_url();
         let attempts = Durable::new(db.clone(), clock.clone(), &settings.rate_limit);
-        let traffic = RateLimit::new(&settings.rate_limit, db.clone())?;
+        let traffic = RateLimit::new(&settings.rate_limit, db.clone(), clock.clone())?;
         let limits = Limits { attempts, traffic: traffic.clone() };
         let secrets = settings.auth.secrets().cloned();
         let mailer = mailer(settings, db.clone(), clock.clone())?;
@@ -179,11 +179,10 @@ impl Product {
             &settings.webhooks,
             settings.jobs.jobs_concurrency,
         )?;
-        let app = app.with(webhooks::module(webhooks.clone()));
         let alerts = alerts(settings, db.clone(), clock.clone(), mailer.clone())?;
-        let app = app.with(alerts::module(alerts.clone()));
+        let app = app.with(webhooks::module(webhooks.clone())).with(alerts::module(alerts.clone()));
         let app = with_privacy(app, settings, &db, &clock, storage, &mailer);
-        let health = Health::new(app.checks.clone(), clock.clone());
+        let health = Health::new(app.checks.clone(), clock.clone(), settings.health_timeout());
         let app = app.with(health::module(health.clone()));
         Ok(Self {
             db,

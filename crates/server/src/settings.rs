@@ -1,4 +1,4 @@
-use std::{net::IpAddr, str::FromStr};
+use std::{net::IpAddr, str::FromStr, time::Duration};
 
 use axum::http::HeaderValue;
 use kernel::Environment;
@@ -40,6 +40,14 @@ pub struct Settings {
     /// Seconds that requests and AI calls in flight may take to end after that.
     #[arg(long, env, default_value_t = 30)]
     pub grace_seconds: u64,
+
+    /// Seconds a request may take before it is answered 503; streams, uploads and AI calls keep their own time.
+    #[arg(long, env, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
+    pub request_timeout_seconds: u64,
+
+    /// Milliseconds a health check may take before it counts as failed.
+    #[arg(long, env, default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub health_timeout_ms: u64,
 
     /// How many reverse proxies of yours append to X-Forwarded-For.
     #[arg(long, env, default_value_t = 0)]
@@ -257,6 +265,11 @@ impl Settings {
             environment: self.app_env,
             trusted_proxies: TrustedProxies(self.trusted_proxies),
             cors_origins: self.cors_origins.iter().map(|origin| origin.0.clone()).collect(),
+            time_limit: Duration::from_secs(self.request_timeout_seconds),
         }
+    }
+
+    pub(crate) fn health_timeout(&self) -> Duration {
+        Duration::from_millis(self.health_timeout_ms)
     }
 }

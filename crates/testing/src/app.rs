@@ -2,7 +2,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use auth::Registration;
 use axum::serve::ListenerExt;
-use chrono::{NaiveTime, TimeDelta};
+use chrono::{Days, NaiveTime, TimeDelta};
 use db::Db;
 use jobs::Registry;
 use kernel::Clock;
@@ -24,6 +24,9 @@ use crate::{Client, Database, PASSWORD};
 
 const ANYWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 const NOON: NaiveTime = NaiveTime::from_hms_opt(12, 0, 0).expect("a time of day");
+/// The end of a day, in which no test begins that lives by the real time.
+const LATE: TimeDelta = TimeDelta::minutes(2);
+const LONG_MS: u64 = 60_000;
 const STRIPE_SECRET_KEY: &str = "sk_test_simulator";
 const STRIPE_WEBHOOK_SECRET: &str = "whsec_simulator";
 
@@ -86,6 +89,12 @@ impl TestApp {
 
     /// The product at the real time, for tests that start processes, which know no other.
     pub async fn live() -> Self {
+        let now = Clock::System.now();
+        let midnight = (now.date_naive() + Days::new(1)).and_time(NaiveTime::MIN).and_utc();
+        if midnight - now < LATE {
+            // So that no test depends on when a day ends.
+            tokio::time::sleep((midnight - now).to_std().expect("it is ahead")).await;
+        }
         Self::compose(Clock::System, |_| {}).await
     }
 
@@ -307,6 +316,12 @@ impl Simulators {
         settings.auth.auth_secret = Some("a secret that is only used by tests, 48 bytes".into());
         settings.egress.egress_allow_loopback = true;
         settings.rate_limit.rate_limits = Switch::Off;
+        // A busy machine is no outage.
+        settings.request_timeout_seconds = 300;
+        settings.health_timeout_ms = LONG_MS;
+        settings.db.database_acquire_timeout_ms = LONG_MS;
+        settings.db.database_statement_timeout_ms = LONG_MS;
+        settings.db.database_lock_timeout_ms = LONG_MS;
         settings.ai.openai_api_key = Some("simulator".into());
         settings.ai.openai_base_url = self.ai.url();
         settings.ai.anthropic_api_key = Some("simulator".into());

@@ -31,6 +31,8 @@ impl Database {
         let template = template(&server).await;
         let name = format!("test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let mut admin = connect(&server, "postgres").await;
+        // A run that was killed may have left one, under a number that processes have by turns.
+        execute(&mut admin, format!("drop database if exists {name} with (force)")).await;
         execute(&mut admin, format!("create database {name} template {template}")).await;
         let options = server.database(&name);
         let pool = PgPoolOptions::new()

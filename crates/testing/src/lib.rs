@@ -14,12 +14,14 @@ mod app;
 mod bucket;
 mod client;
 mod database;
+mod patience;
 mod postgres;
 
 pub use app::{Simulators, TestApp, oidc_provider};
 pub use bucket::Bucket;
 pub use client::{Client, Reply};
 pub use database::Database;
+pub use patience::{PATIENCE, eventually, in_time, is_noticed};
 
 /// The password of every person that tests make.
 pub const PASSWORD: &str = "a long and winding passphrase";

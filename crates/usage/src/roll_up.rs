@@ -23,9 +23,7 @@ impl Job for RollUp {
     async fn run(self, usage: Usage) -> anyhow::Result<()> {
         if catch_up(&usage.db).await? {
             let mut tx = usage.db.begin().await?;
-            // The queue goes by the database's clock.
-            let now = sqlx::query_scalar!(r#"select now() as "now!""#).fetch_one(&mut *tx).await?;
-            Enqueue::new(&self).key("usage.roll_up: again").at(now + PAUSE).send(&mut tx).await?;
+            Enqueue::new(&self).key("usage.roll_up: again").after(PAUSE).send(&mut tx).await?;
             tx.commit().await?;
         }
         Ok(())

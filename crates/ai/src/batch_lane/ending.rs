@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use http::StatusCode;
 use jobs::Enqueue;
 use kernel::Id;
@@ -86,15 +86,15 @@ pub(super) async fn note(
     .await?;
     for (id, ending) in endings.iter().filter(|_| !stops) {
         if let Ending::Waits(at) = ending {
-            make_later(&mut tx, *id, *at).await?;
+            make_later(&mut tx, *id, *at - now).await?;
         }
     }
     tx.commit().await
 }
 
-async fn make_later(db: &mut PgConnection, id: Uuid, at: DateTime<Utc>) -> sqlx::Result<()> {
+async fn make_later(db: &mut PgConnection, id: Uuid, pause: TimeDelta) -> sqlx::Result<()> {
     let id = Id::<Generation>::from(id);
-    Enqueue::new(&RunGeneration { id }).at(at).send(db).await
+    Enqueue::new(&RunGeneration { id }).after(pause).send(db).await
 }
 
 fn row(ending: &Ending, stops: bool) -> Value {

@@ -40,7 +40,7 @@ impl Job for RunGeneration {
         let now = ai.clock.now();
         let Ok(slot) = Arc::clone(&ai.background).try_acquire_owned() else {
             let mut db = ai.db.pool().acquire().await?;
-            Enqueue::new(&self).at(now + BUSY).send(&mut db).await?;
+            Enqueue::new(&self).after(BUSY).send(&mut db).await?;
             return Ok(());
         };
         let Some(task) = Generation::start(ai.db.pool(), self.id, now).await? else {
@@ -143,7 +143,7 @@ async fn finish(ai: &Ai, id: Id<Generation>, answer: Result<&String, &Value>) ->
 async fn put_back(ai: &Ai, id: Id<Generation>, at: DateTime<Utc>) -> sqlx::Result<()> {
     let mut tx = ai.db.begin().await?;
     Generation::put_back(&mut tx, id, at).await?;
-    Enqueue::new(&RunGeneration { id }).at(at).send(&mut tx).await?;
+    Enqueue::new(&RunGeneration { id }).after(at - ai.clock.now()).send(&mut tx).await?;
     tx.commit().await
 }
 

@@ -53,15 +53,13 @@ pub(crate) async fn show(client: &Client, batch: &Value) -> Value {
 
 /// Runs the jobs until the batch has ended.
 pub(crate) async fn ended(app: &TestApp, client: &Client, batch: &Value) -> Value {
-    for _ in 0..600 {
+    testing::eventually("the batch ends", async || {
         app.run_jobs().await;
         let shown = show(client, batch).await;
-        if !["in_progress", "cancelling"].contains(&shown["status"].as_str().unwrap()) {
-            return shown;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
-    panic!("the batch does not end");
+        !["in_progress", "cancelling"].contains(&shown["status"].as_str().unwrap())
+    })
+    .await;
+    show(client, batch).await
 }
 
 /// The lines of a file.

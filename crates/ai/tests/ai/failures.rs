@@ -154,8 +154,8 @@ async fn a_stream_that_breaks_before_it_says_anything_costs_the_customer_nothing
 #[tokio::test]
 async fn a_call_never_outlives_its_reservation() {
     let app = TestApp::start_with(|settings| {
-        settings.quotas.ai_hold_seconds = 1;
-        settings.ai.ai_longest_stream_seconds = 1;
+        settings.quotas.ai_hold_seconds = 3;
+        settings.ai.ai_longest_stream_seconds = 3;
     })
     .await;
     let owner = app.owner().await;
@@ -163,7 +163,7 @@ async fn a_call_never_outlives_its_reservation() {
     for (fault, request) in [
         (Fault::Hang, chat()),
         (Fault::Hang, streamed()),
-        (Fault::Slow { millis_per_chunk: 300 }, streamed()),
+        (Fault::Slow { millis_per_chunk: 900 }, streamed()),
     ] {
         app.simulators.ai.next(fault);
         let reply = owner.post("/v1/chat/completions", request).await;

@@ -104,17 +104,21 @@ async fn statements_of(
 async fn a_call_makes_one_round_trip_before_the_provider_is_asked_and_one_after() {
     let app = TestApp::start().await;
     let owner = app.owner().await;
-    give_credits(&app, &owner, 10).await;
+    give_credits(&app, &owner, 100).await;
     let (statements, _guard) = Statements::watch();
 
     for body in [chat(), streamed()] {
         let mut fewest = (usize::MAX, usize::MAX);
-        // The first call is looked up, and some are when a second has passed: those are not the rule.
-        for _ in 0..3 {
+        // The first call is looked up, and some are when a second has passed: those are not the rule. On a
+        // busy machine many are.
+        for _ in 0..40 {
             let (before, after) = statements_of(&app, &owner, &statements, &body).await;
             let booked = |all: &[String]| all.iter().any(|it| it.contains("from book("));
             if booked(&before) && booked(&after) {
                 fewest = fewest.min((before.len(), after.len()));
+            }
+            if fewest <= (1, 1) {
+                break;
             }
         }
         assert_eq!(fewest, (1, 1));

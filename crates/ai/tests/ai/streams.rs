@@ -141,9 +141,9 @@ async fn a_silent_provider_is_given_up_after_the_idle_time() {
 
 #[tokio::test]
 async fn heartbeats_of_a_provider_are_signs_of_life() {
-    let app = TestApp::start_with(|settings| settings.ai.ai_idle_seconds = 1).await;
+    let app = TestApp::start_with(|settings| settings.ai.ai_idle_seconds = 5).await;
     let owner = app.owner().await;
-    let beats = Fault::HeartbeatsAfter { chunks: 1, beats: 4, millis_per_beat: 400 };
+    let beats = Fault::HeartbeatsAfter { chunks: 1, beats: 5, millis_per_beat: 1_200 };
     app.simulators.ai.next(beats);
 
     let reply = owner.post("/v1/chat/completions", streamed()).await;
@@ -225,9 +225,9 @@ async fn what_is_passed_on_is_byte_for_byte_what_the_provider_sent() {
 
 #[tokio::test]
 async fn a_long_stream_renews_its_reservation() {
-    let app = TestApp::start_with(|settings| settings.quotas.ai_hold_seconds = 1).await;
+    let app = TestApp::start_with(|settings| settings.quotas.ai_hold_seconds = 6).await;
     let owner = app.owner().await;
-    app.simulators.ai.next(Fault::Slow { millis_per_chunk: 300 });
+    app.simulators.ai.next(Fault::Slow { millis_per_chunk: 1_200 });
 
     let reply = owner.post("/v1/chat/completions", streamed()).await;
 

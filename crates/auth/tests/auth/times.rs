@@ -24,23 +24,25 @@ async fn quickest(tries: usize, mut one: impl AsyncFnMut()) -> Duration {
 async fn an_unknown_address_and_a_wrong_password_take_one_hash_each() {
     let app = TestApp::start().await;
     verified(&app, ADA).await;
-    let hash = quickest(10, async || {
+    let mut hash_one = async || {
         let params = argon2::Params::new(19 * 1024, 2, 1, None).unwrap();
         let hashed = argon2::Argon2::from(params).hash_password(b"not the right one");
         assert!(hashed.is_ok());
-    });
-    let hash = hash.await;
+    };
     let sign_in = async |email| {
-        quickest(5, async || {
-            assert_eq!(sign_in(&app, email, "not the right one").await.status, 401);
-        })
-        .await
+        assert_eq!(sign_in(&app, email, "not the right one").await.status, 401);
     };
 
-    let (wrong, unknown) = (sign_in(ADA).await, sign_in("nobody@example.com").await);
-
-    for took in [wrong, unknown] {
-        assert!(took > hash / 2, "{took:?}, a hash takes {hash:?}");
+    let [mut hash, mut wrong, mut unknown] = [Duration::MAX; 3];
+    for tries in 1.. {
+        hash = hash.min(quickest(1, &mut hash_one).await);
+        wrong = wrong.min(quickest(1, async || sign_in(ADA).await).await);
+        unknown = unknown.min(quickest(1, async || sign_in("nobody@example.com").await).await);
+        // The machine may have been busy with something else whenever a hash was timed.
+        if tries >= 5 && wrong.min(unknown) > hash / 2 {
+            return;
+        }
+        assert!(tries < 500, "{wrong:?} and {unknown:?}, a hash takes {hash:?}");
     }
 }
 
@@ -48,7 +50,7 @@ async fn an_unknown_address_and_a_wrong_password_take_one_hash_each() {
 /// comes to what each takes by itself.
 async fn take_alike(mut one: impl AsyncFnMut(), mut other: impl AsyncFnMut()) -> bool {
     let (mut first, mut second) = (Duration::MAX, Duration::MAX);
-    for tries in 1..=100 {
+    for tries in 1..=500 {
         // Twice each, so that neither is always hashed by the same thread.
         first = first.min(quickest(2, &mut one).await);
         second = second.min(quickest(2, &mut other).await);

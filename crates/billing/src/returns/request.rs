@@ -114,7 +114,7 @@ impl Billing {
         entry.after(after).record(&mut tx, now).await?;
         let job = SendRefund { id: refund.id };
         let key = format!("billing.send_refund:{}", refund.id);
-        Enqueue::new(&job).key(key).at(now + PATIENCE).send(&mut tx).await?;
+        Enqueue::new(&job).key(key).after(PATIENCE).send(&mut tx).await?;
         tx.commit().await?;
         Ok(refund)
     }

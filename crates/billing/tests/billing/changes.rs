@@ -267,7 +267,7 @@ async fn changes_at_once_are_made_once() {
 
 #[tokio::test]
 async fn a_change_whose_answer_is_lost_is_asked_for_again_with_the_same_key() {
-    let app = TestApp::start_with(|settings| settings.billing.stripe_timeout_ms = 150).await;
+    let app = TestApp::start_with(|settings| settings.billing.stripe_timeout_ms = 1_500).await;
     let owner = app.owner().await;
     bought(&app, &owner, "plan-creator-month").await;
     let id = at_stripe(&app, "subscription")[0]["id"].as_str().unwrap().to_owned();

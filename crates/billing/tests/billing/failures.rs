@@ -6,7 +6,7 @@ use testing::{Client, Reply, TestApp};
 
 use crate::support::{at_stripe, bought, buy, count, credits, settle, signed_in_again};
 
-const PATIENCE_MS: u64 = 150;
+const PATIENCE_MS: u64 = 1_500;
 /// How often a call is tried.
 const ATTEMPTS: u32 = 4;
 

@@ -63,7 +63,7 @@ async fn the_inbox_is_read_page_by_page() {
 
 #[tokio::test]
 async fn an_event_that_cannot_be_applied_is_tried_again_and_ends_where_people_see_it() {
-    let app = TestApp::start_with(|it| it.billing.stripe_timeout_ms = 150).await;
+    let app = TestApp::start_with(|it| it.billing.stripe_timeout_ms = 1_500).await;
     let (owner, operator) = (app.owner().await, app.operator().await);
     let checkout = buy(&owner, "pack-10").await.ok();
     app.simulators.stripe.deliver_as(Delivery { drop: true, ..Delivery::default() });

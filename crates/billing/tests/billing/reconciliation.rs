@@ -158,7 +158,7 @@ async fn lists_are_read_to_their_last_page() {
 
 #[tokio::test]
 async fn a_comparison_that_ends_early_is_reported_as_such() {
-    let app = TestApp::start_with(|it| it.billing.stripe_timeout_ms = 150).await;
+    let app = TestApp::start_with(|it| it.billing.stripe_timeout_ms = 1_500).await;
     let operator = app.operator().await;
     let trouble = Trouble::Status { status: 402 };
     app.simulators.stripe.fail(Fault { path: "/v1/refunds".into(), times: 1, trouble });
@@ -270,7 +270,7 @@ fn own(app: &TestApp, cents: i64) -> Value {
 
 #[tokio::test]
 async fn a_customer_that_was_made_and_forgotten_is_remembered_or_deleted() {
-    let app = TestApp::start_with(|it| it.billing.stripe_timeout_ms = 150).await;
+    let app = TestApp::start_with(|it| it.billing.stripe_timeout_ms = 1_500).await;
     let (owner, operator) = (app.owner().await, app.operator().await);
     let lost = Fault { path: "/v1/customers".into(), times: 4, trouble: Trouble::DropAnswer };
     app.simulators.stripe.fail(lost.clone());

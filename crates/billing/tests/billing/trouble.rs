@@ -6,7 +6,7 @@ use crate::support::{
     at_stripe, buy, count, credits, outcomes, pay, send_event, session_of, settle,
 };
 
-const PATIENCE_MS: u64 = 150;
+const PATIENCE_MS: u64 = 1_500;
 
 /// How often a call is tried.
 const ATTEMPTS: u32 = 4;
@@ -146,7 +146,7 @@ async fn a_purchase_that_gave_way_to_another_cannot_be_paid() {
     let app = TestApp::start().await;
     let owner = app.owner().await;
     let sessions = "/v1/checkout/sessions".to_owned();
-    let hang = Trouble::Hang { milliseconds: 1500 };
+    let hang = Trouble::Hang { milliseconds: 6_000 };
     app.simulators.stripe.fail(Fault { path: sessions, times: 1, trouble: hang });
     let buy = |item: &str| {
         let (client, item) = (owner.clone(), json!({ "item": item }));

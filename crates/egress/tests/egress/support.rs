@@ -17,7 +17,7 @@ use tokio::{
 };
 
 /// Far more than anything takes that ends at all.
-pub(crate) const LONG: Duration = Duration::from_secs(20);
+pub(crate) const LONG: Duration = Duration::from_mins(3);
 
 /// As in development: this machine may be reached.
 pub(crate) fn open() -> Config {

@@ -44,17 +44,15 @@ impl SendEmail {
 }
 
 impl SendEmail {
-    /// Counted from the database's clock, by which the queue goes: by ours the time could be over already,
-    /// and the mail would be put off again and again without a pause. Once, whoever puts it off again.
+    /// Once, whoever puts it off again.
     async fn queue_in(
         &self,
         db: &mut PgConnection,
         category: Category,
         pause: TimeDelta,
     ) -> sqlx::Result<()> {
-        let now = sqlx::query_scalar!(r#"select now() as "now!""#).fetch_one(&mut *db).await?;
         let key = format!("{}:{}", Self::NAME, self.email);
-        self.queued(category).key(key).at(now + pause).send(db).await
+        self.queued(category).key(key).after(pause).send(db).await
     }
 }
 

@@ -54,12 +54,12 @@ async fn a_mail_whose_answer_got_lost_is_sent_exactly_once() {
 
 #[tokio::test]
 async fn an_api_that_does_not_answer_is_given_up_on_in_time_and_the_mail_is_sent_once() {
-    let (app, resend) = with_resend(|settings| settings.email.email_timeout_seconds = 1).await;
+    let (app, resend) = with_resend(|settings| settings.email.email_timeout_seconds = 4).await;
     resend.next(Fault::Hang);
     let id = queue(&app).await;
     let started = Instant::now();
     app.run_jobs().await;
-    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(19), "{:?}", started.elapsed());
     assert!(row(&app, id).await.error.unwrap().contains("in time"));
     resend.release();
 
@@ -100,13 +100,13 @@ async fn a_busy_api_is_asked_again_when_it_says_and_no_attempt_is_used_up() {
     for _ in 0..12 {
         app.run_jobs().await;
         let pause: i64 = sqlx::query_scalar(
-            "select extract(epoch from run_at - now())::bigint from graphile_worker._private_jobs
+            "select extract(epoch from run_at - created_at)::bigint from graphile_worker._private_jobs
              where attempts = 0 and key is not null order by id desc limit 1",
         )
         .fetch_one(app.db.pool())
         .await
         .unwrap();
-        assert!((29..=60).contains(&pause), "{pause}");
+        assert!((30..=60).contains(&pause), "{pause}");
         make_due(&app).await;
     }
     assert_eq!((status(&app, id).await.as_str(), row(&app, id).await.attempts), ("queued", 0));

@@ -14,7 +14,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row};
 use tempfile::TempDir;
 
 /// How long another process may take.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(3);
 /// Names the root directory for the process of a user.
 pub(crate) const USER_ROOT: &str = "EMBEDDED_POSTGRES_TEST_ROOT";
 

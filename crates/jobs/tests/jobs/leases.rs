@@ -122,7 +122,7 @@ async fn a_job_that_takes_longer_than_a_silent_worker_is_believed_runs_once() {
     let (start, mut started) = mpsc::unbounded_channel();
     let go = Arc::new(Notify::new());
     let registry = Registry::default().with::<Wait>((start, go.clone()));
-    let impatient = || config(&["--jobs-rescue-after-seconds=1"]);
+    let impatient = || config(&["--jobs-rescue-after-seconds=4"]);
     let workers = [(); 2].map(|()| Running::start(&db, &registry, &[], impatient()));
     enqueue_now(&db, &Wait(1)).await;
     next(&mut started).await;
@@ -132,7 +132,7 @@ async fn a_job_that_takes_longer_than_a_silent_worker_is_believed_runs_once() {
         loop {
             let seen = instances(&db).await.unwrap();
             let age = |it: &jobs::Instance| (it.heard_at - it.started_at).num_milliseconds();
-            if seen.len() == 2 && seen.iter().all(|it| age(it) > 3000) {
+            if seen.len() == 2 && seen.iter().all(|it| age(it) > 9000) {
                 return seen.iter().map(|it| it.jobs).sum::<i64>();
             }
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -46,7 +46,7 @@ async fn the_job_of_a_killed_worker_runs_again_as_another_attempt() {
     enqueue_now(&db, &Wait(7)).await;
     run_every_job_in_a_worker_that_is_killed(&db).await;
 
-    let worker = Running::start(&db, &registry, &[], config(&["--jobs-rescue-after-seconds=1"]));
+    let worker = Running::start(&db, &registry, &[], config(&["--jobs-rescue-after-seconds=6"]));
     assert_eq!(next(&mut started).await, 7);
     let attempts: i16 = sqlx::query_scalar("select attempts from graphile_worker.jobs")
         .fetch_one(&db)
@@ -100,7 +100,7 @@ async fn a_job_that_kills_every_worker_becomes_a_dead_letter() {
         .await
         .unwrap();
 
-    let worker = Running::start(&db, &registry, &[], config(&["--jobs-rescue-after-seconds=1"]));
+    let worker = Running::start(&db, &registry, &[], config(&["--jobs-rescue-after-seconds=6"]));
     let given_up = timeout(PATIENCE, async {
         loop {
             if let Some(dead) = dead(&db).await.pop() {

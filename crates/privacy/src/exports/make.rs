@@ -40,7 +40,7 @@ impl Job for MakeExport {
         }
         // It may take hours, in a slot that the jobs of customers wait for.
         let Ok(_turn) = privacy.turns.try_acquire() else {
-            let later = Enqueue::new(&self).at(privacy.clock.now() + PAUSE);
+            let later = Enqueue::new(&self).after(PAUSE);
             later.send(&mut *db.acquire().await?).await?;
             return Ok(());
         };

@@ -18,7 +18,7 @@ fn durable(app: &TestApp, clock: &Clock) -> Durable {
     Durable::new(
         app.db.clone(),
         clock.clone(),
-        &Config { rate_limits: Switch::On, redis_url: None },
+        &Config { rate_limits: Switch::On, redis_url: None, redis_timeout_ms: 50 },
     )
 }
 
@@ -132,7 +132,7 @@ async fn switched_off_attempts_are_not_counted() {
     let durable = Durable::new(
         app.db.clone(),
         clock(),
-        &Config { rate_limits: Switch::Off, redis_url: None },
+        &Config { rate_limits: Switch::Off, redis_url: None, redis_timeout_ms: 50 },
     );
     for _ in 0..10 {
         assert_eq!(wait(&durable, "ip:203.0.113.7", FIVE).await, 0);

@@ -9,7 +9,7 @@ const IP: &str = "203.0.113.7";
 #[tokio::test]
 async fn alone_an_instance_gives_the_whole_quota() {
     let app = TestApp::start().await;
-    let alone = instance(&app.db, None);
+    let alone = instance(&app);
     alone.beat().await.unwrap();
     assert_eq!(served(&[&alone], IP).await, 5);
 }
@@ -17,7 +17,7 @@ async fn alone_an_instance_gives_the_whole_quota() {
 #[tokio::test]
 async fn one_that_joins_gives_nothing_that_another_may_have_given() {
     let app = TestApp::start().await;
-    let (first, second) = (instance(&app.db, None), instance(&app.db, None));
+    let (first, second) = (instance(&app), instance(&app));
     first.beat().await.unwrap();
     assert_eq!(served(&[&first], IP).await, 5);
     second.beat().await.unwrap();
@@ -29,7 +29,7 @@ async fn one_that_joins_gives_nothing_that_another_may_have_given() {
 #[tokio::test]
 async fn of_two_that_begin_at_once_not_both_are_alone() {
     let app = TestApp::start().await;
-    let (one, other) = (instance(&app.db, None), instance(&app.db, None));
+    let (one, other) = (instance(&app), instance(&app));
     let (first, second) = tokio::join!(one.beat(), other.beat());
     first.and(second).unwrap();
     assert!(served(&[&one, &other], IP).await <= 5);
@@ -38,7 +38,7 @@ async fn of_two_that_begin_at_once_not_both_are_alone() {
 #[tokio::test]
 async fn once_it_noticed_an_instance_gives_its_share() {
     let app = TestApp::start().await;
-    let (first, second) = (instance(&app.db, None), instance(&app.db, None));
+    let (first, second) = (instance(&app), instance(&app));
     first.beat().await.unwrap();
     second.beat().await.unwrap();
     first.beat().await.unwrap();
@@ -48,7 +48,7 @@ async fn once_it_noticed_an_instance_gives_its_share() {
 #[tokio::test]
 async fn what_a_dead_instance_may_have_given_comes_back_with_time() {
     let app = TestApp::start().await;
-    let (first, dying) = (instance(&app.db, None), instance(&app.db, None));
+    let (first, dying) = (instance(&app), instance(&app));
     first.beat().await.unwrap();
     dying.beat().await.unwrap();
     first.beat().await.unwrap();

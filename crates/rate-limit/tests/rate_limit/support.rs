@@ -1,6 +1,6 @@
 use std::{
     convert::Infallible,
-    time::{Duration, Instant},
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
 };
 
 use axum::{
@@ -11,16 +11,25 @@ use axum::{
     response::Response,
     routing::get,
 };
-use db::Db;
 use futures::{future::join_all, stream};
+use kernel::Clock;
 use rate_limit::{Config, RateLimit, Switch, limit};
+use testing::TestApp;
 use tower::ServiceExt;
 use web::{Access, Caller, ClientIp, Identity, Permission, RateClass};
 
-/// One of several instances over one database, and one Redis, if there is one.
-pub(crate) fn instance(db: &Db, redis_url: Option<&str>) -> RateLimit {
-    let redis_url = redis_url.map(Into::into);
-    RateLimit::new(&Config { rate_limits: Switch::On, redis_url }, db.clone()).unwrap()
+/// One of several instances over one database. Its time stands still, so that no quota comes back by itself.
+pub(crate) fn instance(app: &TestApp) -> RateLimit {
+    let config = Config { rate_limits: Switch::On, redis_url: None, redis_timeout_ms: 50 };
+    RateLimit::new(&config, app.db.clone(), app.clock.clone()).unwrap()
+}
+
+/// One over a Redis, too, for which it waits as long as `redis_timeout_ms` says. Its time is real: after a
+/// pause it asks again.
+pub(crate) fn instance_over(app: &TestApp, redis_url: &str, redis_timeout_ms: u64) -> RateLimit {
+    let redis_url = Some(redis_url.into());
+    let config = Config { rate_limits: Switch::On, redis_url, redis_timeout_ms };
+    RateLimit::new(&config, app.db.clone(), Clock::System).unwrap()
 }
 
 /// What `limits` answer to a stranger from `ip` who asks for something of a class of which five a
@@ -58,14 +67,13 @@ pub(crate) async fn served(instances: &[&RateLimit], ip: &str) -> usize {
     statuses.iter().filter(|status| **status == 200).count()
 }
 
-/// Asks from ever new addresses until `is_so`, which must happen soon.
+/// Asks from ever new addresses until `is_so`.
 pub(crate) async fn eventually(limits: &RateLimit, is_so: impl AsyncFn() -> bool) {
-    let began = Instant::now();
-    for number in 0_u32.. {
-        ask(limits, &std::net::Ipv4Addr::from(0x0A00_0000 + number).to_string()).await;
-        if is_so().await {
-            return;
-        }
-        assert!(began.elapsed() < Duration::from_secs(20), "it does not happen");
-    }
+    let number = AtomicU32::new(0x0A00_0000);
+    testing::eventually("it is so", async || {
+        let address = std::net::Ipv4Addr::from(number.fetch_add(1, Relaxed));
+        ask(limits, &address.to_string()).await;
+        is_so().await
+    })
+    .await;
 }

@@ -128,7 +128,9 @@ async fn killed_while_the_provider_thinks_a_call_is_made_by_the_repetition_and_c
     let app = TestApp::live().await;
     let owner = app.owner().await.header("idempotency-key", "k");
     let directory = tempfile::tempdir().unwrap();
-    let mut process = Process::beside(&app, directory.path()).await;
+    // Long enough to repeat the call before its lease is over, also on a busy machine.
+    let lease = [("AI_HOLD_SECONDS", "10".to_owned())];
+    let mut process = Process::with(&app, directory.path(), &lease).await;
     call(&app, &owner, &process, true).await;
 
     process.signal("-KILL");

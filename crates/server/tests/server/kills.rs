@@ -216,11 +216,10 @@ async fn every_instance_killed_under_load_leaves_exact_books() {
     for caller in callers {
         answered += caller.await.unwrap();
     }
-    let restarted = std::time::Instant::now();
     let process = Process::beside(&app, directories[0].path()).await;
-    let ready = owner.at(&process.url).get("/health/ready").await;
-    assert_eq!(ready.status, 200);
-    assert!(restarted.elapsed() < std::time::Duration::from_secs(5), "{:?}", restarted.elapsed());
+    let client = owner.at(&process.url);
+    let ready = async || client.get("/health/ready").await.status == 200;
+    eventually("the next one is ready, whatever the dead left", ready).await;
     eventually("the holds end", async || count(&app, "holds").await == 0).await;
 
     let (succeeded, unknown) = outcomes(&app).await;

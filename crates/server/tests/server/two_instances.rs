@@ -1,9 +1,6 @@
 //! Two copies of the program over one Postgres.
 
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::net::SocketAddr;
 
 use db::Changes;
 use futures::future::join_all;
@@ -11,7 +8,7 @@ use quotas::Quotas;
 use rate_limit::Switch;
 use serde_json::json;
 use server::Product;
-use testing::{Client, TestApp};
+use testing::{Client, TestApp, eventually, is_noticed};
 use tokio::net::TcpListener;
 
 struct Second {
@@ -75,22 +72,8 @@ async fn they_share_the_limit_of_attempts_to_sign_in() {
     assert!(replies.iter().all(|it| it.status == 401 || it.status == 429));
 }
 
-/// Asks until it is so, for a second: that is how long a change may go unnoticed elsewhere.
-async fn within_a_second(what: &str, so: impl AsyncFn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(1);
-    while !so().await {
-        assert!(Instant::now() < deadline, "{what} takes more than a second");
-    }
-}
-
 async fn hears(changes: &Changes) {
-    tokio::time::timeout(Duration::from_secs(20), async {
-        while !changes.are_heard() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await
-    .expect("the instance hears of changes");
+    eventually("the instance hears of changes", async || changes.are_heard()).await;
 }
 
 /// Makes an API key, as `owner`.
@@ -113,7 +96,7 @@ async fn a_key_revoked_here_is_refused_there_within_a_second() {
 
     owner.delete(&format!("/v1/api-keys/{id}")).await;
 
-    within_a_second("the key's end", async || there.get("/v1/me").await.status == 401).await;
+    is_noticed("the key's end", async || there.get("/v1/me").await.status == 401).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -131,19 +114,19 @@ async fn a_key_rotated_and_people_and_orgs_suspended_here_are_so_there_within_a_
 
     let at_once = json!({ "overlap_seconds": 0 });
     owner.post(&format!("/v1/api-keys/{id}/rotations"), at_once).await.ok();
-    within_a_second("the secret's end", async || status(&program).await == 401).await;
+    is_noticed("the secret's end", async || status(&program).await == 401).await;
     owner.delete(&format!("/v1/members/{}", member.user())).await.ok_text();
     let theirs = owner.org().to_string();
     let member_there = member.header("x-slipway-org", &theirs);
-    within_a_second("the membership's end", async || status(&member_there).await == 404).await;
+    is_noticed("the membership's end", async || status(&member_there).await == 404).await;
     let reason = json!({ "reason": "r" });
     operator
         .put(&format!("/admin/v1/users/{}/suspension", member.user()), reason.clone())
         .await
         .ok();
-    within_a_second("the person's suspension", async || status(&member).await == 401).await;
+    is_noticed("the person's suspension", async || status(&member).await == 401).await;
     operator.put(&format!("/admin/v1/orgs/{theirs}/suspension"), reason).await.ok();
-    within_a_second("the org's suspension", async || status(&owner).await == 403).await;
+    is_noticed("the org's suspension", async || status(&owner).await == 403).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -166,12 +149,12 @@ async fn what_happens_while_an_instance_hears_nothing_holds_there_within_a_secon
     sqlx::query(change).execute(app.db.pool()).await.unwrap();
 
     let is_viewer = async || there.get("/v1/me").await.body["role"] == "viewer";
-    within_a_second("the new role", is_viewer).await;
+    is_noticed("the new role", is_viewer).await;
     hears(&changes).await;
     let change = "update memberships set role = 'admin'";
     sqlx::query(change).execute(app.db.pool()).await.unwrap();
     let is_admin = async || there.get("/v1/me").await.body["role"] == "admin";
-    within_a_second("the next role", is_admin).await;
+    is_noticed("the next role", is_admin).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -184,14 +167,14 @@ async fn ai_switched_off_here_is_off_there_within_a_second_heard_of_or_not() {
 
     assert_eq!(status().await, 200);
     operator.put("/admin/v1/ai-control", json!({ "on": false })).await.ok();
-    within_a_second("the kill switch", async || status().await == 503).await;
+    is_noticed("the kill switch", async || status().await == 503).await;
     operator.put("/admin/v1/ai-control", json!({ "on": true })).await.ok();
-    within_a_second("its end", async || status().await == 200).await;
+    is_noticed("its end", async || status().await == 200).await;
 
     hears(&changes).await;
     assert_eq!(status().await, 200);
     owner.put("/v1/ai-control", json!({ "on": false })).await.ok();
-    within_a_second("the org's switch", async || status().await == 503).await;
+    is_noticed("the org's switch", async || status().await == 503).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -209,5 +192,5 @@ async fn a_new_catalogue_is_in_force_on_both_within_a_second() {
     catalogue["plans"][1]["month_cents"] = 2_100.into();
     operator.put("/admin/v1/catalogue", catalogue).await.ok();
 
-    within_a_second("a new catalogue", async || price().await == 2_100).await;
+    is_noticed("a new catalogue", async || price().await == 2_100).await;
 }

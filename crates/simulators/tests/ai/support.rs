@@ -13,7 +13,7 @@ impl Provider {
     pub(crate) async fn start() -> Self {
         let ai = Ai::start(([127, 0, 0, 1], 0).into()).await.unwrap();
         // The time limit only turns a defect into a failure instead of a hang.
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_mins(1));
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_mins(3));
         Self { ai, http: http.build().unwrap() }
     }
 
@@ -89,7 +89,7 @@ impl Provider {
 
     pub(crate) async fn wait_until(&self, condition: impl FnMut(&State) -> bool) {
         let waited =
-            tokio::time::timeout(Duration::from_mins(1), self.ai.wait_until(condition)).await;
+            tokio::time::timeout(Duration::from_mins(3), self.ai.wait_until(condition)).await;
         assert!(waited.is_ok(), "{:?}", self.ai.state());
     }
 }

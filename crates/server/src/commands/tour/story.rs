@@ -9,7 +9,7 @@ use crate::output;
 
 const PASSWORD: &str = "a long and winding passphrase";
 /// How long things that happen in the background may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Plays the whole story. Each step says what it does before it does it.
 pub(super) async fn tell(api: &Http, mailbox: &Http) -> anyhow::Result<()> {

@@ -21,11 +21,8 @@ fn found<'a>(report: &'a Report, name: &str) -> &'a str {
     &line.unwrap_or_else(|| panic!("no line {name}: {report:?}")).found
 }
 
-/// An address at which nobody listens.
-fn nobody() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    format!("http://{}", listener.local_addr().unwrap())
-}
+/// An address at which nobody listens: no other test is given this port.
+const NOBODY: &str = "http://127.0.0.1:9";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deployment_that_has_everything_is_ready() {
@@ -60,7 +57,7 @@ type Change = Box<dyn Fn(&mut Settings)>;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_setting_that_is_wrong_is_named() {
     let Some(world) = World::start().await else { return };
-    let (nobody, bare) = (nobody(), world.outside.url());
+    let (nobody, bare) = (NOBODY.to_owned(), world.outside.url());
     let elsewhere = tempfile::tempdir().unwrap();
     let nowhere = elsewhere.path().join("backups");
     let (closed, other) = (nobody.clone(), nobody.clone());

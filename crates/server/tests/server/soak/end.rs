@@ -3,11 +3,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use testing::PATIENCE;
+
 use super::{RECEIVER, World, load::Accepted};
 use crate::kills::count;
-
-/// How long what was put off may take.
-const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What is under way, and what must be none.
 const UNDER_WAY: [&str; 7] = [
@@ -85,8 +84,9 @@ pub(super) async fn nothing_is_lost_or_doubled(world: &World, accepted: &Accepte
     let receipts = count(app, "emails where template = 'receipt_paid'").await;
     assert_eq!(receipts, number(accepted.purchases.len()), "receipts");
 
-    let answered = count(app, "usage_records where outcome = 'succeeded'").await;
-    assert!(answered >= accepted.answers, "{answered} of {} calls are booked", accepted.answers);
+    // Whoever dies between the last byte and the books leaves a call of which nobody knows how it ended.
+    let booked = count(app, "usage_records where outcome in ('succeeded', 'unknown')").await;
+    assert!(booked >= accepted.answers, "{booked} of {} calls are booked", accepted.answers);
     let dead = jobs::Filter { state: Some(jobs::State::Dead), ..jobs::Filter::default() };
     assert_eq!(jobs::list(app.db.pool(), &dead, 20).await.unwrap(), [], "no job is given up");
     told_of_everything(world).await;

@@ -64,7 +64,8 @@ impl Fault {
                 process.child.wait().await.unwrap();
             }
             Self::Connections => {
-                let others = "select pg_terminate_backend(pid) from pg_stat_activity
+                // Waits until they have ended, or the test might meet one of them later.
+                let others = "select pg_terminate_backend(pid, 60000) from pg_stat_activity
                               where datname = current_database() and pid <> pg_backend_pid()
                                 and backend_type = 'client backend'";
                 let _ = sqlx::query(others).execute(world.app.db.pool()).await;

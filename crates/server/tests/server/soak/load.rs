@@ -8,14 +8,11 @@ use std::{
 use reqwest::Method;
 use serde_json::{Value, json};
 use simulators::stripe::Card;
-use testing::Reply;
+use testing::{PATIENCE, Reply};
 use tokio::task::JoinHandle;
 
 use super::World;
 use crate::processes::chat;
-
-/// How long one insists.
-const PATIENCE: Duration = Duration::from_mins(3);
 
 /// The pace of those who do one thing after the other.
 const PAUSE: Duration = Duration::from_millis(100);
