@@ -89,7 +89,8 @@ fn outer_layers(router: Router, settings: &HttpSettings) -> Router {
             }
             request
         })
-        .layer(TraceLayer::new_for_http().make_span_with(span))
+        // What fails is logged where it fails, once.
+        .layer(TraceLayer::new_for_http().make_span_with(span).on_failure(()))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .map_response(move |response| web::security_headers(environment, response))
         .layer(cors(settings))

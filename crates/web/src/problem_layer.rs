@@ -49,7 +49,21 @@ pub fn timed_out() -> Problem {
     Problem::new(StatusCode::GATEWAY_TIMEOUT, "timed_out", "the request took too long")
 }
 
-/// The answer when a handler panicked; the panic itself is logged by the panic hook.
+/// The answer when a handler panicked. It has no cause, since the panic hook has logged the panic.
 pub fn panicked(_: Box<dyn Any + Send>) -> Response {
-    Problem::internal(anyhow::anyhow!("a handler panicked")).into_response()
+    let detail = "something went wrong on our side";
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_bug_of_ours_that_is_not_logged_a_second_time() {
+        let response = panicked(Box::new("a bug"));
+        let problem = response.extensions().get::<Problem>().unwrap();
+        assert_eq!((problem.status.as_u16(), problem.code), (500, "internal"));
+        assert!(problem.cause().is_none());
+    }
 }

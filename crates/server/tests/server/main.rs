@@ -29,6 +29,7 @@ mod preflight;
 mod processes;
 mod proofs;
 mod refresh_kills;
+mod reports;
 mod rolling;
 mod settings;
 mod soak;
