@@ -121,6 +121,12 @@ impl Assets {
         Ok(url)
     }
 
+    /// A link by the CDN, if there is one, to a file that there is not: to see whether the CDN asks us, with the whole link.
+    pub fn link_to_nothing(&self) -> Option<Url> {
+        let base = self.config.cdn_url.as_ref()?;
+        self.link(base, &asset_path(Id::new()), Id::new(), self.clock.now() + PART_LIFE).ok()
+    }
+
     /// How long a link of ours still works, and for whom.
     fn opened(&self, path: &str, signed: &Signed) -> Result<(Id<Org>, TimeDelta)> {
         let org = signed.org.into();

@@ -241,7 +241,7 @@ impl Product {
 }
 
 /// Files of orgs.
-fn assets(settings: &Settings, db: &Db, clock: &Clock, storage: Storage) -> Assets {
+pub(crate) fn assets(settings: &Settings, db: &Db, clock: &Clock, storage: Storage) -> Assets {
     let (secrets, url) = (settings.auth.secrets(), settings.public_url());
     Assets::new((db.clone(), clock.clone()), storage, secrets, url, &settings.assets)
 }

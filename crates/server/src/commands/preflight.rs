@@ -5,6 +5,7 @@
 mod ai;
 mod alerts;
 mod backups;
+mod cdn;
 mod certificate;
 mod database;
 mod errors;
@@ -114,6 +115,7 @@ pub async fn examine(
     lines.extend(jobs::check(&context).await);
     lines.extend(traffic::check(&context));
     lines.extend(outside::check(&context).await);
+    lines.extend(cdn::check(&context).await);
     lines.sort_by_key(|line| line.group);
     Ok(Report(lines))
 }

@@ -61,6 +61,7 @@ async fn each_setting_that_is_wrong_is_named() {
     let elsewhere = tempfile::tempdir().unwrap();
     let nowhere = elsewhere.path().join("backups");
     let (closed, other) = (nobody.clone(), nobody.clone());
+    let elsewhere_too = bare.clone();
     let smtp = nobody.replace("http", "smtp");
     let cases: Vec<(&[&str], Change)> = vec![
         (&["settings"], Box::new(|it| it.db.database_url = Some("mysql://x".into()))),
@@ -78,6 +79,7 @@ async fn each_setting_that_is_wrong_is_named() {
             &["Stripe webhook"],
             Box::new(|it| it.billing.stripe_webhook_secret = Some("whsec_other".into())),
         ),
+        (&["CDN"], Box::new(move |it| it.assets.cdn_url = elsewhere_too.parse().ok())),
         (&["alerts"], Box::new(|it| it.alerts.alert_slack_url = None)),
         (&["error tracking"], Box::new(|it| it.telemetry.sentry_dsn = None)),
         (

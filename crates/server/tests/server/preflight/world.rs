@@ -118,6 +118,7 @@ impl World {
         let mut settings = app.settings.clone();
         let dsn = url.replace("http://", "http://key@");
         settings.telemetry.sentry_dsn = Some(format!("{dsn}/7").into());
+        settings.assets.cdn_url = app.url.parse().ok();
         let worker = Some(app.start_worker().await);
         app.billing.sync_catalogue(None, false).await.unwrap();
         let world = Self { app, outside, worker, settings, _files: files };
