@@ -70,6 +70,7 @@ impl Approvals {
     ) -> Result<Approval> {
         input.check()?;
         self.limits.check("approvals", &caller.org.to_string(), MAILS).await?;
+        self.mailer.check_domain(&input.email).await?;
         let (now, token) = (self.clock.now(), secret::random());
         let days = input.days;
         let approval = Approval {

@@ -7,8 +7,8 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::{
-    Brand,
-    events::Secret,
+    Brand, Dns,
+    events::{Keys, PublicKey, Secret},
     transport::{Dkim, InvalidUrl, Resend, Smtp, Transport},
 };
 
@@ -32,6 +32,11 @@ pub struct Config {
     /// The signing secret (`whsec_…`) of the webhook by which Resend tells of bounces and complaints.
     #[arg(long, env, hide_env_values = true)]
     pub resend_webhook_secret: Option<SecretString>,
+
+    /// The verification key of the webhook by which SendGrid tells of bounces and complaints, if that is whose SMTP server
+    /// takes mails.
+    #[arg(long, env)]
+    pub sendgrid_webhook_key: Option<String>,
 
     /// The name of the DKIM key in DNS: `SELECTOR._domainkey.` before the domain of `EMAIL_FROM`.
     #[arg(long, env)]
@@ -69,6 +74,15 @@ pub struct Config {
     /// How many mails of `renders`, `digest` and `nudges` a person gets a day. Further ones are dropped.
     #[arg(long, env, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     pub email_optional_per_person: u32,
+
+    /// Whose DNS is asked whether the domain of an address takes mail, when somebody registers with it, is invited or asked
+    /// for approval: `system`, or a server such as `9.9.9.9:53`. Unset: none, every address is taken.
+    #[arg(long, env)]
+    pub email_dns: Option<Dns>,
+
+    /// Days for which the log of mails is kept, with what became of them.
+    #[arg(long, env, default_value_t = 90, value_parser = clap::value_parser!(i64).range(14..=3650))]
+    pub email_retention_days: i64,
 }
 
 impl Config {
@@ -82,7 +96,10 @@ impl Config {
         if url.is_some() && self.resend_api_key.is_some() {
             problems.push("SMTP_URL and RESEND_API_KEY are both set; keep one".to_owned());
         }
-        problems.extend(self.secret().err().map(|error| format!("RESEND_WEBHOOK_SECRET {error}")));
+        if self.sendgrid_webhook_key.is_some() && self.resend_api_key.is_some() {
+            problems.push("SENDGRID_WEBHOOK_KEY goes with SMTP_URL, not RESEND_API_KEY".to_owned());
+        }
+        problems.extend(self.keys().err().map(|error| error.to_string()));
         problems.extend(self.dkim().err().map(|error| format!("DKIM_PRIVATE_KEY {error}")));
         if environment.is_production() {
             problems.extend(self.problems_in_production(url));
@@ -130,10 +147,16 @@ impl Config {
         Ok(Transport::Smtp { server, dkim: self.dkim()?.map(Arc::new) })
     }
 
-    /// What the provider's messages are signed with.
-    pub(crate) fn secret(&self) -> anyhow::Result<Option<Secret>> {
-        let secret = self.resend_webhook_secret.as_ref();
-        secret.map(|secret| Secret::parse(secret.expose_secret())).transpose()
+    /// What providers' messages are verified with.
+    pub(crate) fn keys(&self) -> anyhow::Result<Keys> {
+        let resend = self.resend_webhook_secret.as_ref().map(ExposeSecret::expose_secret);
+        let resend = resend.map(Secret::parse).transpose();
+        let sendgrid = self.sendgrid_webhook_key.as_deref().map(PublicKey::parse).transpose();
+        let of = |name| move |error| anyhow::anyhow!("{name} {error}");
+        Ok(Keys {
+            resend: resend.map_err(of("RESEND_WEBHOOK_SECRET"))?,
+            sendgrid: sendgrid.map_err(of("SENDGRID_WEBHOOK_KEY"))?,
+        })
     }
 
     fn dkim(&self) -> anyhow::Result<Option<Dkim>> {

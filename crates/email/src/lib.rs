@@ -1,6 +1,7 @@
 //! Mails: queued with what causes them, sent by a job, followed until the reader has them.
 
 mod config;
+mod domains;
 mod events;
 mod letter;
 mod mails;
@@ -17,6 +18,8 @@ mod unsubscribe;
 use std::sync::Arc;
 
 use app::{Check, Module};
+use chrono::TimeDelta;
+use hickory_resolver::TokioResolver;
 use jobs::{Registry, Schedule};
 use kernel::{Clock, EmailAddress, Id, User};
 use secrecy::SecretString;
@@ -25,6 +28,7 @@ use url::Url;
 use web::Routes;
 
 pub use config::Config;
+pub use domains::Dns;
 pub use letter::{Brand, Letter, Locale, Template, harmless, harmless_line};
 pub use mails::{
     ActionMail, AlreadyRegistered, ApprovalDecided, ClientApproval, CreditsLow, EmailChanged,
@@ -37,7 +41,7 @@ pub use previews::previews;
 pub use suppressions::{Reason, Suppression};
 
 use letter::{Footer, render};
-use outbox::{NewEmail, PurgeBodies, SendEmail};
+use outbox::{NewEmail, Purge, SendEmail};
 use pacing::Caps;
 use preferences::Preferences;
 use transport::Transport;
@@ -53,7 +57,9 @@ pub struct Mailer {
     brand: Arc<Brand>,
     tokens: Tokens,
     caps: Caps,
-    events_secret: Arc<Option<events::Secret>>,
+    retention: TimeDelta,
+    told_with: Arc<events::Keys>,
+    dns: Option<TokioResolver>,
 }
 
 impl Mailer {
@@ -74,7 +80,9 @@ impl Mailer {
             brand: config.brand(app_url).into(),
             tokens: Tokens::new(secrets)?,
             caps: Caps::new(config),
-            events_secret: config.secret()?.into(),
+            retention: TimeDelta::days(config.email_retention_days),
+            told_with: config.keys()?.into(),
+            dns: config.email_dns.map(Dns::resolver).transpose()?,
         })
     }
 
@@ -143,8 +151,8 @@ pub fn module(mailer: Mailer) -> Module {
         personal_data: personal_data::PERSONAL_DATA,
         routes: routes.with_state(mailer.clone()),
         checks: vec![Check::degrading("email", probe)],
-        jobs: Registry::default().with::<SendEmail>(mailer.clone()).with::<PurgeBodies>(mailer),
-        schedules: vec![Schedule::cron("40 2 * * *", &PurgeBodies {})],
+        jobs: Registry::default().with::<SendEmail>(mailer.clone()).with::<Purge>(mailer),
+        schedules: vec![Schedule::cron("40 2 * * *", &Purge {})],
         ..Module::default()
     }
 }

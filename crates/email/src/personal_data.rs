@@ -14,11 +14,12 @@ const NAMES_PERSON: &str = "status <> 'queued' and exists (select from users u w
          or position(lower(u.email) in lower(concat_ws(' ', subject, html, text, error))) > 0))";
 const NAMES_ORG: &str = "status <> 'queued' and exists (select from orgs o where o.id = $1
     and length(o.name) > 2 and position(lower(o.name) in lower(concat_ws(' ', subject, html, text, error))) > 0)";
+const KEPT: &str = "`EMAIL_RETENTION_DAYS` (90 days)";
 const WITHOUT_TEXT: &str = "subject = '', html = null, text = null, error = null";
 
 pub(crate) const PERSONAL_DATA: &[PersonalData] = &[
     PersonalData::new("email_days", "how many mails were sent on a day", "30 days"),
-    PersonalData::new("email_events", "what became of mails", "90 days")
+    PersonalData::new("email_events", "what became of mails", KEPT)
         .person(Rule::deleted(OF_THEIRS)),
     PersonalData::new("email_person_days", "how many mails somebody got on a day", "30 days")
         .person(Rule::deleted("user_id = $1")),
@@ -38,14 +39,14 @@ pub(crate) const PERSONAL_DATA: &[PersonalData] = &[
     PersonalData::new(
         "emails",
         "mails to somebody; bodies until they are sent, or 7 days if that failed",
-        "as long as the account",
+        KEPT,
     )
     .withholding(&["html", "text"])
     .person(Rule::deleted(THEIRS)),
     PersonalData::new(
         "emails",
         "mails to others that name somebody",
-        "without text after an erasure",
+        "`EMAIL_RETENTION_DAYS` (90 days); without text after an erasure",
     )
     .person(Rule::overwritten(NAMES_PERSON, WITHOUT_TEXT).not_exported())
     .org(Rule::overwritten(NAMES_ORG, WITHOUT_TEXT).not_exported()),

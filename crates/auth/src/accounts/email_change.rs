@@ -22,6 +22,7 @@ impl Auth {
     ) -> Result<()> {
         self.limit_mail_request(ip, new, MailRequest::EmailChange).await?;
         let may_mail = self.may_mail(new, MailRequest::EmailChange).await?;
+        self.mailer.check_domain(new).await?;
         let mut tx = self.db.begin().await?;
         let user = User::lock(&mut tx, caller.user).await?.ok_or(Error::InvalidCredentials)?;
         if user.email == *new || !may_mail {

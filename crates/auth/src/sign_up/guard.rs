@@ -21,6 +21,7 @@ impl Auth {
                 .action("Register with an address where you can be reached in future.");
             return Err(problem.into());
         }
+        self.mailer.check_domain(email).await?;
         let needed = match config.sign_up {
             SignUp::Open => None,
             SignUp::Invite => Some("Ask somebody for an invite code, and send it as invite_code."),

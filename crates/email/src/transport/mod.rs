@@ -12,7 +12,7 @@ use kernel::Id;
 use lettre::message::Mailbox;
 use url::Url;
 
-use crate::{Category, Email, Mailer};
+use crate::{Category, Email, Mailer, events};
 
 pub(crate) use dkim::Dkim;
 pub(crate) use resend::{Resend, TAG};
@@ -36,6 +36,8 @@ pub(crate) struct Outgoing<'a> {
     text: &'a str,
     created_at: DateTime<Utc>,
     unsubscribe: Option<Url>,
+    /// Whether SendGrid is to name it in what it tells.
+    named: bool,
 }
 
 impl<'a> Outgoing<'a> {
@@ -51,6 +53,7 @@ impl<'a> Outgoing<'a> {
             text: &email.text,
             created_at: email.created_at,
             unsubscribe: optional.then(|| mailer.unsubscribe_link(email.id)),
+            named: mailer.told_with.sendgrid.is_some(),
         }
     }
 
@@ -58,6 +61,9 @@ impl<'a> Outgoing<'a> {
     /// people can do without the mail.
     fn headers(&self) -> Vec<(&'static str, String)> {
         let mut headers = vec![("Auto-Submitted", "auto-generated".to_owned())];
+        if self.named {
+            headers.push((events::NAMED, events::named(self.id)));
+        }
         if let Some(link) = &self.unsubscribe {
             headers.push(("List-Unsubscribe", format!("<{link}>")));
             headers.push(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned()));

@@ -2,11 +2,13 @@
 
 mod dkim;
 mod docs;
+mod domains;
 mod events;
 mod pacing;
 mod preferences;
 mod previews;
 mod resend;
+mod sendgrid;
 mod smtp;
 mod suppressions;
 

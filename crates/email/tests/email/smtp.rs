@@ -6,7 +6,7 @@ use email::{SystemAlert, VerifyEmail, Welcome};
 use simulators::mailbox::Fault;
 use testing::TestApp;
 
-use crate::{ADA, mailer, make_due, queue, queue_to, received, row, status};
+use crate::{ADA, digest, mailer, make_due, queue, queue_to, received, row, status};
 
 #[tokio::test]
 async fn a_mail_is_sent_and_then_erased() {
@@ -88,6 +88,37 @@ async fn what_a_mail_said_that_is_given_up_is_kept_for_a_week_unless_it_lets_som
     sqlx::query(purge).execute(app.db.pool()).await.unwrap();
     app.run_jobs().await;
     assert!(!row(&app, news).await.has_body);
+}
+
+#[tokio::test]
+async fn old_mails_are_deleted_with_what_was_told_of_them_and_who_must_get_none_is_not_forgotten() {
+    let app = TestApp::start().await;
+    app.simulators.mailbox.next(Fault::Refuse);
+    let (old, queued) =
+        (queue(&app).await, queue_to(&app, "bob@example.com", None, &digest()).await);
+    app.run_jobs().await;
+    let told = "insert into email_events (id, email_id, kind, occurred_at, received_at)
+                select 'old', $1, 'bounced', $2, $2";
+    let told = sqlx::query(told).bind(old).bind(app.clock.now());
+    told.execute(app.db.pool()).await.unwrap();
+    sqlx::query("update emails set status = 'queued' where id = $1")
+        .bind(queued)
+        .execute(app.db.pool())
+        .await
+        .unwrap();
+
+    let purge = async |days| {
+        app.advance(chrono::TimeDelta::days(days));
+        let purge = "select from graphile_worker.add_job('email.purge', '{\"job\": {}}')";
+        sqlx::query(purge).execute(app.db.pool()).await.unwrap();
+        app.run_jobs().await;
+        let left = "select (select count(*) from emails) + (select count(*) from email_events)";
+        sqlx::query_scalar::<_, i64>(left).fetch_one(app.db.pool()).await.unwrap()
+    };
+    assert_eq!(purge(89).await, 3);
+    let new = queue(&app).await;
+    assert_eq!(purge(2).await, 1);
+    assert_eq!(status(&app, new).await, "suppressed");
 }
 
 #[tokio::test]

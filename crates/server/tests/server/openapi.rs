@@ -49,6 +49,7 @@ const PUBLIC: &[&str] = &[
     "POST /v1/users",
     "POST /v1/waitlist-entries",
     "POST /v1/webhooks/resend",
+    "POST /v1/webhooks/sendgrid",
     "POST /v1/webhooks/stripe",
     "PUT /v1/upload-links/{id}/parts/{number}",
 ];

@@ -147,6 +147,7 @@ impl Auth {
             return Err(Problem::invalid_field("/role", detail).into());
         }
         self.limits.check("invitations", &org.to_string(), MAILS).await?;
+        self.mailer.check_domain(&email).await?;
         let token = secret::random();
         let mut tx = self.db.begin().await?;
         rules::lock(&mut tx, org).await?;

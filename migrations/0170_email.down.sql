@@ -1,0 +1,1 @@
+drop index emails_by_time;
