@@ -18,6 +18,7 @@ pub(crate) fn types() -> Vec<EventType> {
         EventType::of::<GenerationFailed>(),
         EventType::of::<BatchEnded>(),
         EventType::of::<BudgetThresholdReached>(),
+        EventType::of::<CreditsLow>(),
     ]
 }
 
@@ -138,6 +139,21 @@ impl Event for BudgetThresholdReached {
             threshold_percent: 80,
             refuses: true,
         }
+    }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CreditsLow {
+    /// How many are left; 0: calls beyond what the plan includes are refused.
+    pub(crate) left: i64,
+}
+
+impl Event for CreditsLow {
+    const TYPE: &'static str = "credits.low";
+    const DESCRIPTION: &'static str = "A fifth of the credits is left, or none; each is told once until there are new ones, within ten minutes.";
+
+    fn example() -> Self {
+        Self { left: 20 }
     }
 }
 

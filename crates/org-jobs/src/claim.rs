@@ -4,7 +4,7 @@ use kernel::{ApiKey, Id, Org, User};
 use serde_json::Value;
 use sqlx::{PgConnection, PgExecutor};
 
-use crate::{By, OrgJob, OrgJobs, ticket::go_on};
+use crate::{By, OrgJob, OrgJobs, ticket::go_on, webhook_events::JobStarted};
 
 /// A job that is worked on, by whom: a ticket, and its how manyth claim. Whoever took it over has another.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +64,12 @@ impl OrgJobs {
             Some(row) => Some(row),
             None => next(&mut tx, lease.job, kinds, self.config.org_jobs_running, now).await?,
         };
-        if claimed.is_some() {
+        if let Some(row) = &claimed {
+            if row.attempt == 1 {
+                let (job_id, kind, items) = (row.id, row.kind.clone(), row.items);
+                let started = JobStarted { job_id, kind, items };
+                webhooks::emit(&mut tx, row.org, &started, now).await?;
+            }
             // Two that ended at the same time may have seen each other's ticket, and left one for both.
             go_on(&mut tx, now).await?;
         }

@@ -37,7 +37,7 @@ pub use progress::Progress;
 use queue::Waiting;
 use sweep::{Purge, Sweep};
 use ticket::{Ticket, Worker};
-use webhook_events::JobEnded;
+use webhook_events::{JobEnded, JobStarted};
 
 /// Where jobs of orgs are queued and looked at. Copies share what they know.
 #[derive(Clone, Debug)]
@@ -76,7 +76,7 @@ pub fn module(jobs: OrgJobs, handlers: impl IntoIterator<Item = Handler>) -> Mod
             Schedule::cron("* * * * *", &Sweep {}),
             Schedule::cron("35 * * * *", &Purge {}),
         ],
-        events: vec![EventType::of::<JobEnded>()],
+        events: vec![EventType::of::<JobStarted>(), EventType::of::<JobEnded>()],
         ..Module::default()
     }
 }

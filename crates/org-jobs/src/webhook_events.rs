@@ -8,7 +8,28 @@ use uuid::Uuid;
 
 use crate::{OrgJob, Status};
 
-/// What customers' programs are told of jobs.
+/// What customers' programs are told when a job begins.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct JobStarted {
+    /// Which job.
+    #[schema(value_type = String, format = Uuid)]
+    pub(crate) job_id: Id<OrgJob>,
+    /// What is done.
+    pub(crate) kind: String,
+    /// How many items it has.
+    pub(crate) items: i32,
+}
+
+impl Event for JobStarted {
+    const TYPE: &'static str = "job.started";
+    const DESCRIPTION: &'static str = "The first items of a job are being done.";
+
+    fn example() -> Self {
+        Self { job_id: example_id(), kind: "projects.draft".to_owned(), items: 10 }
+    }
+}
+
+/// What they are told when it ends.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct JobEnded {
     /// Which job: `GET /v1/jobs/{id}` and `/items` say what came of it.
@@ -34,7 +55,7 @@ impl Event for JobEnded {
 
     fn example() -> Self {
         Self {
-            job_id: Uuid::from_u128(0x0198_c3f0_5a4e_7cc2_8a51_2b8f_3a6e_9d01).into(),
+            job_id: example_id(),
             kind: "projects.draft".to_owned(),
             status: Status::Succeeded,
             items: 10,
@@ -42,6 +63,10 @@ impl Event for JobEnded {
             failed: 1,
         }
     }
+}
+
+fn example_id() -> Id<OrgJob> {
+    Uuid::from_u128(0x0198_c3f0_5a4e_7cc2_8a51_2b8f_3a6e_9d01).into()
 }
 
 impl JobEnded {

@@ -8,7 +8,7 @@ mod subject;
 
 use std::sync::Arc;
 
-use app::{Module, PersonalData};
+use app::{EventType, Module, PersonalData};
 use db::Db;
 use email::Mailer;
 use jobs::{Registry, Schedule};
@@ -21,7 +21,7 @@ pub use error::{Error, Result};
 pub use exports::{Export, ExportStatus};
 pub use personal_data::PERSONAL_DATA;
 
-use exports::{MakeExport, PurgeExports};
+use exports::{ExportReady, MakeExport, PurgeExports};
 
 /// What privacy needs.
 #[derive(Clone)]
@@ -49,6 +49,7 @@ pub fn module(privacy: Privacy) -> Module {
         jobs: Registry::default().with::<MakeExport>(privacy.clone()).with::<PurgeExports>(privacy),
         schedules: vec![Schedule::cron("5 * * * *", &PurgeExports {})],
         personal_data: PERSONAL_DATA,
+        events: vec![EventType::of::<ExportReady>()],
         ..Module::default()
     }
 }

@@ -1,12 +1,11 @@
 use auth::Recipient;
-use email::CreditsLow;
 use jobs::Job;
 use quotas::CreditAlert;
 use serde::{Deserialize, Serialize};
 
-use crate::Ai;
+use crate::{Ai, webhook_events::CreditsLow};
 
-/// Tells those who pay, every ten minutes, that credits run out or have run out; each once until there are
+/// Tells those who pay and their programs, every ten minutes, that credits run out or have run out; each once until there are
 /// new ones.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct AlertCredits {}
@@ -27,11 +26,13 @@ impl Job for AlertCredits {
 impl Ai {
     async fn tell_of_credits(&self, alert: &CreditAlert) -> sqlx::Result<()> {
         let mut tx = self.db.begin().await?;
-        if !alert.note(&mut tx, self.clock.now()).await? {
+        let now = self.clock.now();
+        if !alert.note(&mut tx, now).await? {
             return Ok(());
         }
+        webhooks::emit(&mut tx, alert.org, &CreditsLow { left: alert.left }, now).await?;
         for Recipient { email, user, name } in &Recipient::payers(&mut *tx, alert.org).await? {
-            let mail = CreditsLow { name, left: alert.left, org: &alert.name };
+            let mail = email::CreditsLow { name, left: alert.left, org: &alert.name };
             self.mailer.queue(&mut tx, email, *user, &mail).await?;
         }
         tx.commit().await

@@ -10,7 +10,7 @@ use kernel::{EmailAddress, Id};
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::{Export, ExportStatus, archive::Archive};
+use super::{Export, ExportReady, ExportStatus, archive::Archive};
 use crate::{Privacy, subject::Subject};
 
 /// Objects that are copies themselves, and what is on its way to become a file.
@@ -129,6 +129,10 @@ impl Privacy {
                 paragraphs: &[text],
             };
             self.mailer.queue(&mut tx, &reader.email, Some(export.user_id), &notice).await?;
+            if let Some(org) = export.org_id {
+                let ready = ExportReady { export_id: export.id, bytes, expires_at };
+                webhooks::emit(&mut tx, org, &ready, now).await?;
+            }
         }
         Ok(tx.commit().await?)
     }

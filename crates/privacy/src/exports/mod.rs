@@ -6,9 +6,11 @@ mod make;
 mod purge;
 mod request;
 mod routes;
+mod webhook_events;
 
 pub use export::{Export, ExportStatus};
 
 pub(crate) use make::MakeExport;
 pub(crate) use purge::PurgeExports;
 pub(crate) use routes::routes;
+pub(crate) use webhook_events::ExportReady;

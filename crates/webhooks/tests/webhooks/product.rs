@@ -9,9 +9,11 @@ use web::Role;
 
 use crate::{execute, listen};
 
+/// In the order in which it happened: it is told several at a time.
 async fn told(app: &TestApp, name: &str) -> Vec<Value> {
     app.run_jobs().await;
-    let received = app.simulators.sink.received("/a");
+    let mut received = app.simulators.sink.received("/a");
+    received.sort_by_key(|it| it.headers["webhook-id"].clone());
     let payloads = received.iter().map(|it| serde_json::from_str::<Value>(&it.body).unwrap());
     payloads.filter(|it| it["type"] == name).map(|it| it["data"].clone()).collect()
 }
@@ -173,6 +175,26 @@ async fn each_step_of_a_budget_is_told_once() {
 }
 
 #[tokio::test]
+async fn credits_that_run_out_and_have_run_out_are_told_once_each() {
+    let (app, owner) = listening().await;
+    let operator = app.operator().await;
+    let grants = format!("/admin/v1/orgs/{}/grants", owner.org());
+    let present = json!({ "credits": 100, "reason": "A present", "reference": "present" });
+    operator.post(&grants, present).await.ok();
+    for spent in [79, 80, 90, 100] {
+        let spend = sqlx::query("update grants set spent = $1 where amount = 100");
+        spend.bind(spent).execute(app.db.pool()).await.unwrap();
+        for _ in 0..2 {
+            let alert = "select graphile_worker.add_job('ai.alert_credits', '{\"job\": {}}'::json)";
+            execute(&app, alert).await;
+            app.run_jobs().await;
+        }
+    }
+    let low = told(&app, "credits.low").await;
+    assert_eq!(low, [json!({ "left": 20 }), json!({ "left": 0 })]);
+}
+
+#[tokio::test]
 async fn what_is_paid_is_told() {
     let (app, owner) = listening().await;
     let buy = json!({ "item": "plan-pro-month" });
@@ -266,4 +288,17 @@ async fn a_job_that_ends_is_told_once_however_it_ends() {
         told(&app, "job.ended").await,
         [ended(&done, "succeeded", 2), ended(&called_off, "cancelled", 0)]
     );
+    let started = json!({ "job_id": done["id"], "kind": done["kind"], "items": 2 });
+    assert_eq!(told(&app, "job.started").await, [started], "the other never began");
+}
+
+#[tokio::test]
+async fn a_copy_of_an_org_that_is_ready_is_told_and_a_persons_is_not() {
+    let (app, owner) = listening().await;
+    owner.post("/v1/me/exports", json!(null)).await.ok();
+    let export = owner.post("/v1/org/exports", json!(null)).await.ok();
+    app.run_jobs().await;
+    let ready = told(&app, "export.ready").await;
+    assert_eq!((ready.len(), &ready[0]["export_id"]), (1, &export["id"]));
+    assert!(ready[0]["bytes"].as_i64().unwrap() > 0, "{ready:?}");
 }
