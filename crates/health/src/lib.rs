@@ -13,6 +13,7 @@ use std::{
 };
 
 use app::{Check, Module};
+use axum::Router;
 use kernel::Clock;
 
 use probes::Probes;
@@ -20,6 +21,12 @@ use probes::Probes;
 /// The routes, which answer without signing in and without limits.
 pub fn module(health: Health) -> Module {
     Module { routes: routes::routes().with_state(health), ..Module::default() }
+}
+
+/// The same and nothing else, for processes that serve no API.
+pub fn router(health: Health) -> Router {
+    let (router, _) = routes::routes().with_state(health).into_parts();
+    router.into()
 }
 
 /// What is known about this instance.

@@ -4,6 +4,7 @@
 //! Its tables are unknown to the checked query macros, so the few queries here are unchecked; they
 //! use the library's public functions and views where it has one.
 
+mod clock;
 mod config;
 mod dead;
 mod inspect;

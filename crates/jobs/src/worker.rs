@@ -1,13 +1,18 @@
 use std::{collections::HashSet, time::Duration};
 
 use futures::FutureExt;
-use graphile_worker::{Database, ShutdownSignal, WorkerOptions, WorkerRecoveryConfig, WorkerUtils};
+use graphile_worker::{
+    Database, HookRegistry, ShutdownSignal, WorkerOptions, WorkerRecoveryConfig, WorkerUtils,
+};
+use graphile_worker_crontab_runner::CronRunner;
 use sqlx::PgPool;
 
 use crate::{
-    Config, Registry, Schedule, listener::Source, measure::keep_measuring, observe::observe,
-    registry::Lane,
+    Config, Registry, Schedule, clock::DatabaseClock, listener::Source, measure::keep_measuring,
+    observe::observe, registry::Lane,
 };
+
+const SCHEMA: &str = "graphile_worker";
 
 /// Pause before a worker that lost the database starts again.
 const RESTART_DELAY: Duration = Duration::from_secs(1);
@@ -16,7 +21,7 @@ const RESTART_DELAY: Duration = Duration::from_secs(1);
 ///
 /// Several processes may do this at once. The connecting role must own the database.
 pub async fn migrate(db: &PgPool) -> anyhow::Result<()> {
-    Ok(WorkerUtils::new(db.clone(), "graphile_worker").migrate().await?)
+    Ok(WorkerUtils::new(db.clone(), SCHEMA).migrate().await?)
 }
 
 /// Runs queued jobs until told to stop.
@@ -68,7 +73,25 @@ impl Worker {
                 () = keep_measuring(&self.db, &self.registry) => {}
             }
         };
-        tokio::join!(self.keep_working(Lane::Quick, shutdown.clone()), slow, measuring);
+        let quick = self.keep_working(Lane::Quick, shutdown.clone());
+        tokio::join!(quick, slow, measuring, self.keep_scheduling(shutdown.clone()));
+    }
+
+    /// Queues what the schedules say. A lost database is waited for.
+    async fn keep_scheduling(&self, shutdown: ShutdownSignal) {
+        let slots: Vec<_> = self.schedules.iter().map(|it| it.crontab.clone()).collect();
+        if slots.is_empty() {
+            return;
+        }
+        let clock = tokio::select! {
+            () = shutdown.clone() => return,
+            clock = DatabaseClock::start(self.db.clone()) => clock,
+        };
+        let (database, hooks) = (Database::from(&self.db), HookRegistry::default());
+        let runner = CronRunner::new(&database, SCHEMA, &slots, &hooks).with_clock(clock);
+        if let Err(error) = runner.run(shutdown).await {
+            tracing::error!(%error, "nothing is scheduled any more");
+        }
     }
 
     async fn keep_working(&self, lane: Lane, shutdown: ShutdownSignal) {
@@ -90,11 +113,9 @@ impl Worker {
         } else {
             options.worker_recovery(WorkerRecoveryConfig::default())
         };
-        let slots = if lane == Lane::Quick { self.schedules.as_slice() } else { &[] };
         let source = Source::new(self.db.clone(), self.listening.clone());
         let options =
             observe(self.registry.define(options, Some(lane), &self.db, shutdown), &self.db)
-                .with_crons(slots.iter().map(|schedule| schedule.crontab.clone()))
                 .database(Database::new(source));
         Ok(options.init().await?.run().await?)
     }

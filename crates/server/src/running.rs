@@ -16,6 +16,8 @@ const CLOSING: Duration = Duration::from_secs(5);
 pub struct Running {
     /// Where the API listens, if this process serves it.
     pub address: Option<SocketAddr>,
+    /// Where it says how it is, if it serves no API.
+    pub health_address: Option<SocketAddr>,
     pool: PgPool,
     ai: ai::Ai,
     idempotency: Idempotency,
@@ -33,9 +35,10 @@ impl Running {
     pub async fn start(mut settings: Settings) -> anyhow::Result<Self> {
         let listener = if settings.does(Role::Api) { Some(listen(&settings).await?) } else { None };
         let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
+        let for_health = listen_for_health(&settings).await?;
+        let health_address = for_health.as_ref().map(TcpListener::local_addr).transpose()?;
         let lasting = settings.port != 0;
         settings.port = address.map_or(settings.port, |address| address.port());
-
         let development = Development::start(&mut settings, lasting).await?;
         let database = database_address(&settings, development.database())?;
         let clock = Clock::System;
@@ -52,10 +55,9 @@ impl Running {
         // What an earlier process left behind is ended now, not at the next full minute.
         product.quotas.reap().await?;
 
-        let (ai, health) = (product.ai.clone(), product.health.clone());
-        let idempotency = product.idempotency.clone();
-        let stop = CancellationToken::new();
-        let mut tasks = JoinSet::new();
+        let (ai, idempotency) = (product.ai.clone(), product.idempotency.clone());
+        let (health, stop, mut tasks) =
+            (product.health.clone(), CancellationToken::new(), JoinSet::new());
         let listen = db::listen(product.db.changes().clone(), listening);
         let listen = stop.clone().run_until_cancelled_owned(listen);
         tasks.spawn(async move { listen.await.map_or(Ok(()), |never| match never {}) });
@@ -72,9 +74,12 @@ impl Running {
                 Ok(())
             });
             tasks.spawn(listener::serve(listener, product.into_router(), stop.clone()));
+        } else if let Some(listener) = for_health {
+            tasks.spawn(listener::serve(listener, health::router(health.clone()), stop.clone()));
         }
         Ok(Self {
             address,
+            health_address,
             pool,
             ai,
             idempotency,
@@ -130,6 +135,17 @@ async fn listen(settings: &Settings) -> anyhow::Result<TcpListener> {
     let (host, port) = (settings.listen_host(), settings.port);
     let listener = TcpListener::bind((host, port)).await;
     listener.with_context(|| format!("cannot listen on {host}:{port}; set PORT to another port"))
+}
+
+/// For processes that serve no API.
+async fn listen_for_health(settings: &Settings) -> anyhow::Result<Option<TcpListener>> {
+    let address = settings.worker_health_addr.filter(|_| !settings.does(Role::Api));
+    let Some(address) = address else { return Ok(None) };
+    let listener = TcpListener::bind(address).await;
+    let listener = listener.with_context(|| {
+        format!("cannot listen on {address}; set WORKER_HEALTH_ADDR to another address")
+    })?;
+    Ok(Some(listener))
 }
 
 fn work(

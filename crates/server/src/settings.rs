@@ -1,4 +1,8 @@
-use std::{net::IpAddr, str::FromStr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+    time::Duration,
+};
 
 use axum::http::HeaderValue;
 use kernel::Environment;
@@ -28,6 +32,11 @@ pub struct Settings {
     /// What this process does: api, worker, scheduler, or several of them.
     #[arg(long, env, value_delimiter = ',', default_value = "api,worker,scheduler")]
     pub roles: Vec<Role>,
+
+    /// Address at which a process without the API answers `/health/live`, `/health/ready` and `/health`, such as
+    /// `0.0.0.0:9000`, for platforms that look after workers. Unset: none.
+    #[arg(long, env)]
+    pub worker_health_addr: Option<SocketAddr>,
 
     /// Whether `serve` applies pending migrations first; turn it off where a release command does.
     #[arg(long, env, default_value_t = true, action = clap::ArgAction::Set)]

@@ -1,12 +1,15 @@
 use std::{num::NonZeroU32, str::FromStr, sync::Arc};
 
-use axum::{extract::FromRequestParts, http::request::Parts};
+use axum::{
+    extract::FromRequestParts,
+    http::{StatusCode, request::Parts},
+};
 use kernel::{ApiKey, Id, Org, User};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{Permission, Problem, Result};
+use crate::{Permission, Problem, Result, WantsPage};
 
 /// Who makes the request, as established by `auth` and by nothing else.
 #[derive(Clone, Debug)]
@@ -219,9 +222,19 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 impl<S: Sync> FromRequestParts<S> for Operator {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let Ok(WantsPage(wants_page)) = WantsPage::from_request_parts(parts, state).await;
         match parts.extensions.get::<Identity>() {
             Some(Identity::Operator(operator)) => Ok(*operator),
+            Some(
+                Identity::Refused(Problem { status: StatusCode::UNAUTHORIZED, .. })
+                | Identity::Anonymous,
+            )
+            | None
+                if wants_page =>
+            {
+                Err(Problem::token_of_operator())
+            }
             Some(Identity::Known(_)) => Err(Problem::forbidden("this is for operators")
                 .action("Sign in as an operator; a customer's account cannot become one.")),
             Some(Identity::Refused(problem)) => Err(problem.clone()),

@@ -64,6 +64,14 @@ impl Problem {
             .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
     }
 
+    /// 401 (RFC 7617): a browser that shows a page asks for a password, which is the token of an operator.
+    pub fn token_of_operator() -> Self {
+        let challenge = HeaderValue::from_static("Basic realm=\"operators\", charset=\"UTF-8\"");
+        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "this is for operators")
+            .header(header::WWW_AUTHENTICATE, challenge)
+            .action("Give the token of your session as an operator as the password.")
+    }
+
     /// 401 (RFC 9470): who calls is known, but has not proved it for a while.
     pub fn sign_in_again() -> Self {
         let detail = "this needs you to have proved who you are a moment ago";

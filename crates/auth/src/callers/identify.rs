@@ -6,6 +6,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use base64::{Engine, prelude::BASE64_STANDARD};
 use chrono::{DateTime, Utc};
 use kernel::{Id, Org};
 use tracing::{Span, field::display};
@@ -57,6 +58,9 @@ impl From<Problem> for Found {
 impl Auth {
     async fn found(&self, request: &Parts) -> Found {
         let headers = &request.headers;
+        if let Some(token) = page_token(request) {
+            return self.operator(&token, request.extensions.get().copied()).await;
+        }
         let bearers = headers.get_all(header::AUTHORIZATION).iter().map(bearer);
         // As Anthropic's clients send it.
         let keys = headers.get_all("x-api-key").iter().map(|key| key.to_str().ok());
@@ -184,6 +188,17 @@ enum Scope {
 fn bearer(value: &HeaderValue) -> Option<&str> {
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+/// An operator's token that a browser sends as the password when it shows a page. Browsers do so by themselves, so it is
+/// worth nothing for what changes something.
+fn page_token(request: &Parts) -> Option<String> {
+    let value = request.headers.get(header::AUTHORIZATION).filter(|_| request.method.is_safe());
+    let (scheme, encoded) = value?.to_str().ok()?.split_once(' ')?;
+    let encoded = scheme.eq_ignore_ascii_case("basic").then_some(encoded.trim());
+    let decoded = String::from_utf8(BASE64_STANDARD.decode(encoded?).ok()?).ok()?;
+    let (_, token) = decoded.split_once(':')?;
+    operators::is_well_formed(token).then(|| token.to_owned())
 }
 
 pub(crate) fn org_suspended() -> Problem {

@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use jobs::{Enqueue, Job, Lease, Registry, instances};
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use tokio::{
 
 use crate::{
     enqueue_now,
-    support::{PATIENCE, Running, Wait, busy, config, next},
+    support::{PATIENCE, Running, Wait, busy, config, next, pause},
 };
 
 #[tokio::test]
@@ -80,6 +80,7 @@ async fn a_worker_that_gets_its_job_back_does_not_run_it_twice_at_once() {
             if let Some(error) = failed().await {
                 return error;
             }
+            pause().await;
         }
     });
     let error = given_back.await.expect("the second attempt fails");
@@ -135,7 +136,7 @@ async fn a_job_that_takes_longer_than_a_silent_worker_is_believed_runs_once() {
             if seen.len() == 2 && seen.iter().all(|it| age(it) > 9000) {
                 return seen.iter().map(|it| it.jobs).sum::<i64>();
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            pause().await;
         }
     };
     assert_eq!(timeout(PATIENCE, long).await.expect("the workers live"), 1);

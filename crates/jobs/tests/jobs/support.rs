@@ -100,6 +100,11 @@ pub(crate) async fn dead(db: &PgPool) -> Vec<Queued> {
     jobs::list(db, &filter, 100).await.unwrap()
 }
 
+/// Between two looks: others need the machine, too.
+pub(crate) async fn pause() {
+    tokio::time::sleep(Duration::from_millis(20)).await;
+}
+
 /// The backend that listens for new jobs; waits until there is one, other than `before`.
 pub(crate) async fn listener(db: &PgPool, before: Option<i32>) -> i32 {
     let listening = async {
@@ -116,6 +121,7 @@ pub(crate) async fn listener(db: &PgPool, before: Option<i32>) -> i32 {
             if let Some(pid) = pid {
                 return pid;
             }
+            pause().await;
         }
     };
     timeout(PATIENCE, listening).await.expect("the worker listens")

@@ -10,7 +10,7 @@ use tokio::{
 
 use crate::{
     Fail, enqueue_now,
-    support::{PATIENCE, Running, Tell, Wait, busy, config, dead, listener, next},
+    support::{PATIENCE, Running, Tell, Wait, busy, config, dead, listener, next, pause},
 };
 
 #[tokio::test]
@@ -70,6 +70,7 @@ async fn a_worker_that_fell_silent_is_forgotten() {
             if known.len() == 1 && known[0].id != "dead" {
                 return;
             }
+            pause().await;
         }
     });
     forgotten.await.expect("the other takes over");
@@ -106,6 +107,7 @@ async fn a_job_that_kills_every_worker_becomes_a_dead_letter() {
             if let Some(dead) = dead(&db).await.pop() {
                 return dead;
             }
+            pause().await;
         }
     });
     assert_eq!(given_up.await.expect("the job is given up").name, Fail::NAME);
@@ -191,7 +193,11 @@ async fn a_slot_is_queued_once_by_two_schedulers_and_missed_slots_are_made_up() 
             .await
             .unwrap()
     };
-    let made_up = timeout(PATIENCE, async { while count().await.1 < 10 {} });
+    let made_up = timeout(PATIENCE, async {
+        while count().await.1 < 10 {
+            pause().await
+        }
+    });
     made_up.await.expect("the missed slots are queued");
     for worker in workers {
         worker.stop().await;
@@ -231,10 +237,65 @@ async fn a_slot_that_was_queued_by_a_clock_ahead_of_time_is_not_queued_again() {
         .await
         .unwrap()
     };
-    let made_up = timeout(PATIENCE, async { while queued().await.0 < 2 {} });
+    let made_up = timeout(PATIENCE, async {
+        while queued().await.0 < 2 {
+            pause().await
+        }
+    });
     made_up.await.expect("the missed slots of the other are queued");
     worker.stop().await;
     assert_eq!(queued().await.1, 0);
+}
+
+/// Fault F23: the machine's clock is a day behind the database's, by which everything in the queue goes.
+#[tokio::test]
+async fn a_process_whose_clock_is_a_day_off_queues_what_is_due_by_the_databases_clock() {
+    let database = Database::new().await;
+    sqlx::raw_sql(
+        "create schema ahead;
+         create function ahead.clock_timestamp() returns timestamptz language sql as
+             'select pg_catalog.clock_timestamp() + interval ''1 day''';
+         create function ahead.now() returns timestamptz language sql stable as
+             'select pg_catalog.now() + interval ''1 day''';
+         insert into graphile_worker._private_known_crontabs (identifier, known_since)
+             values ('test/tell: * * * * *', pg_catalog.now() + interval '1 day' - interval '5 minutes');
+         create table slots (slot timestamptz);
+         create function note_slot() returns trigger language plpgsql as
+             'begin insert into public.slots values (new.last_execution); return null; end';
+         create trigger note_slot after update on graphile_worker._private_known_crontabs
+             for each row execute function note_slot()",
+    )
+    .execute(&database.pool)
+    .await
+    .unwrap();
+    let ahead = [("search_path", "ahead,public,pg_catalog")];
+    let options = database.options.clone().options(ahead);
+    let db = PgPool::connect_with(options).await.unwrap();
+
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let registry = Registry::default().with::<Tell>(tell);
+    let schedules = [Schedule::cron("* * * * *", &Tell(7))];
+    let worker = Running::start(&db, &registry, &schedules, config(&[]));
+    assert_eq!(next(&mut told).await, 7);
+    let queued = async || -> i64 {
+        sqlx::query_scalar("select count(*) from slots").fetch_one(&db).await.unwrap()
+    };
+    let made_up = timeout(PATIENCE, async {
+        while queued().await < 5 {
+            pause().await
+        }
+    });
+    made_up.await.expect("the missed slots are queued");
+    worker.stop().await;
+
+    let slots: (i64, i64, bool) = sqlx::query_as(
+        "select count(*), count(distinct slot),
+                bool_and(slot between now() - interval '10 minutes' and now()) from slots",
+    )
+    .fetch_one(&db)
+    .await
+    .unwrap();
+    assert!(slots.0 == slots.1 && slots.2, "{slots:?}");
 }
 
 #[tokio::test]

@@ -44,6 +44,9 @@ fn announce(running: &Running) {
         show("API", &format!("http://{address}"));
         show("Documentation", &format!("http://{address}/docs"));
     }
+    if let Some(address) = running.health_address {
+        show("Health", &format!("http://{address}"));
+    }
     for (name, address) in running.companions() {
         show(name, &address);
     }
