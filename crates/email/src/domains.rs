@@ -5,6 +5,7 @@ use std::{net::SocketAddr, str::FromStr, time::Duration};
 use hickory_resolver::{
     TokioResolver,
     config::{ConnectionConfig, NameServerConfig, ResolverConfig},
+    lookup::Lookup,
     net::{NetError, runtime::TokioRuntimeProvider},
     proto::rr::RData,
 };
@@ -88,7 +89,7 @@ impl Mailer {
 async fn takes_mail(dns: &TokioResolver, domain: &str) -> Result<bool, NetError> {
     let domain = format!("{domain}.");
     let found = known(dns.mx_lookup(&*domain).await)?;
-    let records = found.iter().flat_map(|it| it.answers());
+    let records = found.iter().flat_map(Lookup::answers);
     let servers = records.filter_map(|it| match &it.data {
         RData::MX(server) => Some(!server.exchange.is_root()),
         _ => None,

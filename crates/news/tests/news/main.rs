@@ -78,6 +78,38 @@ async fn members_are_told_what_their_org_did_in_the_week_before() {
     assert!(mails(&app, &busy)[1].contains("Compared with the week before: +100 %"));
 }
 
+/// Fault F23.
+#[tokio::test]
+async fn a_clock_that_jumps_ahead_and_back_sends_nothing_twice_and_skips_no_week() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    call(&owner).await;
+    advance_to_monday(&app);
+    run(&app, DIGEST).await;
+    // A day ahead, back again, and an hour and half a day too far: that is the week before.
+    for jump in [24, -24, -1, -12, 13] {
+        app.advance(TimeDelta::hours(jump));
+        run(&app, DIGEST).await;
+        run(&app, NUDGE).await;
+        assert_eq!(mails(&app, &owner).len(), 1, "{jump} h");
+    }
+
+    let credentials = json!({ "email": owner.email, "password": PASSWORD });
+    let session = app.anonymous().post("/v1/sessions", credentials).await.ok();
+    call(&owner.with_key(session["access_token"].as_str().unwrap())).await;
+    advance_to_monday(&app);
+    run(&app, DIGEST).await;
+    assert_eq!(mails(&app, &owner).len(), 2);
+
+    // Two weeks of absence, told once although the day comes twice.
+    app.advance(TimeDelta::days(15));
+    for jump in [0, 24, -25, 24] {
+        app.advance(TimeDelta::hours(jump));
+        run(&app, NUDGE).await;
+        assert_eq!(mails(&app, &owner).len(), 3, "{jump} h");
+    }
+}
+
 #[tokio::test]
 async fn whoever_turned_digests_off_or_has_no_confirmed_address_gets_none() {
     let app = TestApp::start().await;

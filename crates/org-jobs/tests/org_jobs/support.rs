@@ -134,10 +134,16 @@ impl World {
                 if expected(&job) {
                     return job;
                 }
+                pause().await;
             }
         };
         timeout(PATIENCE, looking).await.expect("the job becomes what it should")
     }
+}
+
+/// Between two looks: others need the machine, too.
+pub(crate) async fn pause() {
+    tokio::time::sleep(Duration::from_millis(20)).await;
 }
 
 pub(crate) struct Running {

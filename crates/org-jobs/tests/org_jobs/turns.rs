@@ -1,6 +1,7 @@
 use serde_json::json;
+use tokio::time::timeout;
 
-use crate::support::{Costly, Echo, Wait, World};
+use crate::support::{Costly, Echo, PATIENCE, Wait, World, pause};
 
 #[tokio::test]
 async fn an_org_with_hundreds_of_jobs_does_not_delay_the_one_job_of_another() {
@@ -135,7 +136,12 @@ async fn two_workers_do_each_job_once() {
             .await
             .unwrap()
     };
-    while done().await < 60 {}
+    let all = async {
+        while done().await < 60 {
+            pause().await;
+        }
+    };
+    timeout(PATIENCE, all).await.expect("every job is done");
     for worker in workers {
         worker.stop().await;
     }

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Has drafts written by the process at `url`; answers the job's address.
-async fn write_drafts(owner: &Client, url: &str, briefs: &[&str]) -> String {
+pub(crate) async fn write_drafts(owner: &Client, url: &str, briefs: &[&str]) -> String {
     let client = owner.at(url);
     let project = client.post("/v1/projects", json!({ "name": "Apollo" })).await.ok();
     let drafts = json!({ "model": "gpt-4o-mini", "briefs": briefs });
@@ -26,7 +26,7 @@ async fn let_silence_pass(app: &TestApp) {
     sqlx::query(silent).execute(app.db.pool()).await.unwrap();
 }
 
-async fn ended(owner: &Client, job: &str) -> Value {
+pub(crate) async fn ended(owner: &Client, job: &str) -> Value {
     eventually("the job ends", async || owner.get(job).await.ok()["finished_at"].is_string()).await;
     owner.get(job).await.ok()
 }
@@ -127,4 +127,24 @@ async fn a_process_that_was_asleep_has_no_say_in_what_was_given_to_another() {
     assert_eq!(owner.get(&job).await.ok(), given_up);
     recovered(&app, directory.path()).await;
     app.assert_books_balance().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_without_the_api_says_how_it_is_and_serves_nothing_else() {
+    let app = TestApp::live().await;
+    let directory = tempfile::tempdir().unwrap();
+    let settings = [
+        ("ROLES", "worker".to_owned()),
+        ("WORKER_HEALTH_ADDR", "127.0.0.1:0".to_owned()),
+        ("DRAIN_SECONDS", "60".to_owned()),
+    ];
+    let worker = Process::with(&app, directory.path(), &settings).await;
+    let asked = app.anonymous().at(&worker.url);
+    assert_eq!(asked.get("/health/live").await.status, 200);
+    assert_eq!(asked.get("/health/ready").await.status, 200);
+    assert_eq!(asked.get("/v1/plans").await.status, 404);
+    worker.signal("-TERM");
+    eventually("it says that it stops", async || asked.get("/health/ready").await.status == 503)
+        .await;
+    assert_eq!(asked.get("/health/live").await.status, 200);
 }

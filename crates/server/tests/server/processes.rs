@@ -1,6 +1,6 @@
 //! The real program as a process of its own, ended the hard way.
 
-use std::{path::Path, process::Stdio, time::Duration};
+use std::{fs::File, path::Path, process::Stdio, time::Duration};
 
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -20,6 +20,10 @@ pub(crate) struct Process {
 impl Process {
     /// Starts it in `directory` and waits until it says where it listens.
     async fn start(directory: &Path, environment: &[(&str, String)]) -> Self {
+        Self::start_with_log(directory, environment, Stdio::inherit()).await
+    }
+
+    async fn start_with_log(directory: &Path, environment: &[(&str, String)], log: Stdio) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_slipway"))
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -27,6 +31,7 @@ impl Process {
             .envs(environment.iter().map(|(name, value)| (*name, value)))
             .current_dir(directory)
             .stdout(Stdio::piped())
+            .stderr(log)
             .kill_on_drop(true)
             .spawn()
             .unwrap();
@@ -34,7 +39,9 @@ impl Process {
         let url = in_time("it says where it listens", async {
             loop {
                 let line = lines.next_line().await.unwrap().expect("it starts");
-                if let Some(url) = line.trim().strip_prefix("API") {
+                // A worker has no API.
+                let shown = ["API", "Health"].iter().find_map(|it| line.trim().strip_prefix(it));
+                if let Some(url) = shown {
                     break url.trim().to_owned();
                 }
             }
@@ -51,28 +58,19 @@ impl Process {
 
     /// The same with settings of the test's own.
     pub(crate) async fn with(app: &TestApp, directory: &Path, more: &[(&str, String)]) -> Self {
-        let settings = &app.settings;
-        let secret = |secret: &Option<secrecy::SecretString>| {
-            secret.as_ref().unwrap().expose_secret().to_owned()
-        };
-        let environment = [
-            ("PORT", "0".to_owned()),
-            ("APP_URL", app.url.clone()),
-            ("DATABASE_URL", app.database_url()),
-            ("AUTH_SECRET", secret(&settings.auth.auth_secret)),
-            ("OPENAI_API_KEY", secret(&settings.ai.openai_api_key)),
-            ("OPENAI_BASE_URL", settings.ai.openai_base_url.clone()),
-            ("STRIPE_SECRET_KEY", secret(&settings.billing.stripe_secret_key)),
-            ("STRIPE_WEBHOOK_SECRET", secret(&settings.billing.stripe_webhook_secret)),
-            ("STRIPE_BASE_URL", settings.billing.stripe_base_url.as_ref().unwrap().to_string()),
-            ("SMTP_URL", secret(&settings.email.smtp_url)),
-            ("RATE_LIMITS", "off".to_owned()),
-            ("AI_HOLD_SECONDS", "4".to_owned()),
-            // A busy machine is no outage.
-            ("DATABASE_ACQUIRE_TIMEOUT_MS", "60000".to_owned()),
-            ("LOG_LEVEL", "error".to_owned()),
+        Self::start(directory, &[environment(app).as_slice(), more].concat()).await
+    }
+
+    /// One that says as much as it can, into the file `log` of its directory, and shows its metrics.
+    pub(crate) async fn logging(app: &TestApp, directory: &Path, metrics: &str) -> Self {
+        let log = File::create(directory.join("log")).unwrap();
+        let more = [
+            ("LOG_LEVEL", "debug".to_owned()),
+            ("LOG_FORMAT", "json".to_owned()),
+            ("METRICS_ADDR", metrics.to_owned()),
         ];
-        Self::start(directory, &[environment.as_slice(), more].concat()).await
+        let environment = [environment(app).as_slice(), &more].concat();
+        Self::start_with_log(directory, &environment, log.into()).await
     }
 
     pub(crate) fn signal(&self, signal: &str) {
@@ -80,6 +78,31 @@ impl Process {
         let sent = std::process::Command::new("kill").args([signal, &pid]).status().unwrap();
         assert!(sent.success());
     }
+}
+
+/// The settings of a program over the database and the simulators of `app`.
+fn environment(app: &TestApp) -> [(&'static str, String); 14] {
+    let settings = &app.settings;
+    let secret = |secret: &Option<secrecy::SecretString>| {
+        secret.as_ref().unwrap().expose_secret().to_owned()
+    };
+    [
+        ("PORT", "0".to_owned()),
+        ("APP_URL", app.url.clone()),
+        ("DATABASE_URL", app.database_url()),
+        ("AUTH_SECRET", secret(&settings.auth.auth_secret)),
+        ("OPENAI_API_KEY", secret(&settings.ai.openai_api_key)),
+        ("OPENAI_BASE_URL", settings.ai.openai_base_url.clone()),
+        ("STRIPE_SECRET_KEY", secret(&settings.billing.stripe_secret_key)),
+        ("STRIPE_WEBHOOK_SECRET", secret(&settings.billing.stripe_webhook_secret)),
+        ("STRIPE_BASE_URL", settings.billing.stripe_base_url.as_ref().unwrap().to_string()),
+        ("SMTP_URL", secret(&settings.email.smtp_url)),
+        ("RATE_LIMITS", "off".to_owned()),
+        ("AI_HOLD_SECONDS", "4".to_owned()),
+        // A busy machine is no outage.
+        ("DATABASE_ACQUIRE_TIMEOUT_MS", "60000".to_owned()),
+        ("LOG_LEVEL", "error".to_owned()),
+    ]
 }
 
 pub(crate) fn chat(stream: bool) -> serde_json::Value {

@@ -44,6 +44,7 @@ fn every_test_that_a_page_names_as_a_proof_exists() {
         (include_str!("../../../../docs/ledger.md"), 35),
         (include_str!("../../../../docs/backups.md"), 12),
         (include_str!("../../../../docs/preflight.md"), 8),
+        (include_str!("../../../../docs/delivery.md"), 110),
     ] {
         let (_, proofs) = page.split_once("## Proofs").expect("the page has proofs");
         let named = proofs.split('`').skip(1).step_by(2).filter(|it| it.len() > 20);
