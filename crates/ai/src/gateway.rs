@@ -7,6 +7,7 @@ use kernel::Clock;
 use quotas::{Call, Hold, Quotas};
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 use usage::{Model, Outcome, PriceBook, Quantities};
 use web::Problem;
 
@@ -244,7 +245,7 @@ impl Ai {
     pub(crate) async fn complete(&self, asked: Asked) -> Result<Completed, Problem> {
         let (answer, answered) = oneshot::channel();
         let ai = self.clone();
-        self.spawn(async move {
+        let call = async move {
             let result = match ai.admit(&asked).await {
                 Ok(hold) if answer.is_closed() => return ai.release(&hold).await,
                 Ok(hold) => ai.complete_held(hold, asked).await,
@@ -252,7 +253,8 @@ impl Ai {
             };
             // The client may have gone; everything is booked all the same.
             let _ = answer.send(result);
-        });
+        };
+        self.spawn(call.in_current_span());
         answered.await.unwrap_or_else(|error| Err(Problem::internal(error)))
     }
 

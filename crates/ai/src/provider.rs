@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, header::CONTENT_TYPE};
 use http_body_util::Full;
 use kernel::Breaker;
+use tracing::{Instrument, info_span};
 
 use crate::{
     Dialect,
@@ -69,7 +70,8 @@ impl Provider {
         loop {
             let entered = breaker.enter(Instant::now());
             entered.map_err(|wait| ProviderError::unavailable("it rests after failures", wait))?;
-            let (error, wait) = match self.post_once(&breaker, sent).await {
+            let span = info_span!("ai_call", provider = self.name, model);
+            let (error, wait) = match self.post_once(&breaker, sent).instrument(span).await {
                 Ok(response) => return Ok(response),
                 Err(error @ ProviderError::Unavailable { retry_after, .. }) => (error, retry_after),
                 Err(error) => return Err(error),

@@ -12,6 +12,7 @@ use tokio::{
     time::timeout_at,
 };
 use tokio_stream::wrappers::ReceiverStream;
+use tracing::Instrument;
 use web::Problem;
 
 use crate::{
@@ -28,7 +29,7 @@ pub(crate) async fn answer(ai: &Ai, asked: Asked, wants_usage: bool) -> Result<R
     let (sender, client) = mpsc::channel(WAITING);
     let (begun, begins) = oneshot::channel();
     let owner = ai.clone();
-    ai.spawn(async move {
+    let call = async move {
         let (caller, receipt) = (asked.payload.dialect, asked.receipt.clone());
         match begin(&owner, asked, &begun).await {
             Ok((lease, Begun { response, dialect, at_most, server })) => {
@@ -46,7 +47,8 @@ pub(crate) async fn answer(ai: &Ai, asked: Asked, wants_usage: bool) -> Result<R
                 let _ = begun.send(Err(problem));
             }
         }
-    });
+    };
+    ai.spawn(call.in_current_span());
     let headers = begins.await.unwrap_or_else(|error| Err(Problem::internal(error)))?;
     let body = Body::from_stream(ReceiverStream::new(client).map(Ok::<_, Infallible>));
     let kind = [(header::CONTENT_TYPE, "text/event-stream; charset=utf-8")];

@@ -4,16 +4,19 @@ use axum::{
     Router,
     extract::{DefaultBodyLimit, MatchedPath, Request},
     middleware::{from_fn, from_fn_with_state},
+    response::Response,
 };
 use http::{HeaderName, HeaderValue, Method, header};
 use kernel::Environment;
+use telemetry::traces;
 use tower::ServiceBuilder;
 use tower_http::{
     catch_panic::CatchPanicLayer,
     cors::CorsLayer,
     request_id::{PropagateRequestIdLayer, SetRequestIdLayer},
-    trace::TraceLayer,
+    trace::{DefaultOnResponse, OnResponse, TraceLayer},
 };
+use tracing::{Span, field::Empty};
 use utoipa_swagger_ui::SwaggerUi;
 use web::{MakeRequestId, RequestId, SameSite, TrustedProxies};
 
@@ -90,7 +93,7 @@ fn outer_layers(router: Router, settings: &HttpSettings) -> Router {
             request
         })
         // What fails is logged where it fails, once.
-        .layer(TraceLayer::new_for_http().make_span_with(span).on_failure(()))
+        .layer(TraceLayer::new_for_http().make_span_with(span).on_response(answered).on_failure(()))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .map_response(move |response| web::security_headers(environment, response))
         .layer(cors(settings))
@@ -114,17 +117,28 @@ fn drop_odd_request_id(mut request: Request) -> Request {
 
 /// Log lines inside it carry the request's id, and, once known, who called. They name the route and
 /// not the path, which may be a link from a mail and then is a secret.
-fn span(request: &Request) -> tracing::Span {
+fn span(request: &Request) -> Span {
     let id = request.extensions().get::<RequestId>().map_or("", RequestId::as_str);
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str);
-    tracing::info_span!(
+    let span = tracing::info_span!(
         "request",
         request_id = id,
         method = %request.method(),
         route,
-        org = tracing::field::Empty,
-        user = tracing::field::Empty,
-    )
+        org = Empty,
+        user = Empty,
+        otel.name = Empty,
+        otel.kind = Empty,
+        otel.status_code = Empty,
+        http.response.status_code = Empty,
+    );
+    traces::asked(&span, request.method().as_str(), route);
+    span
+}
+
+fn answered(response: &Response, latency: Duration, span: &Span) {
+    traces::answered(span, response.status());
+    DefaultOnResponse::default().on_response(response, latency, span);
 }
 
 fn cors(settings: &HttpSettings) -> CorsLayer {

@@ -118,7 +118,8 @@ impl<J: Job> TaskHandler for Task<J> {
     const IDENTIFIER: &'static str = J::NAME;
 
     async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
-        let span = info_span!("job", job = J::NAME, job_id = context.job().id());
+        let span =
+            info_span!("job", otel.name = J::NAME, job = J::NAME, job_id = context.job().id());
         let run = async move {
             // The error would quote the payload.
             let job: J = serde_json::from_value(self.job)

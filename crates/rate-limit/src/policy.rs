@@ -23,7 +23,7 @@ pub struct Policy {
 
 /// Every limit on traffic, of one person with all their API keys. Calls without a signed-in caller
 /// count by network address.
-pub const POLICIES: [Policy; 9] = [
+pub const POLICIES: [Policy; 10] = [
     Policy {
         class: RateClass::Auth,
         name: "auth",
@@ -95,6 +95,14 @@ pub const POLICIES: [Policy; 9] = [
         covers: "receiving parts of files",
         free: Quota::per_minute(300),
         scales: true,
+    },
+    Policy {
+        class: RateClass::ClientErrors,
+        name: "client-errors",
+        org_name: "client-errors-org",
+        covers: "reporting errors of browsers and apps",
+        free: Quota::per_minute(10),
+        scales: false,
     },
 ];
 
@@ -230,7 +238,8 @@ mod tests {
             RateClass::Render => Some(RateClass::ProjectWrites),
             RateClass::ProjectWrites => Some(RateClass::Uploads),
             RateClass::Uploads => Some(RateClass::Parts),
-            RateClass::Parts => Some(RateClass::Unlimited),
+            RateClass::Parts => Some(RateClass::ClientErrors),
+            RateClass::ClientErrors => Some(RateClass::Unlimited),
             RateClass::Unlimited => None,
         }
     }
@@ -257,7 +266,7 @@ mod tests {
     #[test]
     fn guessing_secrets_is_not_for_sale() {
         let fixed: Vec<_> = POLICIES.iter().filter(|it| !it.scales).map(|it| it.name).collect();
-        assert_eq!(fixed, ["auth", "password-reset"]);
+        assert_eq!(fixed, ["auth", "password-reset", "client-errors"]);
     }
 
     #[test]

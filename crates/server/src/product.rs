@@ -31,7 +31,6 @@ use sqlx::PgPool;
 use storage::Storage;
 use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
-use url::Url;
 use usage::{PriceBook, Usage};
 use webhooks::Webhooks;
 
@@ -77,127 +76,178 @@ pub struct Product {
     settings: Settings,
 }
 
-fn usage(settings: &Settings, db: Db, clock: Clock, prices: PriceBook) -> Usage {
-    Usage { db, clock, prices, config: settings.usage.clone() }
+/// What the features share, and the features that others use.
+struct Services {
+    db: Db,
+    clock: Clock,
+    limits: Limits,
+    mailer: Mailer,
+    storage: Storage,
+    usage: Usage,
+    quotas: Quotas,
+    ai: Ai,
+    audit: Audit,
+    idempotency: Idempotency,
+    auth: Auth,
+    billing: Billing,
+    org_jobs: OrgJobs,
+    backups: Backups,
 }
 
-fn mailer(settings: &Settings, db: Db, clock: Clock) -> anyhow::Result<Mailer> {
-    let secrets = settings.auth.secrets().cloned();
-    Mailer::new(db, clock, &settings.email, settings.public_url(), secrets)
-}
+impl Services {
+    fn new(settings: &Settings, pool: PgPool, clock: Clock) -> anyhow::Result<Self> {
+        let db = Db::new(pool);
+        let (db, clock) = (|| db.clone(), || clock.clone());
+        let (secrets, url) = (|| settings.auth.secrets().cloned(), || settings.public_url());
+        let limits = Limits {
+            attempts: Durable::new(db(), clock(), &settings.rate_limit),
+            traffic: RateLimit::new(&settings.rate_limit, db(), clock())?,
+        };
+        let mailer = Mailer::new(db(), clock(), &settings.email, url(), secrets())?;
+        let prices = PriceBook::new(db(), clock());
+        let quotas = Quotas::start(db(), clock(), &settings.quotas);
+        let free = Catalogue::embedded().free().entitlement();
+        Ok(Self {
+            storage: Storage::open(&settings.storage)?,
+            ai: Ai::new(
+                db(),
+                clock(),
+                mailer.clone(),
+                prices.clone(),
+                quotas.clone(),
+                &settings.ai,
+            )?,
+            usage: Usage { db: db(), clock: clock(), prices, config: settings.usage.clone() },
+            audit: Audit::new(db(), clock(), secrets(), &settings.audit)?,
+            idempotency: Idempotency::new(db(), clock(), secrets(), quotas.hold_life()),
+            auth: Auth::new(
+                db(),
+                clock(),
+                &settings.auth,
+                url(),
+                mailer.clone(),
+                limits.clone(),
+                free,
+            )?,
+            billing: Billing::new(db(), clock(), mailer.clone(), &settings.billing, url())?,
+            org_jobs: OrgJobs::new(db(), clock(), &settings.org_jobs),
+            backups: backups(settings, db(), clock())?,
+            db: db(),
+            clock: clock(),
+            limits,
+            mailer,
+            quotas,
+        })
+    }
 
-/// Domains that consist of mails for the most part.
-fn approvals_and_news(
-    db: &Db,
-    clock: &Clock,
-    mailer: &Mailer,
-    limits: &Limits,
-    app_url: Url,
-) -> [Module; 2] {
-    let (db, clock, mailer) = (|| db.clone(), || clock.clone(), || mailer.clone());
-    let limits = limits.attempts.clone();
-    let approvals = Approvals { db: db(), clock: clock(), mailer: mailer(), limits, app_url };
-    let news = News { db: db(), clock: clock(), mailer: mailer() };
-    [approvals::module(approvals), news::module(news)]
+    /// Their features, and the domains. Yours stands beside the sample.
+    fn modules(&self, settings: &Settings) -> Vec<Module> {
+        let Self { db, clock, ai, mailer, limits, .. } = self;
+        let projects = Projects::new(db, clock, ai, &self.org_jobs);
+        let work = [projects::work(&projects)].into_iter().flatten();
+        vec![
+            rate_limit::module(limits.clone()),
+            client_errors::module(),
+            audit::module(self.audit.clone()),
+            email::module(mailer.clone()),
+            storage::module(self.storage.clone()),
+            assets::module(assets(settings, db, clock, self.storage.clone())),
+            idempotency::module(self.idempotency.clone()),
+            usage::module(self.usage.clone()),
+            quotas::module(self.quotas.clone()),
+            auth::module(self.auth.clone()),
+            ai::module(ai.clone()),
+            billing::module(self.billing.clone()),
+            org_jobs::module(self.org_jobs.clone(), work),
+            projects::module(projects),
+            approvals::module(self.approvals(settings)),
+            news::module(News { db: db.clone(), clock: clock.clone(), mailer: mailer.clone() }),
+            admin::module(self.admin()),
+            backups::module(self.backups.clone()),
+            database::module(db.pool().clone()),
+            partitions::module(db.clone(), clock.clone()),
+        ]
+    }
+
+    fn approvals(&self, settings: &Settings) -> Approvals {
+        Approvals {
+            db: self.db.clone(),
+            clock: self.clock.clone(),
+            mailer: self.mailer.clone(),
+            limits: self.limits.attempts.clone(),
+            app_url: settings.public_url(),
+        }
+    }
+
+    fn admin(&self) -> Admin {
+        Admin {
+            db: self.db.clone(),
+            clock: self.clock.clone(),
+            quotas: self.quotas.clone(),
+            usage: self.usage.clone(),
+            ai: self.ai.clone(),
+            billing: self.billing.clone(),
+            audit: self.audit.clone(),
+            auth: self.auth.clone(),
+        }
+    }
+
+    /// Tells customers' programs of the events of all features so far.
+    fn webhooks(&self, settings: &Settings, app: &App) -> anyhow::Result<Webhooks> {
+        Webhooks::new(
+            (self.db.clone(), self.clock.clone()),
+            (Egress::new(&settings.egress)?, self.mailer.clone()),
+            settings.auth.secrets(),
+            app.events.clone(),
+            &settings.webhooks,
+            settings.jobs.jobs_concurrency,
+        )
+    }
+
+    /// Copies and ends of what all tables so far, and its own, keep about somebody.
+    fn privacy(&self, settings: &Settings, app: &App) -> Privacy {
+        let tables = [app.personal_data.as_slice(), privacy::PERSONAL_DATA].concat();
+        Privacy {
+            db: self.db.clone(),
+            clock: self.clock.clone(),
+            storage: self.storage.clone(),
+            mailer: self.mailer.clone(),
+            tables: tables.into(),
+            config: settings.privacy.clone(),
+            turns: Arc::new(Semaphore::new(1)),
+        }
+    }
 }
 
 impl Product {
     /// Composes the features. Nothing is connected to before it is needed.
     pub fn compose(settings: &Settings, pool: PgPool, clock: Clock) -> anyhow::Result<Self> {
-        let db = Db::new(pool);
-        let url = settings.public_url();
-        let attempts = Durable::new(db.clone(), clock.clone(), &settings.rate_limit);
-        let traffic = RateLimit::new(&settings.rate_limit, db.clone(), clock.clone())?;
-        let limits = Limits { attempts, traffic: traffic.clone() };
-        let secrets = settings.auth.secrets().cloned();
-        let mailer = mailer(settings, db.clone(), clock.clone())?;
-        let storage = Storage::open(&settings.storage)?;
-        let prices = PriceBook::new(db.clone(), clock.clone());
-        let usage = usage(settings, db.clone(), clock.clone(), prices.clone());
-        let quotas = Quotas::start(db.clone(), clock.clone(), &settings.quotas);
-        let ai = Ai::new(
-            db.clone(),
-            clock.clone(),
-            mailer.clone(),
-            prices,
-            quotas.clone(),
-            &settings.ai,
-        )?;
-        let audit = Audit::new(db.clone(), clock.clone(), secrets.clone(), &settings.audit)?;
-        let idempotency = Idempotency::new(db.clone(), clock.clone(), secrets, quotas.hold_life());
-        let auth = Auth::new(
-            db.clone(),
-            clock.clone(),
-            &settings.auth,
-            url.clone(),
-            mailer.clone(),
-            limits.clone(),
-            Catalogue::embedded().free().entitlement(),
-        )?;
-        let billing =
-            Billing::new(db.clone(), clock.clone(), mailer.clone(), &settings.billing, url)?;
-        let org_jobs = OrgJobs::new(db.clone(), clock.clone(), &settings.org_jobs);
-        let projects = Projects::new(&db, &clock, &ai, &org_jobs);
-        let work = [projects::work(&projects)].into_iter().flatten();
-        let extras = approvals_and_news(&db, &clock, &mailer, &limits, settings.public_url());
-
-        let backups = backups(settings, &db, &clock)?;
-        let app = app::assemble(vec![
-            rate_limit::module(limits),
-            audit::module(audit.clone()),
-            email::module(mailer.clone()),
-            storage::module(storage.clone()),
-            assets::module(assets(settings, &db, &clock, storage.clone())),
-            idempotency::module(idempotency.clone()),
-            usage::module(usage.clone()),
-            quotas::module(quotas.clone()),
-            auth::module(auth.clone()),
-            ai::module(ai.clone()),
-            billing::module(billing.clone()),
-            org_jobs::module(org_jobs, work),
-            projects::module(projects),
-            admin::module(Admin {
-                db: db.clone(),
-                clock: clock.clone(),
-                quotas: quotas.clone(),
-                usage: usage.clone(),
-                ai: ai.clone(),
-                billing: billing.clone(),
-                audit: audit.clone(),
-                auth: auth.clone(),
-            }),
-            backups::module(backups.clone()),
-            database::module(db.pool().clone()),
-            partitions::module(db.clone(), clock.clone()),
-        ]);
-        let app = extras.into_iter().fold(app, App::with);
-        let webhooks = Webhooks::new(
-            (db.clone(), clock.clone()),
-            (Egress::new(&settings.egress)?, mailer.clone()),
-            settings.auth.secrets(),
-            app.events.clone(),
-            &settings.webhooks,
-            settings.jobs.jobs_concurrency,
-        )?;
-        let alerts = alerts(settings, db.clone(), clock.clone(), mailer.clone())?;
-        let app = app.with(webhooks::module(webhooks.clone())).with(alerts::module(alerts.clone()));
-        let app = with_privacy(app, settings, &db, &clock, storage, &mailer);
-        let health = Health::new(app.checks.clone(), clock.clone(), settings.health_timeout());
+        let services = Services::new(settings, pool, clock)?;
+        // These look at the features before them.
+        let app = app::assemble(services.modules(settings));
+        let webhooks = services.webhooks(settings, &app)?;
+        let app = app.with(webhooks::module(webhooks.clone()));
+        let alerts = alerts(settings, &services)?;
+        let app = app.with(alerts::module(alerts.clone()));
+        let privacy = services.privacy(settings, &app);
+        let app = app.with(privacy::module(privacy));
+        let health =
+            Health::new(app.checks.clone(), services.clock.clone(), settings.health_timeout());
         let app = app.with(health::module(health.clone()));
         Ok(Self {
-            db,
-            clock,
-            audit,
-            auth,
-            quotas,
-            ai,
-            idempotency,
-            mailer,
-            billing,
-            traffic,
+            db: services.db,
+            clock: services.clock,
+            audit: services.audit,
+            auth: services.auth,
+            quotas: services.quotas,
+            ai: services.ai,
+            idempotency: services.idempotency,
+            mailer: services.mailer,
+            billing: services.billing,
+            traffic: services.limits.traffic,
             webhooks,
             alerts,
-            backups,
+            backups: services.backups,
             health,
             jobs: app.jobs.clone(),
             schedules: app.schedules.clone(),
@@ -247,36 +297,16 @@ pub(crate) fn assets(settings: &Settings, db: &Db, clock: &Clock, storage: Stora
 }
 
 /// Of the whole database, past any transaction pooler.
-fn backups(settings: &Settings, db: &Db, clock: &Clock) -> anyhow::Result<Backups> {
+fn backups(settings: &Settings, db: Db, clock: Clock) -> anyhow::Result<Backups> {
     let pooled = || db.pool().connect_options().as_ref().clone();
     let address = settings.db.direct_address().unwrap_or_else(pooled);
-    Backups::new(db.clone(), clock.clone(), address, &settings.backups, &settings.storage)
-}
-
-/// Copies and ends of what all tables so far, and its own, keep about somebody.
-fn with_privacy(
-    app: App,
-    settings: &Settings,
-    db: &Db,
-    clock: &Clock,
-    storage: Storage,
-    mailer: &Mailer,
-) -> App {
-    let tables = [app.personal_data.as_slice(), privacy::PERSONAL_DATA].concat();
-    app.with(privacy::module(Privacy {
-        db: db.clone(),
-        clock: clock.clone(),
-        storage,
-        mailer: mailer.clone(),
-        tables: tables.into(),
-        config: settings.privacy.clone(),
-        turns: Arc::new(Semaphore::new(1)),
-    }))
+    Backups::new(db, clock, address, &settings.backups, &settings.storage)
 }
 
 /// What is watched, and who is told. A rule of your own is added here.
-fn alerts(settings: &Settings, db: Db, clock: Clock, mailer: Mailer) -> anyhow::Result<Alerts> {
+fn alerts(settings: &Settings, services: &Services) -> anyhow::Result<Alerts> {
+    let Services { db, clock, mailer, .. } = services;
     let rules = alerts::standard(&settings.alerts, settings.usage.usage_drift_percent);
     let egress = Egress::new(&settings.egress)?;
-    Ok(Alerts::new(db, clock, mailer, egress, &settings.alerts, rules))
+    Ok(Alerts::new(db.clone(), clock.clone(), mailer.clone(), egress, &settings.alerts, rules))
 }

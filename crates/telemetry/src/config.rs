@@ -7,6 +7,7 @@ use std::{
 use kernel::Environment;
 use secrecy::SecretString;
 use tracing_subscriber::filter::Targets;
+use url::Url;
 
 /// What this process tells about itself, and to whom.
 #[derive(Clone, Debug, clap::Args)]
@@ -24,6 +25,18 @@ pub struct Config {
     #[arg(long, env, hide_env_values = true)]
     pub sentry_dsn: Option<SecretString>,
 
+    /// Address of a collector that takes traces by OTLP over HTTP, such as `http://127.0.0.1:4318`. Unset, none are made.
+    #[arg(long, env)]
+    pub otel_exporter_otlp_endpoint: Option<Url>,
+
+    /// Headers for the collector: `name=value` pairs between commas, percent-encoded.
+    #[arg(long, env, hide_env_values = true)]
+    pub otel_exporter_otlp_headers: Option<SecretString>,
+
+    /// The share of requests and jobs that are traced, from 0 to 1.
+    #[arg(long, env, default_value_t = 1.0, value_parser = share)]
+    pub otel_traces_sampler_arg: f64,
+
     /// Address at which Prometheus reads the metrics, or `off`. Keep it away from the internet.
     #[arg(long, env, default_value = "127.0.0.1:9464")]
     pub metrics_addr: MetricsAddress,
@@ -36,6 +49,11 @@ impl Config {
         let fitting = if for_people { LogFormat::Pretty } else { LogFormat::Json };
         self.log_format.unwrap_or(fitting)
     }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "must be from 0 to 1".to_owned())
 }
 
 /// The form of a log line.

@@ -18,6 +18,8 @@ use tracing_subscriber::{
     registry::{LookupSpan, Scope},
 };
 
+use crate::traces;
+
 /// Writes each event as one line of JSON, with the fields of the spans around it.
 ///
 /// The library's own form nests them, so a search for one request would have to know the depth.
@@ -72,6 +74,9 @@ where
             }
         }
         event.record(&mut fields);
+        if let Some(trace) = traces::current() {
+            fields.0.push(("trace_id", trace.into()));
+        }
 
         let metadata = event.metadata();
         let line = Line {
@@ -101,7 +106,10 @@ struct Fields(Vec<(&'static str, Value)>);
 
 impl Fields {
     fn insert(&mut self, field: &Field, value: impl Into<Value>) {
-        self.0.push((field.name(), value.into()));
+        // For traces, which say it in their own way.
+        if !field.name().starts_with("otel.") {
+            self.0.push((field.name(), value.into()));
+        }
     }
 }
 
@@ -169,6 +177,8 @@ pub(crate) mod testing {
 mod tests {
     use std::{fs::OpenOptions, sync::Arc};
 
+    use opentelemetry::trace::TracerProvider;
+    use opentelemetry_sdk::trace::SdkTracerProvider;
     use tracing::{error, field::Empty, info, info_span, subscriber::with_default};
     use tracing_subscriber::{layer::SubscriberExt, registry};
 
@@ -199,6 +209,20 @@ mod tests {
                 "request_id": "r1", "org": "o1", "user": "u2", "attempt": 3,
             })
         );
+    }
+
+    #[test]
+    fn a_line_within_a_trace_names_it() {
+        let sink = Sink::default();
+        let tracer = SdkTracerProvider::default().tracer("test");
+        let log = registry().with(traces::layer(tracer)).with(JsonLines::new(sink.writer()));
+        let expected = with_default(log, || {
+            let _request = info_span!("request", otel.name = "GET /").entered();
+            info!("inside");
+            traces::current().unwrap()
+        });
+        let line: Value = serde_json::from_str(&sink.text()).unwrap();
+        assert_eq!((&line["trace_id"], line.get("otel.name")), (&expected.into(), None));
     }
 
     #[test]

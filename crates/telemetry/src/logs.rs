@@ -3,35 +3,54 @@ use std::io::{IsTerminal, stderr};
 use kernel::Environment;
 use tracing::{Level, Metadata};
 use tracing_subscriber::{
-    filter::{FilterFn, LevelFilter, Targets, filter_fn},
+    Layer,
+    filter::{FilterExt, FilterFn, LevelFilter, Targets, filter_fn},
     fmt,
-    layer::SubscriberExt,
+    layer::{Filter, SubscriberExt},
     registry,
     util::SubscriberInitExt,
 };
 
-use crate::{Config, LogFormat, errors, json::JsonLines};
+use crate::{
+    Config, LogFormat, errors,
+    json::JsonLines,
+    statements,
+    traces::{self, Exporting},
+};
 
 /// Libraries that have nothing to say below a warning unless `LOG_LEVEL` names them.
-const QUIET: [&str; 7] = ["h2", "hyper", "lettre", "reqwest", "rustls", "sqlx", "tower_http"];
+const QUIET: [&str; 8] =
+    ["h2", "hyper", "lettre", "opentelemetry", "reqwest", "rustls", "sqlx", "tower_http"];
 
 /// Where the job library quotes payloads in its warnings; the `jobs` crate logs the same by id.
 const QUOTES_PAYLOADS: [&str; 2] =
     ["graphile_worker::runner::release", "graphile_worker::runner::task_execution"];
 
 /// Starts the log, unless somebody who embeds us has a log already.
-pub(crate) fn install(config: &Config, environment: Environment, report_errors: bool) {
+pub(crate) fn install(
+    config: &Config,
+    environment: Environment,
+    report_errors: bool,
+    traces: Option<&Exporting>,
+) {
     let json = config.log_format(environment) == LogFormat::Json;
     // A log that cannot be written, as on a full disk, must not stop what is logged.
     let pretty = fmt::layer().with_writer(stderr).log_internal_errors(false);
     let pretty = if stderr().is_terminal() { pretty } else { pretty.with_ansi(false) };
+    let level = &config.log_level;
+    let spans = traces.map(Exporting::tracer);
     let _ = registry()
-        .with(wanted(&config.log_level))
-        .with(harmless())
-        .with(json.then(|| JsonLines::new(stderr)))
-        .with((!json).then_some(pretty))
-        .with(report_errors.then(errors::layer))
+        .with(spans.clone().map(traces::layer))
+        .with(statements::layer(spans))
+        .with(json.then(|| JsonLines::new(stderr).with_filter(lines(level))))
+        .with((!json).then(|| pretty.with_filter(lines(level))))
+        .with(report_errors.then(|| errors::layer().with_filter(lines(level))))
         .try_init();
+}
+
+/// What the log and error reports have.
+fn lines<S>(setting: &Targets) -> impl Filter<S> + use<S> {
+    wanted(setting).and(harmless())
 }
 
 /// The level of each library, with ours where the setting is silent.
@@ -60,9 +79,7 @@ mod tests {
     fn logged(setting: &str, log: impl FnOnce()) -> String {
         let sink = Sink::default();
         let subscriber = registry()
-            .with(wanted(&setting.parse().unwrap()))
-            .with(harmless())
-            .with(JsonLines::new(sink.writer()));
+            .with(JsonLines::new(sink.writer()).with_filter(lines(&setting.parse().unwrap())));
         with_default(subscriber, log);
         sink.text()
     }

@@ -84,7 +84,9 @@ impl TestApp {
     pub async fn start_with(adjust: impl FnOnce(&mut Settings)) -> Self {
         // Stands still at noon, so that no test depends on when a day ends.
         let today = Clock::System.now().date_naive();
-        Self::compose(Clock::frozen_at(today.and_time(NOON).and_utc()), adjust).await
+        let noon = Clock::frozen_at(today.and_time(NOON).and_utc());
+        // It is large.
+        Box::pin(Self::compose(noon, adjust)).await
     }
 
     /// The product at the real time, for tests that start processes, which know no other.
@@ -95,7 +97,7 @@ impl TestApp {
             // So that no test depends on when a day ends.
             tokio::time::sleep((midnight - now).to_std().expect("it is ahead")).await;
         }
-        Self::compose(Clock::System, |_| {}).await
+        Box::pin(Self::compose(Clock::System, |_| {})).await
     }
 
     async fn compose(clock: Clock, adjust: impl FnOnce(&mut Settings)) -> Self {

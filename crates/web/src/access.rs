@@ -76,6 +76,8 @@ pub enum RateClass {
     Uploads,
     /// Receiving parts of files.
     Parts,
+    /// Reporting errors of browsers and apps.
+    ClientErrors,
     /// Probes and provider webhooks, which must get through and authenticate themselves.
     Unlimited,
 }

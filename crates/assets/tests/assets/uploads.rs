@@ -39,13 +39,13 @@ async fn a_file_of_many_parts_survives_an_interruption(app: TestApp) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_of_more_than_50_mb_is_sent_on_after_an_interruption_to_a_directory() {
-    a_file_of_many_parts_survives_an_interruption(TestApp::start().await).await;
+    Box::pin(a_file_of_many_parts_survives_an_interruption(TestApp::start().await)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_of_more_than_50_mb_is_sent_on_after_an_interruption_to_a_bucket() {
     let (_bucket, app) = with_bucket().await;
-    a_file_of_many_parts_survives_an_interruption(app).await;
+    Box::pin(a_file_of_many_parts_survives_an_interruption(app)).await;
 }
 
 #[tokio::test]

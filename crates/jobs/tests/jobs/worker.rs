@@ -195,7 +195,7 @@ async fn a_slot_is_queued_once_by_two_schedulers_and_missed_slots_are_made_up() 
     };
     let made_up = timeout(PATIENCE, async {
         while count().await.1 < 10 {
-            pause().await
+            pause().await;
         }
     });
     made_up.await.expect("the missed slots are queued");
@@ -239,7 +239,7 @@ async fn a_slot_that_was_queued_by_a_clock_ahead_of_time_is_not_queued_again() {
     };
     let made_up = timeout(PATIENCE, async {
         while queued().await.0 < 2 {
-            pause().await
+            pause().await;
         }
     });
     made_up.await.expect("the missed slots of the other are queued");
@@ -282,7 +282,7 @@ async fn a_process_whose_clock_is_a_day_off_queues_what_is_due_by_the_databases_
     };
     let made_up = timeout(PATIENCE, async {
         while queued().await < 5 {
-            pause().await
+            pause().await;
         }
     });
     made_up.await.expect("the missed slots are queued");

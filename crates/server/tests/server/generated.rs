@@ -52,6 +52,15 @@ async fn the_inventory_is_what_tables_declare() {
     assert_generated("docs/data-inventory.md", &format!("{intro}{}", app::inventory(&tables)));
 }
 
+#[tokio::test]
+async fn the_schema_is_what_migrations_make() {
+    let intro = "# Schema\n\n\
+                 Generated from a database to which all migrations were applied: drift shows as a failing test. Partitions, indexes that \
+                 are not unique, checks and triggers are in [the migrations](../migrations); what of it is whose, and for how long, in the \
+                 [data inventory](data-inventory.md).\n\n";
+    assert_generated("docs/schema.md", &format!("{intro}{}", crate::schema::markdown().await));
+}
+
 #[test]
 fn the_table_of_subscription_states_is_what_is_enforced() {
     let intro = "# What a subscription gives in each state\n\n\

@@ -29,6 +29,7 @@ const PUBLIC: &[&str] = &[
     "POST /admin/v1/enrolment-proofs",
     "POST /admin/v1/enrolments",
     "POST /admin/v1/sessions",
+    "POST /v1/client-errors",
     "POST /v1/approval-links/{token}",
     "POST /v1/email-change-reversals/{token}",
     "POST /v1/email-changes/{token}",
