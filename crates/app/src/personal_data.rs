@@ -1,7 +1,7 @@
 /// What one table keeps about people and orgs, who gets it, and what becomes of it when they leave.
 ///
-/// A table with rows of different kinds has an entry for each. The inventory and exports are made
-/// from these and from nothing else, and erasures are to be; a test fails for a table without an entry.
+/// A table with rows of different kinds has an entry for each. The inventory, exports and erasures
+/// are made from these and from nothing else; a test fails for a table without an entry.
 #[derive(Clone, Copy, Debug)]
 pub struct PersonalData {
     /// The table.

@@ -9,6 +9,7 @@ mod entry;
 mod event;
 mod origin;
 mod personal_data;
+mod redaction;
 mod retention;
 mod routes;
 
@@ -25,6 +26,7 @@ pub use config::Config;
 pub use entry::Entry;
 pub use event::{Event, EventQuery};
 pub use origin::{Actor, Origin};
+pub use redaction::{Redacted, Redaction};
 
 /// The log: to be read, sealed and verified.
 #[derive(Clone)]

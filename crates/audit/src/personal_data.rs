@@ -8,6 +8,7 @@ pub(crate) const PERSONAL_DATA: &[PersonalData] = &[
         "`AUDIT_RETENTION_MONTHS`; by ids only after an erasure, so that orgs and authorities can still follow it",
     )
     .org(Rule::erased_by_its_crate("org_id = $1")),
+    PersonalData::new("audit_redactions", "which events lost what was personal", "for good: hashes"),
     // What others did to somebody, and to whom somebody did something, is in the org's copy only.
     PersonalData::new("audit_events", "what somebody did", "as above")
         .withholding(&["before", "after"])

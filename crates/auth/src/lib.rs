@@ -34,7 +34,7 @@ use url::Url;
 use web::Routes;
 
 pub use abuse::blocks::refuse_blocked;
-pub use accounts::{Name, Recipient, Registered, Registration};
+pub use accounts::{Ended, Name, Recipient, Registered, Registration};
 pub use api_keys::{ApiKey, NewApiKey};
 pub use callers::identify;
 pub use config::Config;

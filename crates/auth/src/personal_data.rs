@@ -26,6 +26,18 @@ pub(crate) const PERSONAL_DATA: &[PersonalData] = &[
     .withholding(&["hash"])
     .person(Rule::overwritten("user_id = $1", "reason = ''"))
     .org(Rule::overwritten("org_id = $1", "reason = ''").not_exported()),
+    PersonalData::new(
+        "emails",
+        "mails that invite outsiders",
+        "until the org that invites is erased",
+    )
+    .org(
+        Rule::deleted(
+            "template = 'invitation'
+             and lower(recipient) in (select lower(email) from invitations where org_id = $1)",
+        )
+        .not_exported(),
+    ),
     PersonalData::new("invitations", "who was invited", "until the invited or the org is erased")
         .withholding(&["hash"])
         .person(Rule::deleted(SAME_ADDRESS))

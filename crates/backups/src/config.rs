@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use chrono::TimeDelta;
 use kernel::Environment;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -65,6 +66,11 @@ impl Config {
             problems.push("BACKUP_BUCKET must be another bucket than S3_BUCKET".to_owned());
         }
         problems
+    }
+
+    /// How long a backup is kept as long as newer ones are made; `None`: none are made.
+    pub fn last(&self) -> Option<TimeDelta> {
+        self.backup_key.as_ref().map(|_| TimeDelta::days(self.backup_keep_days.into()))
     }
 
     /// When backups are made. Not on the hour, when everybody does everything.

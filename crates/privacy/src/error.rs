@@ -1,5 +1,7 @@
 use axum::http::StatusCode;
 use chrono::TimeDelta;
+use kernel::{Id, Org};
+use serde_json::json;
 use web::Problem;
 
 /// What privacy answers.
@@ -17,6 +19,15 @@ pub enum Error {
     /// One was asked for less than a day ago.
     #[error("one export a day is made, and one was asked for less than a day ago")]
     TooSoon(TimeDelta),
+    /// Nobody asked for one, or it was called off.
+    #[error("no deletion is asked for")]
+    NoDeletion,
+    /// It has begun.
+    #[error("the deletion has begun and cannot be called off")]
+    TooLate,
+    /// These orgs would have no owner.
+    #[error("you are the only owner of an organization with other members")]
+    SoleOwner(Vec<Id<Org>>),
     /// The storage failed.
     #[error(transparent)]
     Storage(#[from] storage::Error),
@@ -39,6 +50,12 @@ impl From<Error> for Problem {
                     .action("Download the one you have, or wait.")
                     .retry_after(seconds)
             }
+            Error::NoDeletion => Self::not_found("no_deletion", detail),
+            Error::TooLate => Self::conflict("deletion_has_begun", detail)
+                .action("Register again once it is done."),
+            Error::SoleOwner(orgs) => Self::conflict("sole_owner", detail)
+                .action("Transfer the ownership, or delete the organization first.")
+                .with("orgs", json!(orgs)),
             Error::Storage(error) => error.into(),
             Error::Database(error) => error.into(),
         }

@@ -54,6 +54,8 @@ pub struct TestApp {
     pub billing: billing::Billing,
     /// What is told to customers' programs.
     pub webhooks: webhooks::Webhooks,
+    /// What every table keeps about people and orgs.
+    pub personal_data: Vec<app::PersonalData>,
     http: reqwest::Client,
     jobs: Registry,
     database: Database,
@@ -120,7 +122,7 @@ impl TestApp {
         let product = product.expect("compose the product");
         product.quotas.set_platform_budget(&settings.quotas).await.expect("set the budgets");
         let (db, jobs) = (product.db.clone(), product.jobs.clone());
-        let billing = product.billing.clone();
+        let (billing, personal_data) = (product.billing.clone(), product.personal_data.clone());
         let (audit, webhooks) = (product.audit.clone(), product.webhooks.clone());
         let (auth, quotas, ai) = (product.auth.clone(), product.quotas.clone(), product.ai.clone());
         let service = product.into_router().into_make_service_with_connect_info::<SocketAddr>();
@@ -139,6 +141,7 @@ impl TestApp {
             ai,
             billing,
             webhooks,
+            personal_data,
             http: reqwest::Client::new(),
             jobs,
             database,

@@ -97,6 +97,31 @@ pub(crate) fn fingerprint(secret: &SecretString) -> Vec<u8> {
     code_of(secret, None, 0, b"fingerprint").finalize().into_bytes()[..8].to_vec()
 }
 
+/// What only those who know `secret` can write beside an event that was redacted, of its digest since then.
+pub(crate) fn redaction_code(secret: &SecretString, event: Uuid, digest: &[u8]) -> Vec<u8> {
+    redaction_of(secret, event, digest).finalize().into_bytes().to_vec()
+}
+
+/// Whether `found` was written with one of `secrets`.
+pub(crate) fn redaction_holds(
+    secrets: &[SecretString],
+    event: Uuid,
+    digest: &[u8],
+    found: &[u8],
+) -> bool {
+    let holds = |secret| redaction_of(secret, event, digest).verify_slice(found).is_ok();
+    secrets.iter().any(holds)
+}
+
+fn redaction_of(secret: &SecretString, event: Uuid, digest: &[u8]) -> Hmac<Sha256> {
+    let mut code = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes())
+        .expect("HMAC takes keys of any length");
+    code.update(b"slipway audit redaction");
+    code.update(event.as_bytes());
+    code.update(digest);
+    code
+}
+
 fn code_of(secret: &SecretString, org: Option<Id<Org>>, seq: i64, hash: &[u8]) -> Hmac<Sha256> {
     let mut code = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes())
         .expect("HMAC takes keys of any length");

@@ -6,7 +6,7 @@
 //! secret cannot compute a chain anew. The end is logged each time, too: kept elsewhere, the logs
 //! tell if somebody puts an older state of the database back.
 
-mod link;
+pub(crate) mod link;
 mod seal;
 mod verify;
 

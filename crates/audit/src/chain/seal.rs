@@ -60,7 +60,7 @@ impl Audit {
             .fetch_all(self.db.pool())
             .await?;
             if chains.is_empty() {
-                return Ok(());
+                return self.sign_redactions_anew().await;
             }
             for org in chains {
                 self.extend(org).await?;

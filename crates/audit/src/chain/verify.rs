@@ -1,6 +1,7 @@
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use kernel::{Id, Org};
+use secrecy::SecretString;
 use serde::Serialize;
 use sqlx::{PgConnection, types::Uuid};
 use utoipa::ToSchema;
@@ -21,6 +22,8 @@ pub struct Verification {
     pub seals: u64,
     /// How many events were not sealed yet, because they are younger than a minute.
     pub waiting: u64,
+    /// How many events lost what was personal, because their person or org was erased.
+    pub redacted: u64,
     /// Where the log is not what was sealed; nowhere, if it is right.
     pub breaks: Vec<Break>,
 }
@@ -58,9 +61,36 @@ struct Row {
     ip: Option<String>,
     request_id: Option<String>,
     event_org: Option<Id<Org>>,
+    redacted_digest: Option<Vec<u8>>,
+    redaction_code: Option<Vec<u8>>,
+}
+
+/// How an event is compared with its seal.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    AsSealed,
+    /// It lost what was personal, and nothing else.
+    Redacted,
+    Changed,
 }
 
 impl Row {
+    fn state(mut self, secrets: &[SecretString]) -> State {
+        let redaction = self.redacted_digest.take().zip(self.redaction_code.take());
+        let (id, sealed) = (self.event_id.uuid(), std::mem::take(&mut self.digest));
+        let now = self.event().digest();
+        let is_ours = |(digest, code): (Vec<u8>, Vec<u8>)| {
+            digest == now && link::redaction_holds(secrets, id, &digest, &code)
+        };
+        if redaction.is_some_and(is_ours) {
+            State::Redacted
+        } else if now == sealed {
+            State::AsSealed
+        } else {
+            State::Changed
+        }
+    }
+
     fn event(self) -> Stored {
         Stored {
             id: self.event_id,
@@ -121,9 +151,11 @@ impl Audit {
             r#"select s.seq, s.event_id as "event_id: _", s.event_at, s.digest, s.hash,
                       e.id is not null as "found!", e.actor_kind as "actor_kind?", e.actor_id,
                       e.on_behalf_of, e.action as "action?", e.subject as "subject?",
-                      e.before::text, e.after::text, e.ip, e.request_id, e.org_id as "event_org: _"
+                      e.before::text, e.after::text, e.ip, e.request_id, e.org_id as "event_org: _",
+                      r.digest as "redacted_digest?", r.code as "redaction_code?"
                from audit_seals s
                left join audit_events e on e.id = s.event_id and e.created_at = s.event_at
+               left join audit_redactions r on r.event_id = s.event_id
                where s.org_id is not distinct from $1
                order by s.seq"#,
             org as _,
@@ -142,8 +174,10 @@ impl Audit {
             };
             // After a gap the rest of the chain is judged by itself.
             (seq, hash) = (row.seq, row.hash.clone());
-            let (event_id, digest, found) = (Some(row.event_id), row.digest.clone(), row.found);
-            let changed = found && row.event().digest() != digest;
+            let (event_id, found) = (Some(row.event_id), row.found);
+            let state = row.state(&self.secrets);
+            result.redacted += u64::from(found && state == State::Redacted);
+            let changed = found && state == State::Changed;
             let what = what.or(changed.then_some("the event was changed"));
             result.breaks.extend(what.map(|what| Break { org_id: org, event_id, what }));
         }

@@ -1,11 +1,12 @@
 //! Nobody changes the log unnoticed, not even who owns the database.
 
-use audit::{Audit, Break, Entry, Origin};
+use audit::{Audit, Break, Entry, Origin, Redaction};
 use chrono::TimeDelta;
 use futures::future::join_all;
 use kernel::{Id, Org};
 use serde_json::json;
 use testing::TestApp;
+use uuid::Uuid;
 
 async fn write(app: &TestApp, org: Option<Id<Org>>, subject: usize) {
     let mut tx = app.db.begin().await.unwrap();
@@ -183,4 +184,60 @@ async fn months_that_are_over_are_dropped_and_what_is_kept_can_still_be_verified
     assert_eq!(kept, ["2"]);
     app.audit.seal().await.unwrap();
     assert_eq!(app.audit.verify(None).await.unwrap().breaks, Vec::<Break>::new());
+}
+
+/// Redacts everything of an org; answers how many events were new to that.
+async fn redact(app: &TestApp, org: Id<Org>) -> u64 {
+    let mut tx = app.db.begin().await.unwrap();
+    let (mut after, mut new) = (Uuid::nil(), 0);
+    while let Some(redacted) = app.audit.redact(&mut tx, Redaction::Org(org), after).await.unwrap()
+    {
+        (after, new) = (redacted.last, new + redacted.new);
+    }
+    tx.commit().await.unwrap();
+    new
+}
+
+#[tokio::test]
+async fn what_an_erasure_takes_out_of_an_event_is_no_tampering_and_hides_none() {
+    for tampering in [
+        "update audit_events set subject = 'x' where action = 'thing.changed'",
+        "delete from audit_redactions where event_id in (select id from audit_events where action = 'thing.changed')",
+        "with event as (update audit_events set subject = 'x'
+                        where action = 'thing.changed' returning id)
+         update audit_redactions set digest = sha256('x') where event_id in (select id from event)",
+    ] {
+        let app = TestApp::start().await;
+        let owner = app.owner().await;
+        write(&app, Some(owner.org()), 1).await;
+        app.audit.seal().await.unwrap();
+        let redacted = redact(&app, owner.org()).await;
+        assert_eq!(redact(&app, owner.org()).await, 0, "again, nothing is new");
+        let found = app.audit.verify(None).await.unwrap();
+        assert_eq!((found.breaks.as_slice(), found.redacted), (&[][..], redacted));
+        let seen = "select count(*) from audit_events where org_id = $1 and (before is not null or after is not null or ip is not null)";
+        let seen: i64 =
+            sqlx::query_scalar(seen).bind(owner.org()).fetch_one(app.db.pool()).await.unwrap();
+        assert_eq!(seen, 0);
+
+        tamper(&app, tampering).await;
+        assert_eq!(breaks(&app.audit).await, ["the event was changed"], "{tampering}");
+    }
+}
+
+#[tokio::test]
+async fn redactions_outlive_an_exchange_of_the_secret() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    write(&app, Some(owner.org()), 1).await;
+    app.audit.seal().await.unwrap();
+    let redacted = redact(&app, owner.org()).await;
+    let old = app.settings.auth.auth_secret.clone().unwrap();
+    let new: secrecy::SecretString = "another secret that is only used by tests".into();
+    let audit = |secrets: Vec<secrecy::SecretString>| {
+        Audit::new(app.db.clone(), app.clock.clone(), secrets, &app.settings.audit).unwrap()
+    };
+    assert_eq!(breaks(&audit(vec![new.clone(), old])).await, [""; 0]);
+    let found = audit(vec![new]).verify(None).await.unwrap();
+    assert_eq!((found.breaks.as_slice(), found.redacted), (&[][..], redacted));
 }

@@ -9,8 +9,9 @@ use crate::{
 };
 
 /// What was open of an account, and no longer is.
+#[derive(Debug)]
 #[must_use = "other requests learn of it by `Auth::forget`, after the commit"]
-pub(crate) struct Ended {
+pub struct Ended {
     sessions: Vec<Id<Session>>,
     keys: Vec<Id<ApiKey>>,
 }
@@ -44,7 +45,7 @@ impl Ended {
 
 impl Auth {
     /// Makes the end of things known at once, on this instance; the database tells the others.
-    pub(crate) fn forget(&self, ended: Ended) {
+    pub fn forget(&self, ended: Ended) {
         for session in ended.sessions {
             self.db.changes().note(session);
         }

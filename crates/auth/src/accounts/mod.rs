@@ -18,6 +18,7 @@ pub(crate) mod user;
 use jobs::Registry;
 use web::Routes;
 
+pub use ending::Ended;
 pub use recipient::Recipient;
 pub use registration::{Registered, Registration};
 pub use user::Name;

@@ -1,6 +1,7 @@
 //! Organizations, and who is what in them.
 
 mod current;
+mod departure;
 mod error;
 mod founding;
 pub(crate) mod invitations;

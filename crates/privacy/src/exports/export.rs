@@ -105,6 +105,23 @@ impl Export {
         .await
     }
 
+    /// Copies of orgs that `user` asked for.
+    pub(crate) async fn of_orgs(
+        db: impl PgExecutor<'_>,
+        user: Id<User>,
+    ) -> sqlx::Result<Vec<Self>> {
+        sqlx::query_as!(
+            Self,
+            r#"select id as "id: _", user_id as "user_id: _", org_id as "org_id: _",
+                      status as "status: _", bytes, created_at, finished_at, expires_at
+               from data_exports
+               where user_id = $1 and org_id is not null"#,
+            user as _,
+        )
+        .fetch_all(db)
+        .await
+    }
+
     pub(crate) async fn find(db: impl PgExecutor<'_>, id: Id<Self>) -> sqlx::Result<Option<Self>> {
         sqlx::query_as!(
             Self,

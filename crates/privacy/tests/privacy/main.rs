@@ -1,5 +1,7 @@
 //! Copies of what is kept about somebody.
 
+mod canary;
+mod deletions;
 mod exports;
 
 use std::{
@@ -40,7 +42,7 @@ async fn download(client: &Client, export: &str) -> BTreeMap<String, String> {
 
 /// Queues a job by its name, and runs what is due.
 async fn run(app: &TestApp, job: &str, payload: Value) {
-    sqlx::query("select graphile_worker.add_job($1, $2::json)")
+    sqlx::query("select graphile_worker.add_job($1, $2::json, job_key => $1)")
         .bind(job)
         .bind(json!({ "job": payload }))
         .execute(app.db.pool())

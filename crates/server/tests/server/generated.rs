@@ -47,7 +47,7 @@ async fn the_page_of_webhook_events_is_what_is_declared() {
 async fn the_inventory_is_what_tables_declare() {
     let intro = "# Data inventory\n\n\
                  Generated from what each crate declares (`app::PersonalData`): which table keeps what about whom, whether it is \
-                 in exports, and what an erasure is to do with it (none does yet).\n\n";
+                 in exports, and what an erasure does with it.\n\n";
     let tables = crate::personal_data::declared();
     assert_generated("docs/data-inventory.md", &format!("{intro}{}", app::inventory(&tables)));
 }

@@ -11,6 +11,7 @@ mod checklist;
 mod clock_jumps;
 mod commands;
 mod degraded;
+mod deletion_kills;
 mod deploys;
 mod generated;
 mod idempotency;

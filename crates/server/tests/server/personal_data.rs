@@ -89,3 +89,45 @@ async fn what_tables_declare_is_sql_that_postgres_understands() {
         }
     }
 }
+
+/// Otherwise an erasure would stop at a foreign key, whoever's rows there are.
+#[tokio::test]
+async fn rows_go_before_what_they_refer_to() {
+    let (database, declared) = (Database::new().await, declared());
+    // Of those that neither take their rows along nor let go by themselves.
+    let keys: Vec<(String, String, String)> = sqlx::query_as(
+        "select distinct k.conrelid::regclass::text, a.attname::text, k.confrelid::regclass::text
+         from pg_constraint k
+         join pg_class c on c.oid = k.conrelid and not c.relispartition
+         join pg_attribute a on a.attrelid = k.conrelid and a.attnum = any(k.conkey) and a.attname <> 'org_id'
+         where k.contype = 'f' and k.confdeltype in ('a', 'r') and k.conrelid <> k.confrelid
+         order by 1, 2",
+    )
+    .fetch_all(&database.pool)
+    .await
+    .unwrap();
+    assert!(keys.len() > 20, "{keys:?}");
+    let person = |it: &PersonalData| it.person;
+    let org = |it: &PersonalData| it.org;
+    let mut wrong = vec![];
+    for (whose, rule) in [("person", person as fn(&PersonalData) -> Option<Rule>), ("org", org)] {
+        let erased = |table: &str| {
+            let mut rules = declared.iter().enumerate().filter(|(_, it)| it.table == table);
+            rules.find_map(|(at, it)| rule(it).map(|rule| (at, rule.erasure)))
+        };
+        for (child, column, parent) in &keys {
+            let Some((goes, Erasure::Delete)) = erased(parent) else { continue };
+            let is_before = match erased(child) {
+                Some((at, Erasure::Delete)) => at < goes,
+                Some((at, Erasure::Overwrite(set))) => {
+                    at < goes && set.contains(&format!("{column} = null"))
+                }
+                _ => false,
+            };
+            if !is_before {
+                wrong.push(format!("of a {whose}: {child}.{column} -> {parent}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}

@@ -105,7 +105,7 @@ impl Auth {
 
     /// The sessions of somebody who is no longer in `org` go on in another org of theirs. Who has none
     /// gets one for themselves, as at the beginning: an account without an org could do nothing.
-    async fn go_on_elsewhere(
+    pub(in crate::orgs) async fn go_on_elsewhere(
         &self,
         db: &mut PgConnection,
         org: Id<Org>,
@@ -114,7 +114,10 @@ impl Auth {
     ) -> Result<()> {
         let user = member.user_id;
         // Two orgs may let the same person go at once.
-        user::User::lock(&mut *db, user).await?;
+        let account = user::User::lock(&mut *db, user).await?;
+        if account.is_none_or(|account| account.disabled_at.is_some()) {
+            return Ok(());
+        }
         let home = if let Some(home) = Membership::first_of(&mut *db, user).await? {
             home.org
         } else {

@@ -77,7 +77,7 @@ impl Member {
 
     /// Ends a membership together with what hangs on it: keys that the person made there stop for
     /// good, and an offer of ownership lapses.
-    pub(super) async fn remove(
+    pub(in crate::orgs) async fn remove(
         db: &mut PgConnection,
         org: Id<Org>,
         user: Id<User>,

@@ -1,0 +1,2 @@
+drop table deletion_steps;
+drop table deletions;
