@@ -102,7 +102,32 @@ fn kind(summary: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::kind;
+    use tracing::{Level, event, subscriber::with_default};
+    use tracing_subscriber::{layer::SubscriberExt, registry};
+
+    use super::{kind, layer};
+    use crate::exporter;
+
+    #[test]
+    fn statements_are_measured_by_kind_however_slow() {
+        let recorder = exporter::builder().build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            with_default(registry().with(layer(None)), || {
+                // As `sqlx` tells of them.
+                let (fast, slow) = ("insert into projects (id, …", "INSERT INTO emails …");
+                event!(target: "sqlx::query", Level::TRACE, summary = fast, elapsed_secs = 0.25);
+                event!(target: "sqlx::query", Level::WARN, summary = slow, elapsed_secs = 2.0);
+                event!(target: "sqlx::postgres", Level::WARN, summary = slow, elapsed_secs = 9.0);
+            });
+        });
+        let metrics = recorder.handle().render();
+        for line in [
+            r#"db_statement_duration_seconds_sum{kind="insert"} 2.25"#,
+            r#"db_statement_duration_seconds_count{kind="insert"} 2"#,
+        ] {
+            assert!(metrics.contains(line), "{line} is missing in {metrics}");
+        }
+    }
 
     #[test]
     fn a_statement_is_of_one_of_a_few_kinds() {

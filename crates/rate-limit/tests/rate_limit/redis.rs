@@ -137,14 +137,20 @@ async fn a_redis_that_dies_leaves_each_its_share_and_one_that_comes_back_counts_
 async fn a_redis_that_does_not_answer_costs_nobody_much_time_and_opens_nothing() {
     let Some(server) = Server::start().await else { return };
     let app = TestApp::start().await;
-    let [one, other] = two(&app, &server, 50).await;
-    // Fewer, if Redis is as slow as that on this machine.
-    assert!(served(&[&one], IP).await <= 5);
+    let mut took = Vec::new();
+    while took.last().is_none_or(|last| *last >= Duration::from_millis(500)) {
+        assert!(took.len() < 10, "{took:?}");
+        let ip = format!("203.0.113.{}", took.len());
+        server.answers().await;
+        let [one, other] = two(&app, &server, 50).await;
+        // Fewer, if Redis is as slow as that on this machine.
+        assert!(served(&[&one], &ip).await <= 5);
 
-    server.tell(&["CLIENT", "PAUSE", "600000", "ALL"]).await;
-    let began = Instant::now();
-    assert_eq!(served(&[&one, &other], IP).await, 0);
-    assert!(began.elapsed() < Duration::from_mins(1), "nobody waits until it answers");
+        server.tell(&["CLIENT", "PAUSE", "3000", "ALL"]).await;
+        let began = Instant::now();
+        assert_eq!(served(&[&one, &other], &ip).await, 0);
+        took.push(began.elapsed());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
