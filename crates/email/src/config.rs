@@ -80,8 +80,8 @@ pub struct Config {
     #[arg(long, env)]
     pub email_dns: Option<Dns>,
 
-    /// Days for which the log of mails is kept, with what became of them.
-    #[arg(long, env, default_value_t = 90, value_parser = clap::value_parser!(i64).range(14..=3650))]
+    /// Days for which the log of mails is kept, with what became of them. The links that end mails work for as long.
+    #[arg(long, env, default_value_t = 90, value_parser = clap::value_parser!(i64).range(60..=3650))]
     pub email_retention_days: i64,
 }
 

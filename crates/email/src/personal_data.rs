@@ -7,16 +7,16 @@ const THEIRS: &str =
 const OF_THEIRS: &str = "email_id in (select id from emails where user_id = $1
     or lower(recipient) = (select lower(email) from users where id = $1))";
 
-/// Mails to others that name a person, or an org, in the subject or in a body that was not sent yet, and now
-/// never is. Names of one or two letters are in every mail.
-const NAMES_PERSON: &str = "exists (select from users u where u.id = $1
+/// Mails to others that name a person, or an org, in the subject or in what is kept of the body. Those that are still
+/// to be sent stay: a name may be any word, and would stop the mails of others. So erasures wait for them.
+/// Names of one or two letters are in every mail.
+const NAMES_PERSON: &str = "status <> 'queued' and exists (select from users u where u.id = $1
     and (length(u.name) > 2 and position(lower(u.name) in lower(concat_ws(' ', subject, html, text, error))) > 0
          or position(lower(u.email) in lower(concat_ws(' ', subject, html, text, error))) > 0))";
-const NAMES_ORG: &str = "exists (select from orgs o where o.id = $1
+const NAMES_ORG: &str = "status <> 'queued' and exists (select from orgs o where o.id = $1
     and length(o.name) > 2 and position(lower(o.name) in lower(concat_ws(' ', subject, html, text, error))) > 0)";
 const KEPT: &str = "`EMAIL_RETENTION_DAYS` (90 days)";
-const WITHOUT_TEXT: &str = "subject = '', html = null, text = null, error = null,
-    status = case status when 'queued' then 'dead' else status end";
+const WITHOUT_TEXT: &str = "subject = '', html = null, text = null, error = null";
 
 pub(crate) const PERSONAL_DATA: &[PersonalData] = &[
     PersonalData::new("email_days", "how many mails were sent on a day", "30 days"),

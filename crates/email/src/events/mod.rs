@@ -6,6 +6,7 @@ mod standard_webhooks;
 mod told;
 
 use axum::{body::Bytes, extract::rejection::BytesRejection};
+use chrono::{DateTime, TimeDelta, Utc};
 use http::StatusCode;
 use web::{Access, Problem, RateClass, Routes};
 
@@ -30,6 +31,15 @@ pub(crate) fn routes() -> Routes<Mailer> {
 fn not_configured(setting: &str) -> Problem {
     let detail = format!("{setting} is not set");
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_configured", detail)
+}
+
+/// How old a message may be, and how far ahead its sender's clock.
+const WINDOW: TimeDelta = TimeDelta::minutes(5);
+
+/// Whether a message of this time, in seconds since 1970, was sent just now: it is no old one sent again.
+fn is_recent(timestamp: &str, now: DateTime<Utc>) -> bool {
+    let sent = timestamp.parse().ok().and_then(|it| DateTime::from_timestamp(it, 0));
+    sent.is_some_and(|sent| (now - sent).abs() <= WINDOW)
 }
 
 fn readable(body: Result<Bytes, BytesRejection>) -> web::Result<Bytes> {

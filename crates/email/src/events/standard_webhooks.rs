@@ -1,10 +1,10 @@
 use aws_lc_rs::hmac;
 use base64::{Engine, prelude::BASE64_STANDARD};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use http::HeaderMap;
 
-/// How old a message may be, and how far ahead its sender's clock.
-const WINDOW: TimeDelta = TimeDelta::minutes(5);
+use super::is_recent;
+
 /// More signatures than secrets that overlap are an attack on our time.
 const MOST_SIGNATURES: usize = 8;
 
@@ -35,8 +35,7 @@ impl Secret {
     ) -> Option<Verified<'a>> {
         let id = header(headers, "id").filter(|id| (1..=200).contains(&id.len()))?;
         let timestamp = header(headers, "timestamp")?;
-        let sent = DateTime::from_timestamp(timestamp.parse().ok()?, 0)?;
-        if (now - sent).abs() > WINDOW {
+        if !is_recent(timestamp, now) {
             return None;
         }
         let signed = [id.as_bytes(), b".", timestamp.as_bytes(), b".", body].concat();

@@ -45,7 +45,7 @@ async fn unsubscribe(
 ) -> web::Result<Response> {
     let ended = mailer.unsubscribe(&token, mailer.clock.now()).await?;
     let what = ended.map(Category::title).ok_or_else(|| {
-        let detail = "the link does not belong to a mail of ours";
+        let detail = "the link belongs to no mail of ours, or to one that is too old";
         Problem::bad_request("invalid_link", detail)
             .action("Turn mails off in your preferences instead.")
     })?;

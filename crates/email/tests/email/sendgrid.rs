@@ -80,6 +80,8 @@ async fn what_sendgrid_tells_counts_once_in_any_order_and_an_address_that_bounce
         event("delivered", "e5", json!({ "mail_id": "not ours", "smtp-id": "<x@y>" })),
         event("", "", about),
         json!({ "what": "is this?" }),
+        json!(1),
+        json!({ "event": "bounce", "sg_event_id": "e6", "type": null, "reason": {} }),
     ]);
     for _ in 0..2 {
         sendgrid.tell(&app, &told).await;
@@ -138,7 +140,7 @@ async fn only_what_sendgrid_signed_within_five_minutes_is_believed() {
     ] {
         assert_eq!(reply.problem(), (400, "invalid_signature".to_owned()));
     }
-    for body in ["", "{}", "null", "[1]", r#"[{"event":1}]"#] {
+    for body in ["", "{}", "null", "7"] {
         let reply = sendgrid.post(&app, body, now, body).await;
         assert_eq!(reply.problem(), (400, "no_events".to_owned()), "{body:?}");
     }
