@@ -103,10 +103,13 @@ impl Audit {
                 let event = row.event.uuid();
                 if link::redaction_holds(&self.secrets, event, &row.digest, &row.code) {
                     sqlx::query!(
-                        "update audit_redactions set code = $2, secret = $3 where event_id = $1",
+                        // Unless it was redacted again meanwhile, which signed it, too.
+                        "update audit_redactions set code = $2, secret = $3
+                         where event_id = $1 and code = $4",
                         row.event as _,
                         link::redaction_code(self.secret(), event, &row.digest),
                         current,
+                        row.code,
                     )
                     .execute(self.db.pool())
                     .await?;

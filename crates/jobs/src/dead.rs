@@ -23,14 +23,21 @@ pub async fn discard(db: &mut PgConnection, id: i64) -> sqlx::Result<bool> {
     Ok(discarded.bind(id).execute(db).await?.rows_affected() == 1)
 }
 
-/// Removes jobs that do not run just now and that name one of `words`, in what they carry or in why they failed;
-/// answers how many.
-pub async fn discard_naming(db: &mut PgConnection, words: &[String]) -> sqlx::Result<u64> {
-    let discarded = sqlx::query(
-        "delete from graphile_worker._private_jobs job
+/// Removes jobs that do not run just now and that carry one of `words` as a value, such as an id or an address; answers how
+/// many. That others failed because of one of `words` is forgotten: those are still to be done.
+pub async fn discard_carrying(db: &mut PgConnection, words: &[String]) -> sqlx::Result<u64> {
+    let forgotten = sqlx::query(
+        "update graphile_worker._private_jobs job set last_error = null
          where locked_at is null
            and exists (select from unnest($1::text[]) word
-                       where strpos(lower(concat(job.payload, job.last_error)), lower(word)) > 0)",
+                       where strpos(lower(job.last_error), lower(word)) > 0)",
+    );
+    forgotten.bind(words).execute(&mut *db).await?;
+    let discarded = sqlx::query(
+        r#"delete from graphile_worker._private_jobs job
+         where locked_at is null
+           and exists (select from unnest($1::text[]) word
+                       where strpos(lower(job.payload::text), '"' || lower(word) || '"') > 0)"#,
     );
     Ok(discarded.bind(words).execute(db).await?.rows_affected())
 }

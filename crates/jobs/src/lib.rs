@@ -22,7 +22,7 @@ mod worker;
 mod workers;
 
 pub use config::Config;
-pub use dead::{discard, discard_naming, retry};
+pub use dead::{discard, discard_carrying, retry};
 pub use inspect::{
     Failed, Filter, Kind, Queued, State, Stats, alive, find, is_queued, is_ready, kinds, list,
     missed_slots, stats,

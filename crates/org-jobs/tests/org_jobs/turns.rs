@@ -47,8 +47,10 @@ async fn a_single_org_has_as_much_running_as_it_may_and_no_more() {
         assert_eq!(world.next().await, "busy", "whoever ends lets the next begin");
     }
     world.go(2);
-    let all = async || busy.get("/v1/jobs?status=succeeded").await.ok();
-    while all().await["items"].as_array().unwrap().len() < 4 {}
+    testing::eventually("all are done", async || {
+        busy.get("/v1/jobs?status=succeeded").await.ok()["items"].as_array().unwrap().len() == 4
+    })
+    .await;
     worker.stop().await;
 }
 

@@ -63,7 +63,7 @@ impl Privacy {
     }
 
     /// Calls in flight are written down once they are over, Stripe takes its time, and so do copies that are being
-    /// made, jobs and the last mails.
+    /// made, jobs and mails from before, whoever gets them: they may name whom this is about.
     async fn something_is_under_way(
         &self,
         deletion: &Deletion,
@@ -77,10 +77,12 @@ impl Privacy {
                     r#"select exists (select from holds where org_id = $1)
                            or exists (select from billing_closures where org_id = $1 and done_at is null)
                            or exists (select from data_exports where org_id = $1 and status = 'queued')
+                           or $2 and exists (select from emails where status = 'queued' and created_at < $3)
                            or $2 and exists (select from jobs
                                              where org_id = $1 and status in ('queued', 'running')) as "waits!""#,
                     org as _,
                     patient,
+                    since,
                 )
                 .fetch_one(db)
                 .await
@@ -90,12 +92,14 @@ impl Privacy {
                     r#"select exists (select from holds where user_id = $1)
                            or exists (select from deletions where part_of = $2 and done_at is null)
                            or exists (select from data_exports where user_id = $1 and status = 'queued')
-                           or $3 and exists (select from emails where user_id = $1 and status = 'queued')
+                           or $3 and exists (select from emails
+                                             where status = 'queued' and (user_id = $1 or created_at < $4))
                            or $3 and exists (select from jobs
                                              where user_id = $1 and status in ('queued', 'running')) as "waits!""#,
                     user as _,
                     deletion.id as _,
                     patient,
+                    since,
                 )
                 .fetch_one(db)
                 .await

@@ -62,10 +62,11 @@ impl Privacy {
         if done.rows_affected() == 1 {
             let entry = Entry::new(&Origin::SYSTEM, deletion.org_id, "deletion.done", deletion.id);
             entry.record(&mut tx, now).await?;
+            // Kept apart from the database, logs still tell it when an older state of it was restored: twice rather
+            // than never.
+            tracing::info!(deletion = %deletion.id, subject = ?deletion.subject(), "everything was erased");
         }
         tx.commit().await?;
-        // Kept apart from the database, logs still tell it when an older state of it was restored.
-        tracing::info!(deletion = %deletion.id, subject = ?deletion.subject(), "everything was erased");
         Ok(())
     }
 

@@ -28,16 +28,17 @@ impl Privacy {
         Ok(())
     }
 
-    /// They are counted first, since the storage knows no transactions: what is gone cannot be counted any more.
+    /// They are counted first, since the storage knows no transactions: what is gone cannot be counted any more. Before
+    /// the transaction, since that may take minutes.
     async fn erase_objects(&self, deletion: Id<Deletion>, subject: Subject) -> anyhow::Result<()> {
         let mut copies = vec![];
         if let Subject::Person(user) = subject {
             copies = Export::of_orgs(self.db.pool(), user).await?;
         }
+        let objects = self.storage.list(&subject.objects());
+        let found = objects.try_fold(0, |found, _| async move { Ok(found + 1) }).await?;
         let mut tx = self.db.begin().await?;
         if begin_step(&mut tx, deletion, "objects").await? {
-            let objects = self.storage.list(&subject.objects());
-            let found = objects.try_fold(0, |found, _| async move { Ok(found + 1) }).await?;
             count(&mut tx, deletion, "objects", found + copies.len() as u64).await?;
         }
         tx.commit().await?;
@@ -58,7 +59,7 @@ impl Privacy {
                     .fetch_optional(&mut *tx)
                     .await?;
             let words: Vec<_> = address.into_iter().chain([subject.id().to_string()]).collect();
-            let dropped = jobs::discard_naming(&mut tx, &words).await?;
+            let dropped = jobs::discard_carrying(&mut tx, &words).await?;
             count(&mut tx, deletion, "jobs", dropped).await?;
         }
         Ok(tx.commit().await?)

@@ -53,7 +53,10 @@ impl News {
             ),
             Self::CalledOff => (
                 format!("Your {what} stays"),
-                format!("The deletion of your {what} was called off. API keys that were revoked stay so."),
+                format!("The deletion of your {what} was called off.{}", match deletion.user_id {
+                    Some(_) => " API keys that were revoked stay so.",
+                    None => "",
+                }),
             ),
             Self::PutOff => (
                 format!("Your {what} could not be deleted yet"),

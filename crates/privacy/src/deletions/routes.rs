@@ -12,10 +12,11 @@ const ORG: Permission =
     Permission { name: "org_deletion:write", roles: &[Role::Owner], keys: false };
 
 pub(super) fn routes() -> Routes<Privacy> {
+    let mine = |permission| Access::to(permission).even_in_a_suspended_org();
     Routes::new()
-        .route(Access::to(READ), routes!(show_my_deletion))
-        .route(Access::to(ASK).after_recent_sign_in(), routes!(delete_me))
-        .route(Access::to(ASK), routes!(keep_me))
+        .route(mine(READ), routes!(show_my_deletion))
+        .route(mine(ASK).after_recent_sign_in(), routes!(delete_me))
+        .route(mine(ASK), routes!(keep_me))
         .route(Access::to(READ), routes!(show_org_deletion))
         .route(Access::to(ORG).after_recent_sign_in(), routes!(delete_org))
         .route(Access::to(ORG), routes!(keep_org))

@@ -91,6 +91,8 @@ async fn a_deleted_account_is_gone_with_its_org_and_pays_for_nothing() {
     };
     assert_eq!(time("backups_until") - time("done_at"), TimeDelta::days(30));
     assert_eq!(certificate["certificate"]["erased"]["users, accounts: overwritten"], 1);
+    let kept = certificate["certificate"]["kept"]["audit_events"].as_str().unwrap();
+    assert!(kept.contains("by ids only"), "{kept}");
     assert_eq!(at_stripe(&app, "subscription")[0]["status"], "canceled");
     assert_eq!(at_stripe(&app, "customer")[0]["deleted"], true);
     assert_eq!(sign_in(&app, &ada.email).await.status, 401);
@@ -122,6 +124,36 @@ async fn operator_again(app: &TestApp, operator: &Client) -> Client {
     let proof = json!({ "email": operator.email, "password": PASSWORD, "code": code });
     let session = app.anonymous().post("/admin/v1/sessions", proof).await.ok();
     operator.with_key(session["token"].as_str().unwrap())
+}
+
+#[tokio::test]
+async fn somebody_who_is_called_like_a_word_takes_no_mails_or_jobs_of_others_along() {
+    let app = TestApp::start().await;
+    let (you, others) = (app.owner().await, app.owner().await);
+    sqlx::query("update users set name = 'mail', email = 'a@b.example' where id = $1")
+        .bind(you.user())
+        .execute(app.db.pool())
+        .await
+        .unwrap();
+    you.post("/v1/me/deletion", json!(null)).await.ok();
+    app.run_jobs().await;
+    app.advance(TimeDelta::days(31));
+    let waits = "insert into emails (id, user_id, recipient, template, subject, html, text, status, created_at)
+                 values (gen_random_uuid(), $1, 'ada@b.example', 'test', 'A mail', 'mail', 'a mail', 'queued', now())";
+    sqlx::query(waits).bind(others.user()).execute(app.db.pool()).await.unwrap();
+    let job = "select graphile_worker.add_job('test', json_build_object('to', 'ada@b.example'),
+                                              run_at := now() + interval '1 year')";
+    sqlx::query(job).execute(app.db.pool()).await.unwrap();
+    // Longer than an erasure waits for mails.
+    carry_out(&app).await;
+    app.advance(TimeDelta::hours(1));
+    carry_out(&app).await;
+
+    assert_eq!(count(&app, "select count(*) from deletions where done_at is not null").await, 1);
+    let kept = "select count(*) from emails where status = 'queued' and html = 'mail'";
+    assert_eq!(count(&app, kept).await, 1);
+    let kept = "select count(*) from graphile_worker._private_jobs where payload::text like '%ada@b.example%'";
+    assert_eq!(count(&app, kept).await, 1);
 }
 
 /// Security case 128.
