@@ -4,6 +4,7 @@ use app::Module;
 use axum::http::StatusCode;
 use metrics::counter;
 use serde::Deserialize;
+use telemetry::redacted;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 use web::{Access, Json, Problem, RateClass, Routes};
@@ -24,7 +25,7 @@ struct ClientError {
     /// What it says.
     #[schema(min_length = 1, max_length = 1000, example = "x is undefined")]
     message: String,
-    /// Where in the client's code.
+    /// Where in the client's code. Queries of addresses and e-mail addresses are struck out of it, and of the message.
     #[schema(max_length = 10_000)]
     stack: Option<String>,
     /// The page; what follows `?` or `#` is not kept.
@@ -62,7 +63,7 @@ impl ClientError {
         Ok(())
     }
 
-    /// The page without what may be a link's secret.
+    /// The page without what may be a link's secret in its query.
     fn page(&self) -> Option<&str> {
         self.url.as_ref()?.split(['?', '#']).next()
     }
@@ -76,11 +77,11 @@ async fn report_client_error(Json(error): Json<ClientError>) -> web::Result<Stat
     counter!("client_errors_total").increment(1);
     tracing::error!(
         page = error.page(),
-        stack = error.stack,
+        stack = error.stack.as_deref().map(redacted),
         client_release = error.release,
         concerns = error.request_id,
         "in a client: {}",
-        error.message
+        redacted(&error.message)
     );
     Ok(StatusCode::ACCEPTED)
 }

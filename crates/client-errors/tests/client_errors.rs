@@ -37,8 +37,8 @@ async fn an_error_of_a_client_is_logged_without_what_may_be_a_secret_of_its_page
     let lines = Lines::default();
     let _log = set_default(registry().with(lines.clone()));
     let error = json!({
-        "message": "x is undefined",
-        "stack": "at list (app.js:7)",
+        "message": "x is undefined for canary@example.com",
+        "stack": "at list (app.js:7)\nat https://app.example.com/reset?token=canary:10:5",
         "url": "https://app.example.com/reset?token=canary#canary",
         "release": "web@2",
         "request_id": "r-17",

@@ -68,7 +68,7 @@ fn redact_texts(value: &mut Value) {
 }
 
 /// The text with each e-mail address, each URL that holds a password, and each query string struck out.
-fn redacted(text: &str) -> String {
+pub fn redacted(text: &str) -> String {
     let ends_a_word = |c: char| c.is_whitespace() || "\"'`<>()[]{},;".contains(c);
     let redacted_word = |word: &str| {
         let bare = word.trim_end_matches(ends_a_word);

@@ -19,6 +19,7 @@ use sentry::{ClientInitGuard, types::Dsn};
 use traces::Exporting;
 
 pub use config::{Config, LogFormat, MetricsAddress};
+pub use errors::redacted;
 
 /// Keeps telemetry going; dropping it sends the errors not yet sent.
 #[derive(Default)]

@@ -43,7 +43,7 @@ impl<S: Subscriber> Layer<S> for Statements {
     }
 }
 
-/// What is told of one. Its text has placeholders where the values are, so that nothing of a customer is in it.
+/// What is told of one. Its first words: no value of a customer is in them.
 #[derive(Default)]
 struct Statement {
     summary: String,

@@ -79,7 +79,8 @@ fn headers(text: &str) -> Result<impl Iterator<Item = (String, String)>, Error> 
     Ok(pairs.collect::<Result<Vec<_>, Error>>()?.into_iter())
 }
 
-/// Spans, without the events inside them: the log has those, and they may quote what a collector must not have.
+/// Spans, without the events inside them: the log has those, and they may quote what a collector must not have. The job
+/// library has spans of its own around each job, which would be there twice.
 pub(crate) fn layer<S>(tracer: SdkTracer) -> impl Layer<S>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
@@ -88,7 +89,10 @@ where
         .with_tracer(tracer)
         .with_location(false)
         .with_threads(false)
-        .with_filter(filter_fn(|it| it.is_span() && *it.level() <= Level::INFO))
+        .with_filter(filter_fn(|it| {
+            let ours = !it.target().starts_with("graphile_worker");
+            it.is_span() && *it.level() <= Level::INFO && ours
+        }))
 }
 
 /// The trace that is under way here.
