@@ -29,12 +29,13 @@ pub(crate) const PERSONAL_DATA: &[PersonalData] = &[
     PersonalData::new(
         "emails",
         "mails that invite outsiders",
-        "until the org that invites is erased",
+        "until the org that invites is erased; `EMAIL_RETENTION_DAYS` if others invited the same address",
     )
     .org(
         Rule::deleted(
             "template = 'invitation'
-             and lower(recipient) in (select lower(email) from invitations where org_id = $1)",
+             and lower(recipient) in (select lower(email) from invitations where org_id = $1)
+             and lower(recipient) not in (select lower(email) from invitations where org_id <> $1)",
         )
         .not_exported(),
     ),

@@ -27,9 +27,15 @@ impl Job for PurgeGenerations {
             )
         };
         while purge().execute(ai.db.pool()).await?.rows_affected() > 0 {}
-        sqlx::query!("delete from ai_quotes where expires_at < $1", now)
-            .execute(ai.db.pool())
-            .await?;
+        let purge_quotes = || {
+            sqlx::query!(
+                "delete from ai_quotes where id in
+                     (select id from ai_quotes where expires_at < $1 limit $2)",
+                now,
+                BATCH,
+            )
+        };
+        while purge_quotes().execute(ai.db.pool()).await?.rows_affected() > 0 {}
         Ok(())
     }
 }

@@ -50,20 +50,20 @@ impl Pending {
         Ok((inserted.rows_affected() == 1).then_some(hash))
     }
 
-    /// Gives a registration its first link, once: to whom, and the secret of it.
+    /// Gives a registration its first link, once: the secret of it.
     pub(crate) async fn begin(
         db: &mut PgConnection,
         hash: &[u8; 32],
-    ) -> sqlx::Result<Option<(EmailAddress, String)>> {
+    ) -> sqlx::Result<Option<String>> {
         let token = secret::random();
-        let email = sqlx::query_scalar!(
-            r#"update registrations set hash = $2 where hash = $1 returning email as "email: EmailAddress""#,
+        let begun = sqlx::query!(
+            "update registrations set hash = $2 where hash = $1",
             hash,
             &secret::hash(&token),
         )
-        .fetch_optional(db)
+        .execute(db)
         .await?;
-        Ok(email.map(|email| (email, token)))
+        Ok((begun.rows_affected() == 1).then_some(token))
     }
 
     /// Gives the newest registration of `email` another link; the earlier one stops working.

@@ -39,6 +39,7 @@ pub struct Registered {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct MailRegistration {
     hash: [u8; 32],
+    email: EmailAddress,
 }
 
 impl Job for MailRegistration {
@@ -46,12 +47,12 @@ impl Job for MailRegistration {
     type Context = Auth;
 
     async fn run(self, auth: Auth) -> anyhow::Result<()> {
-        let mut tx = auth.db.begin().await?;
-        let Some((email, token)) = Pending::begin(&mut tx, &self.hash).await? else {
+        if !auth.may_mail(&self.email, MailRequest::Registration).await? {
             return Ok(());
-        };
-        if auth.may_mail(&email, MailRequest::Registration).await? {
-            auth.mail_registration(&mut tx, &email, &token).await?;
+        }
+        let mut tx = auth.db.begin().await?;
+        if let Some(token) = Pending::begin(&mut tx, &self.hash).await? {
+            auth.mail_registration(&mut tx, &self.email, &token).await?;
         }
         Ok(tx.commit().await?)
     }
@@ -78,7 +79,8 @@ impl Auth {
         };
         let mut tx = self.db.begin().await?;
         if let Some(hash) = pending.insert(&mut tx, self.clock.now()).await? {
-            Enqueue::new(&MailRegistration { hash }).urgent().send(&mut tx).await?;
+            let mail = MailRegistration { hash, email: new.email.clone() };
+            Enqueue::new(&mail).urgent().send(&mut tx).await?;
         }
         Ok(tx.commit().await?)
     }

@@ -1,9 +1,8 @@
 //! What the erasure of a person or of an org begins with: nobody gets in any more.
 
-use audit::{Entry, Origin};
+use audit::Origin;
 use email::Notice;
 use kernel::{Id, Org, User};
-use serde_json::json;
 use sqlx::PgConnection;
 use web::{Caller, Role};
 
@@ -12,7 +11,6 @@ use crate::{
     Auth, Error, Result,
     accounts::ending::{Ended, Ending},
     sessions::session_of,
-    webhook_events::MemberRemoved,
 };
 
 impl Auth {
@@ -75,11 +73,7 @@ impl Auth {
             } else if member.role == Role::Owner {
                 rules::check_other_owner(db, org, user).await?;
             }
-            Member::remove(db, org, user, now).await?;
-            let entry = Entry::new(&Origin::SYSTEM, Some(org), "member.left", user);
-            entry.before(json!({ "role": member.role })).record(&mut *db, now).await?;
-            let event = MemberRemoved { user_id: user, role: member.role, left: true };
-            webhooks::emit(&mut *db, org, &event, now).await?;
+            member.leave(db, org, &Origin::SYSTEM, now).await?;
         }
         sqlx::query!(
             "update users set disabled_at = coalesce(disabled_at, $2) where id = $1",

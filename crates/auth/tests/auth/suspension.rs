@@ -98,6 +98,28 @@ async fn nobody_stands_in_for_a_customer_in_a_suspended_org() {
 }
 
 #[tokio::test]
+async fn a_suspended_person_who_is_removed_meanwhile_has_an_org_when_opened_again() {
+    let app = TestApp::start().await;
+    let (owner, operator) = (app.owner().await, app.operator().await);
+    let bob = app.member(&owner, Role::Member).await;
+    sqlx::query("delete from memberships where user_id = $1 and org_id <> $2")
+        .bind(bob.user())
+        .bind(owner.org())
+        .execute(app.db.pool())
+        .await
+        .unwrap();
+    let path = format!("/admin/v1/users/{}/suspension", bob.user());
+    operator.put(&path, json!({ "reason": "Stolen" })).await.ok();
+    owner.delete(&format!("/v1/members/{}", bob.user())).await.ok_text();
+
+    operator.delete(&path).await.ok_text();
+    let proof = json!({ "email": bob.email, "password": testing::PASSWORD });
+    let session = app.anonymous().post("/v1/sessions", proof).await.ok();
+    let bob = bob.with_key(session["access_token"].as_str().unwrap());
+    assert_eq!(bob.get("/v1/me").await.ok()["role"], "owner", "of an org for themselves");
+}
+
+#[tokio::test]
 async fn a_suspended_account_is_out_at_once_and_signs_in_anew_when_opened() {
     let app = TestApp::start().await;
     let owner = app.owner().await;

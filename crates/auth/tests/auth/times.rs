@@ -63,7 +63,7 @@ async fn take_alike(mut one: impl AsyncFnMut(), mut other: impl AsyncFnMut()) ->
 }
 
 #[tokio::test]
-async fn no_answer_tells_by_its_time_who_has_an_account() {
+async fn neither_signing_in_nor_registering_tells_by_a_hash_who_has_an_account() {
     let app = TestApp::start().await;
     verified(&app, ADA).await;
     let wrong = async |email: &str| {

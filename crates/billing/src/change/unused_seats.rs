@@ -71,7 +71,12 @@ pub(crate) async fn to_count(
     sqlx::query_scalar!(
         r#"select org_id as "org: _" from subscriptions
            where extra_seats > 0 and status = 'active' and not cancel_at_period_end
-             and next_plan is null and current_period_end > $1 and current_period_end <= $2
+             and (next_plan is null
+                  -- What was begun here before a crash: nobody was told of it yet.
+                  or exists (select from subscription_changes c
+                             where c.org_id = subscriptions.org_id and c.user_id is null
+                               and c.created_at > $1::timestamptz - interval '1 day'))
+             and current_period_end > $1 and current_period_end <= $2
              and seats_counted_for is distinct from current_period_end
            order by org_id"#,
         now,

@@ -92,11 +92,7 @@ impl Auth {
         if member.role == Role::Owner {
             rules::check_other_owner(&mut tx, org, user).await?;
         }
-        Member::remove(&mut tx, org, user, now).await?;
-        let entry = Entry::new(origin, Some(org), "member.left", user);
-        entry.before(json!({ "role": member.role })).record(&mut tx, now).await?;
-        let event = MemberRemoved { user_id: user, role: member.role, left: true };
-        webhooks::emit(&mut tx, org, &event, now).await?;
+        member.leave(&mut tx, org, origin, now).await?;
         self.go_on_elsewhere(&mut tx, org, &member, now).await?;
         tx.commit().await?;
         self.db.changes().note(user);
@@ -114,10 +110,7 @@ impl Auth {
     ) -> Result<()> {
         let user = member.user_id;
         // Two orgs may let the same person go at once.
-        let account = user::User::lock(&mut *db, user).await?;
-        if account.is_none_or(|account| account.disabled_at.is_some()) {
-            return Ok(());
-        }
+        user::User::lock(&mut *db, user).await?;
         let home = if let Some(home) = Membership::first_of(&mut *db, user).await? {
             home.org
         } else {

@@ -1,11 +1,17 @@
+use audit::{Entry, Origin};
 use chrono::{DateTime, Utc};
 use kernel::{EmailAddress, Id, Org, User};
 use serde::Serialize;
+use serde_json::json;
 use sqlx::{PgConnection, PgExecutor};
 use utoipa::ToSchema;
 use web::Role;
 
-use crate::{Result, orgs::MembershipRefused, webhook_events::ApiKeyRevoked};
+use crate::{
+    Result,
+    orgs::MembershipRefused,
+    webhook_events::{ApiKeyRevoked, MemberRemoved},
+};
 
 /// Somebody in the org.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -73,6 +79,21 @@ impl Member {
         .execute(db)
         .await?;
         Ok(())
+    }
+
+    /// Ends this membership of `org` because its person, or `origin` for them, wants to leave.
+    pub(in crate::orgs) async fn leave(
+        &self,
+        db: &mut PgConnection,
+        org: Id<Org>,
+        origin: &Origin,
+        now: DateTime<Utc>,
+    ) -> sqlx::Result<()> {
+        Self::remove(&mut *db, org, self.user_id, now).await?;
+        let entry = Entry::new(origin, Some(org), "member.left", self.user_id);
+        entry.before(json!({ "role": self.role })).record(&mut *db, now).await?;
+        let event = MemberRemoved { user_id: self.user_id, role: self.role, left: true };
+        webhooks::emit(db, org, &event, now).await
     }
 
     /// Ends a membership together with what hangs on it: keys that the person made there stop for
