@@ -83,7 +83,7 @@ async fn prove_beside(
 async fn drop_abandoned(db: &mut PgConnection) -> anyhow::Result<()> {
     let unused: Vec<String> = sqlx::query_scalar(
         "select datname from pg_database
-         where starts_with(datname, $1)
+         where starts_with(datname, $1) and pg_has_role(datdba, 'member')
            and not exists (select from pg_stat_activity a where a.datname = pg_database.datname)",
     )
     .bind(PREFIX)

@@ -63,6 +63,9 @@ async fn what_people_send_in_confidence_is_in_no_log_no_metric_no_job_and_no_err
 
     let counted = reqwest::get(format!("http://{metrics}/metrics")).await.unwrap();
     let counted = counted.text().await.unwrap();
+    for name in ["ai_calls_total{", "ai_call_duration_seconds_", "db_statement_duration_seconds_"] {
+        assert!(counted.contains(name), "{name} is missing in {counted}");
+    }
     process.signal("-TERM");
     assert!(process.child.wait().await.unwrap().success());
     let log = fs::read_to_string(directory.path().join("log")).unwrap();

@@ -23,7 +23,7 @@ async fn told_to_stop_with_200_calls_50_streams_and_a_job_under_way_it_fails_non
     let gift = json!({ "credits": 1000, "reason": "For the test", "reference": "gift" });
     operator.post(&format!("/admin/v1/orgs/{}/grants", owner.org()), gift).await.ok();
     let directory = tempfile::tempdir().unwrap();
-    let slowly = [("DRAIN_SECONDS", "2".to_owned()), ("AI_HOLD_SECONDS", "300".to_owned())];
+    let slowly = [("DRAIN_SECONDS", "15".to_owned()), ("AI_HOLD_SECONDS", "300".to_owned())];
     let mut process = Process::with(&app, directory.path(), &slowly).await;
     let client = owner.at(&process.url);
     app.simulators.ai.hold();
