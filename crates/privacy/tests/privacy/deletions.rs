@@ -149,7 +149,8 @@ async fn somebody_who_is_called_like_a_word_takes_no_mails_or_jobs_of_others_alo
     app.advance(TimeDelta::hours(1));
     carry_out(&app).await;
 
-    assert_eq!(count(&app, "select count(*) from deletions where done_at is not null").await, 1);
+    let done = "select count(*) from deletions where done_at is not null";
+    assert_eq!(count(&app, done).await, 2, "of the person, and of the org that goes along");
     let kept = "select count(*) from emails where status = 'queued' and html = 'mail'";
     assert_eq!(count(&app, kept).await, 1);
     let kept = "select count(*) from graphile_worker._private_jobs where payload::text like '%ada@b.example%'";
