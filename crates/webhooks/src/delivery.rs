@@ -29,28 +29,30 @@ pub(crate) enum Fate {
 }
 
 impl Delivery {
-    /// Claims up to `limit` that are due, the oldest first, if the endpoint is still of that version. If
-    /// nobody writes down what became of them, they are due again at `until`: the process died, maybe after
-    /// it had sent them.
+    /// Claims up to `limit` that are due, the oldest first, if the endpoint is still of that version and the
+    /// `lane` open. If nobody writes down what became of them, the next lane claims them again: the process
+    /// died, maybe after it had sent them.
     pub(crate) async fn claim(
         db: impl PgExecutor<'_>,
         (endpoint, version): (Id<Endpoint>, i64),
         lane: Uuid,
         limit: usize,
-        (now, until): (DateTime<Utc>, DateTime<Utc>),
+        now: DateTime<Utc>,
     ) -> sqlx::Result<Vec<Self>> {
         sqlx::query_as!(
             Self,
             r#"with claimed as (
                    update webhook_deliveries d
-                   set attempts = d.attempts + 1, due_at = $3, lane = $5
+                   set attempts = d.attempts + 1, lane = $4
                    from (select endpoint_id, event_id
                          from webhook_deliveries
                          where endpoint_id = $1 and status = 'pending' and due_at <= $2
+                           and lane is distinct from $4
                            and exists (select from webhook_endpoints
-                                       where id = $1 and version = $6 and disabled_at is null)
+                                       where id = $1 and version = $5 and disabled_at is null
+                                         and lane = $4 and lane_until > clock_timestamp())
                          order by due_at, event_id
-                         limit $4
+                         limit $3
                          for update skip locked) due
                    where (d.endpoint_id, d.event_id) = (due.endpoint_id, due.event_id)
                    returning d.event_id, d.attempts, d.lane
@@ -61,7 +63,6 @@ impl Delivery {
                order by e.id"#,
             endpoint as _,
             now,
-            until,
             i64::try_from(limit).unwrap_or(i64::MAX),
             lane,
             version,

@@ -43,7 +43,7 @@ impl Job for Dispatch {
                join webhook_endpoints n on n.id = d.endpoint_id
                where d.event_id = $1 and d.status = 'pending' and n.disabled_at is null
                  and (n.paused_until is null or n.paused_until <= $2)
-                 and (n.lane_until is null or n.lane_until <= $2)"#,
+                 and (n.lane_until is null or n.lane_until <= clock_timestamp())"#,
             self.event as _,
             now,
         )

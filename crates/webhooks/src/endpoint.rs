@@ -151,12 +151,14 @@ impl Endpoint {
         )
         .execute(&mut *db)
         .await?;
-        // What is under way keeps its time, so that it is not sent twice. Most were kept for it and never
+        // What is under way in an open lane is left alone, so that it is not sent twice. Most were kept for it and never
         // tried: they are as they should be.
         sqlx::query!(
             "update webhook_deliveries set attempts = 0, due_at = $2, lane = null
              where endpoint_id = $1 and status = 'pending' and (attempts > 0 or due_at > $2)
-               and (lane is null or due_at <= $2)",
+               and not exists (select from webhook_endpoints n
+                               where n.id = $1 and n.lane = webhook_deliveries.lane
+                                 and n.lane_until > clock_timestamp())",
             id as _,
             now,
         )

@@ -54,7 +54,8 @@ impl Job for Deliver {
     }
 }
 
-/// The right to deliver to one endpoint, as it was when the lane was opened.
+/// The right to deliver to one endpoint, as it was when the lane was opened. It ends by the database's clock:
+/// those of machines jump and differ, and one that was ahead would take a lane that another still works in.
 pub(crate) struct Lane {
     pub(crate) endpoint: Id<Endpoint>,
     pub(crate) org: Id<Org>,
@@ -78,15 +79,15 @@ impl Webhooks {
         let slice = TimeDelta::from_std(SLICE).unwrap_or_default();
         let opened = sqlx::query!(
             "update webhook_endpoints
-             set lane = $2, lane_until = $4
+             set lane = $2, lane_until = clock_timestamp() + $4::bigint * interval '1 millisecond'
              where id = $1 and version = $5 and disabled_at is null
                and (paused_until is null or paused_until <= $3)
-               and (lane_until is null or lane_until <= $3)
+               and (lane_until is null or lane_until <= clock_timestamp())
              returning failures, slow",
             plan.endpoint as _,
             token,
             now,
-            now + slice + self.config.attempt_lease(),
+            (slice + self.config.attempt_lease()).num_milliseconds(),
             plan.version,
         );
         let opened = opened.fetch_optional(self.db.pool()).await?;
@@ -135,9 +136,8 @@ impl Lane {
         limit: usize,
         now: DateTime<Utc>,
     ) -> sqlx::Result<Vec<Delivery>> {
-        let until = now + webhooks.config.attempt_lease();
         let of = (self.endpoint, self.version);
-        Delivery::claim(webhooks.db.pool(), of, self.token, limit, (now, until)).await
+        Delivery::claim(webhooks.db.pool(), of, self.token, limit, now).await
     }
 
     async fn close(&self, webhooks: &Webhooks) -> sqlx::Result<()> {

@@ -30,7 +30,7 @@ impl Plan {
                from webhook_endpoints
                where id = $1 and disabled_at is null
                  and (paused_until is null or paused_until <= $2)
-                 and (lane_until is null or lane_until <= $2)"#,
+                 and (lane_until is null or lane_until <= clock_timestamp())"#,
             endpoint as _,
             now,
         )

@@ -98,7 +98,10 @@ impl Replay {
                                      and ($4::timestamptz is null or created_at >= $4)
                                      and ($5::timestamptz is null or created_at < $5)
                                 else event_id = $3 end
-                       and (status <> 'pending' or lane is null or due_at <= $2)
+                       and not (status = 'pending'
+                                and exists (select from webhook_endpoints n
+                                            where n.id = $1 and n.lane = webhook_deliveries.lane
+                                              and n.lane_until > clock_timestamp()))
                        and ($7::uuid is null or event_id > $7)
                      order by event_id
                      limit $8

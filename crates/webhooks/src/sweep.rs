@@ -35,7 +35,7 @@ impl Webhooks {
                from webhook_endpoints n
                where n.disabled_at is null
                  and (n.paused_until is null or n.paused_until <= $1)
-                 and (n.lane_until is null or n.lane_until <= $1)
+                 and (n.lane_until is null or n.lane_until <= clock_timestamp())
                  and exists (select from webhook_deliveries d
                              where d.endpoint_id = n.id and d.status = 'pending' and d.due_at <= $1)
                order by n.id"#,

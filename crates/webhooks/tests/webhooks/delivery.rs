@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 use testing::TestApp;
 use webhooks::{Secret, signature};
 
-use crate::{Happened, count, deliver, execute, happen, listen, path};
+use crate::{Happened, count, deliver, execute, happen, listen, path, taken_over};
 
 #[tokio::test]
 async fn what_happens_is_told_signed_and_with_its_id() {
@@ -128,13 +128,13 @@ async fn an_event_of_which_nobody_wrote_down_that_it_was_sent_is_sent_again_with
     // As a process leaves it that dies between the answer and its commit.
     execute(&app, "update webhook_deliveries set status = 'pending'").await;
     execute(&app, "delete from webhook_attempts").await;
-    let taken = "update webhook_endpoints set lane = gen_random_uuid(), lane_until = $1";
-    let until = app.clock.now() + chrono::TimeDelta::seconds(60);
-    sqlx::query(taken).bind(until).execute(app.db.pool()).await.unwrap();
+    taken_over(&app).await;
+    let under_way = "update webhook_deliveries d set lane = n.lane from webhook_endpoints n";
+    execute(&app, under_way).await;
 
     deliver(&app).await;
     assert_eq!(app.simulators.sink.received("/a").len(), 1, "the dead process may still live");
-    app.advance(chrono::TimeDelta::minutes(3));
+    execute(&app, "update webhook_endpoints set lane_until = clock_timestamp()").await;
     deliver(&app).await;
 
     let received = app.simulators.sink.received("/a");

@@ -8,7 +8,7 @@ use serde_json::json;
 use testing::{Client, TestApp, eventually, in_time};
 use tokio::time::timeout;
 
-use crate::{count, execute, happen, listen, path, value};
+use crate::{count, deliver, execute, happen, listen, path, taken_over, value};
 
 const EVENTS: i64 = 1000;
 
@@ -17,13 +17,30 @@ fn patient() -> impl Future<Output = TestApp> {
     TestApp::start_with(|settings| settings.webhooks.webhooks_timeout_seconds = 600)
 }
 
-/// How long the events take to one endpoint that answers at once.
+/// How long that many more events take to one endpoint that answers at once.
 async fn time_to_deliver(app: &TestApp, owner: &Client, path: &str) -> Duration {
+    let before = app.simulators.sink.received(path).len();
     let began = Instant::now();
     happen(app, owner, EVENTS).await;
-    let all = usize::try_from(EVENTS).unwrap();
+    let all = before + usize::try_from(EVENTS).unwrap();
     in_time("all of them arrive", app.simulators.sink.wait_for(path, all)).await;
     began.elapsed()
+}
+
+/// Whether the fast one takes at most twice as long beside others as alone. On a machine that does other things
+/// meanwhile the better of three times tells.
+async fn is_as_fast_beside_others(app: &TestApp, alone: &Client, owner: &Client) -> bool {
+    for _ in 0..3 {
+        let by_itself = time_to_deliver(app, alone, "/alone").await;
+        let among_others = time_to_deliver(app, owner, "/fast").await;
+        println!(
+            "1,000 events alone {by_itself:?}, beside a dead and a slow endpoint {among_others:?}"
+        );
+        if among_others <= 2 * by_itself {
+            return true;
+        }
+    }
+    false
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -38,12 +55,8 @@ async fn a_dead_and_a_slow_endpoint_do_not_hold_up_a_fast_one() {
     app.simulators.sink.reply("/dead", 500);
     let _worker = app.start_worker().await;
 
-    let by_itself = time_to_deliver(&app, &alone, "/alone").await;
-    let among_others = time_to_deliver(&app, &owner, "/fast").await;
+    assert!(is_as_fast_beside_others(&app, &alone, &owner).await);
 
-    println!(
-        "1,000 events alone {by_itself:?}, beside a dead and a slow endpoint {among_others:?}"
-    );
     // What the others were given while the fast one got everything.
     assert_eq!(app.simulators.sink.received("/slow").len(), 5, "no more at a time than allowed");
     let dead = app.simulators.sink.received("/dead").len();
@@ -137,6 +150,45 @@ async fn a_lane_that_fails_is_free_for_the_next_at_once() {
     let taken =
         "select count(*) from webhook_endpoints where lane is not null or lane_until is not null";
     assert_eq!(count(&app, taken).await, 0);
+}
+
+#[tokio::test]
+async fn a_process_whose_clock_is_a_day_ahead_takes_no_lane_that_another_works_in() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    listen(&app, &owner, "/a").await;
+    app.simulators.sink.hold("/a");
+    happen(&app, &owner, 1).await;
+    let meanwhile = async {
+        app.simulators.sink.wait_for("/a", 1).await;
+        app.advance(chrono::TimeDelta::days(1));
+        deliver(&app).await;
+        assert_eq!(app.simulators.sink.received("/a").len(), 1);
+        app.simulators.sink.release("/a");
+    };
+    tokio::join!(app.run_jobs(), meanwhile);
+    deliver(&app).await;
+    assert_eq!(app.simulators.sink.received("/a").len(), 1);
+}
+
+#[tokio::test]
+async fn a_process_that_was_asleep_sends_nothing_more_in_a_lane_that_is_anothers() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    listen(&app, &owner, "/a").await;
+    app.simulators.sink.hold("/a");
+    happen(&app, &owner, 8).await;
+    let meanwhile = async {
+        app.simulators.sink.wait_for("/a", 5).await;
+        taken_over(&app).await;
+        app.simulators.sink.release("/a");
+    };
+    tokio::join!(app.run_jobs(), meanwhile);
+    assert_eq!(app.simulators.sink.received("/a").len(), 5, "what it had begun");
+
+    execute(&app, "update webhook_endpoints set lane_until = clock_timestamp()").await;
+    deliver(&app).await;
+    assert_eq!(app.simulators.sink.received("/a").len(), 8, "and the rest in the next lane");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -65,6 +65,13 @@ async fn deliver(app: &TestApp) {
     app.run_jobs().await;
 }
 
+/// Another process has the lane of the only endpoint, and for long.
+async fn taken_over(app: &TestApp) {
+    let taken = "update webhook_endpoints
+                 set lane = gen_random_uuid(), lane_until = clock_timestamp() + interval '1 hour'";
+    execute(app, taken).await;
+}
+
 /// One column of the only row, as text.
 async fn value(app: &TestApp, query: &'static str) -> Option<String> {
     sqlx::query_scalar(query).fetch_one(app.db.pool()).await.unwrap()
