@@ -2,6 +2,7 @@
 
 mod lists;
 mod prices;
+mod reconciliation;
 mod record;
 mod reports;
 mod retention;
