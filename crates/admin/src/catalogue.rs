@@ -8,7 +8,8 @@ use crate::Admin;
 
 pub(crate) fn routes() -> Routes<Admin> {
     Routes::new()
-        .route(Access::operators(), routes!(show_catalogue, publish_catalogue))
+        .route(Access::operators(), routes!(show_catalogue))
+        .route(Access::operators().after_recent_sign_in(), routes!(publish_catalogue))
         .route(Access::operators(), routes!(list_catalogue_versions))
 }
 

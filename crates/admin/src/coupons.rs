@@ -9,7 +9,8 @@ use crate::Admin;
 
 pub(crate) fn routes() -> Routes<Admin> {
     Routes::new()
-        .route(Access::operators(), routes!(list_coupons, create_coupon))
+        .route(Access::operators(), routes!(list_coupons))
+        .route(Access::operators().after_recent_sign_in(), routes!(create_coupon))
         .route(Access::operators(), routes!(disable_coupon))
 }
 

@@ -175,6 +175,8 @@ async fn an_operators_old_session_is_not_enough_for_money_and_credentials() {
                 .post(&format!("/admin/v1/users/{}/second-factor-reset", owner.user()), json!({}))
                 .await,
             operator.delete(&format!("/admin/v1/operators/{other}")).await,
+            operator.post("/admin/v1/coupons", json!({})).await,
+            operator.put("/admin/v1/catalogue", json!({})).await,
         ]
     };
 
