@@ -57,6 +57,11 @@ pub struct Privacy {
     pub turns: Arc<Semaphore>,
 }
 
+/// What privacy tells of. It looks at what comes before it, and so does whoever tells of events.
+pub fn events() -> Vec<EventType> {
+    vec![EventType::of::<ExportReady>()]
+}
+
 /// Privacy as a part of the product. Its own tables are among [`Privacy::tables`] already.
 pub fn module(privacy: Privacy) -> Module {
     Module {
@@ -70,7 +75,7 @@ pub fn module(privacy: Privacy) -> Module {
             Schedule::cron("* * * * *", &CarryOutDeletions {}),
         ],
         personal_data: PERSONAL_DATA,
-        events: vec![EventType::of::<ExportReady>()],
+        events: events(),
         ..Module::default()
     }
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use admin::Admin;
 use ai::{Ai, AnswerCache};
 use alerts::Alerts;
-use app::{App, Module, PersonalData};
+use app::{App, EventType, Module, PersonalData};
 use approvals::Approvals;
 use assets::Assets;
 use audit::Audit;
@@ -192,13 +192,13 @@ impl Services {
         }
     }
 
-    /// Tells customers' programs of the events of all features so far.
+    /// Tells customers' programs of the events of all features so far, and of privacy, which comes later.
     fn webhooks(&self, settings: &Settings, app: &App) -> anyhow::Result<Webhooks> {
         Webhooks::new(
             (self.db.clone(), self.clock.clone()),
             (Egress::new(&settings.egress)?, self.mailer.clone()),
             settings.auth.secrets(),
-            app.events.clone(),
+            [app.events.as_slice(), &privacy::events()].concat(),
             &settings.webhooks,
             settings.jobs.jobs_concurrency,
         )
@@ -264,6 +264,11 @@ impl Product {
     /// What every feature says must be true.
     pub(crate) fn checks(&self) -> &[app::Check] {
         &self.app.checks
+    }
+
+    /// What its features tell customers' programs of.
+    pub fn events(&self) -> &[EventType] {
+        &self.app.events
     }
 
     /// The API, with everything in front of it.

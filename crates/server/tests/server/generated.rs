@@ -44,6 +44,15 @@ async fn the_page_of_webhook_events_is_what_is_declared() {
 }
 
 #[tokio::test]
+async fn programs_can_be_told_of_every_event_that_is_declared() {
+    let product = crate::personal_data::composed();
+    let known: Vec<&str> = product.webhooks.types().iter().map(|it| it.name).collect();
+    for declared in product.events() {
+        assert!(known.contains(&declared.name), "{} cannot be listened for", declared.name);
+    }
+}
+
+#[tokio::test]
 async fn the_inventory_is_what_tables_declare() {
     let intro = "# Data inventory\n\n\
                  Generated from what each crate declares (`app::PersonalData`): which table keeps what about whom, whether it is \

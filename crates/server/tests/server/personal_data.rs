@@ -9,14 +9,19 @@ use sqlx::AssertSqlSafe;
 use testing::Database;
 use uuid::Uuid;
 
-/// What all crates declare. Must be called within the async runtime.
-pub(crate) fn declared() -> Vec<PersonalData> {
+/// The product as it is composed. Must be called within the async runtime.
+pub(crate) fn composed() -> Product {
     let cli = server::cli::read(vec!["slipway".into()], &|_| None).expect("valid defaults");
     let files = tempfile::tempdir().unwrap();
     let mut settings: Settings = cli.settings.for_nobody();
     files.path().clone_into(&mut settings.storage.storage_dir);
     let pool = settings.db.pool(sqlx::postgres::PgConnectOptions::new_without_pgpass());
-    Product::compose(&settings, pool, Clock::System).unwrap().personal_data
+    Product::compose(&settings, pool, Clock::System).unwrap()
+}
+
+/// What all crates declare. Must be called within the async runtime.
+pub(crate) fn declared() -> Vec<PersonalData> {
+    composed().personal_data
 }
 
 /// Each table that is no partition, with the columns that say whose its rows are.

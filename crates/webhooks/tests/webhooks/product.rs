@@ -294,7 +294,11 @@ async fn a_job_that_ends_is_told_once_however_it_ends() {
 
 #[tokio::test]
 async fn a_copy_of_an_org_that_is_ready_is_told_and_a_persons_is_not() {
-    let (app, owner) = listening().await;
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let url = format!("{}/a", app.simulators.sink.url());
+    let endpoint = json!({ "url": url, "events": ["export.ready"] });
+    owner.post("/v1/webhook-endpoints", endpoint).await.ok();
     owner.post("/v1/me/exports", json!(null)).await.ok();
     let export = owner.post("/v1/org/exports", json!(null)).await.ok();
     app.run_jobs().await;
