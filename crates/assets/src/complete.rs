@@ -12,6 +12,7 @@ use web::Caller;
 use crate::{
     Asset, Assets, Error, Result, Status, Upload, content_type,
     erase::ClearUpload,
+    fit,
     intake::{Intake, Written},
     pictures,
     thumbnail::MakeThumbnail,
@@ -127,7 +128,14 @@ impl Assets {
         }
         intake.end()?;
         let (content_type, most) = (upload.content_type.clone(), self.config.asset_image_pixels);
-        let clean = move || pictures::clean(&content_type, &content, most);
+        let side = self.config.asset_image_side;
+        let clean = move || {
+            let picture = pictures::clean(&content_type, &content, most)?;
+            Ok(match side {
+                Some(side) => fit::smaller(picture, &content_type, most, side),
+                None => picture,
+            })
+        };
         let cleaned = tokio::task::spawn_blocking(clean).await;
         let picture = cleaned.unwrap_or(Err("the image cannot be read")).map_err(Error::Content)?;
         let sha256 = Sha256::digest(&picture.content).to_vec();

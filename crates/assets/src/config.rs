@@ -24,6 +24,11 @@ pub struct Config {
     #[arg(long, env, default_value_t = 40_000_000)]
     pub asset_image_pixels: u64,
 
+    /// Pixels that the longer side of a photo is kept with: larger JPEG and PNG files are made smaller before they
+    /// are kept. Unset: they are kept as they come.
+    #[arg(long, env, value_parser = clap::value_parser!(u32).range(64..=20_000))]
+    pub asset_image_side: Option<u32>,
+
     /// Where a CDN stands that gets what it lacks from this API. Signed links lead there.
     #[arg(long, env)]
     pub cdn_url: Option<Url>,

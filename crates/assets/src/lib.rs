@@ -11,6 +11,7 @@ mod content_type;
 mod download;
 mod erase;
 mod error;
+mod fit;
 mod intake;
 mod links;
 mod name;

@@ -1,21 +1,19 @@
 use std::io::Cursor;
 
 use bytes::Bytes;
-use image::{
-    DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, codecs::jpeg::JpegEncoder,
-    imageops::FilterType,
-};
+use image::{DynamicImage, ImageFormat, codecs::jpeg::JpegEncoder};
 use jobs::Job;
 use kernel::{Id, Org};
 use serde::{Deserialize, Serialize};
 use storage::Key;
 
-use crate::{Asset, Assets};
+use crate::{
+    Asset, Assets,
+    fit::{Fitted, JPEG_QUALITY, fit},
+};
 
 /// The longer side of a thumbnail, in pixels.
 const SIDE: u32 = 512;
-/// Of 100.
-const JPEG_QUALITY: u8 = 82;
 
 /// Makes the thumbnail of an image.
 #[derive(Serialize, Deserialize)]
@@ -57,27 +55,13 @@ pub(crate) fn key(org: Id<Org>, id: Id<Asset>) -> Key {
     Key::new(org, "thumbnails", id)
 }
 
-/// A smaller one, the right way up, of an animation its first frame: JPEG of JPEG, else lossless `WebP`, which may be
-/// transparent.
+/// A smaller one: JPEG of JPEG, else lossless `WebP`, which may be transparent.
 fn shrink(
     content_type: &str,
     content: &[u8],
     most_pixels: u64,
 ) -> image::ImageResult<(&'static str, Bytes)> {
-    let format = ImageFormat::from_mime_type(content_type).unwrap_or(ImageFormat::Png);
-    let mut limits = Limits::default();
-    // Four bytes a pixel twice, for what decoders need beside the result.
-    limits.max_alloc = Some(most_pixels.saturating_mul(8));
-    let mut reader = ImageReader::with_format(Cursor::new(content), format);
-    reader.limits(limits.clone());
-    let mut decoder = reader.into_decoder()?;
-    limits.reserve(decoder.total_bytes())?;
-    decoder.set_limits(limits)?;
-    let orientation = decoder.orientation()?;
-    let image = DynamicImage::from_decoder(decoder)?;
-    let fits = image.width() <= SIDE && image.height() <= SIDE;
-    let mut image = if fits { image } else { image.resize(SIDE, SIDE, FilterType::Triangle) };
-    image.apply_orientation(orientation);
+    let Fitted { image, format, .. } = fit(content_type, content, most_pixels, SIDE)?;
     let mut made = Vec::new();
     if format == ImageFormat::Jpeg {
         image

@@ -27,6 +27,8 @@ pub(crate) struct Picture {
     pub(crate) content: Bytes,
     pub(crate) width: i32,
     pub(crate) height: i32,
+    /// Whether it is an animation.
+    pub(crate) moves: bool,
 }
 
 /// What is kept of a container, and how many frames that has.
@@ -60,7 +62,7 @@ pub(crate) fn clean(content_type: &str, content: &[u8], most_pixels: u64) -> Res
     }
     let size = |it: u32| i32::try_from(it).map_err(|_| DAMAGED);
     let (width, height) = (size(width)?, size(height)?);
-    Ok(Picture { content: kept.content.into(), width, height })
+    Ok(Picture { content: kept.content.into(), width, height, moves: kept.frames > 1 })
 }
 
 /// Reads a container from its beginning.

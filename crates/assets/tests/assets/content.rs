@@ -85,6 +85,25 @@ async fn an_image_gets_a_thumbnail_which_goes_with_it() {
     assert_eq!(none.problem(), (404, "thumbnail_not_found".into()));
 }
 
+#[tokio::test]
+async fn a_photo_is_made_smaller_before_it_is_kept_if_a_longest_side_is_set() {
+    let app = TestApp::start_with(|settings| settings.assets.asset_image_side = Some(64)).await;
+    let owner = app.owner().await;
+    let pixels = (0..120_u8).flat_map(|row| (0..160_u8).flat_map(move |column| [row, column, row]));
+    let photo = RgbImage::from_raw(160, 120, pixels.collect()).unwrap();
+    let mut large = Cursor::new(Vec::new());
+    DynamicImage::ImageRgb8(photo).write_to(&mut large, ImageFormat::Jpeg).unwrap();
+    let large = large.into_inner();
+
+    let asset = upload(&owner, "image/jpeg", &large).await.ok();
+    assert_eq!((&asset["width"], &asset["height"]), (&json!(64), &json!(48)));
+    let kept = content(&owner, asset["id"].as_str().unwrap()).await;
+    assert!(kept.len() < large.len());
+    assert_eq!(asset["bytes"], kept.len());
+    assert_eq!(used(&owner).await, i64::try_from(kept.len()).unwrap(), "it takes that room");
+    assert_counted(&app).await;
+}
+
 fn with_damaged_pixels() -> Vec<u8> {
     let mut content = png();
     let length = content.len();
