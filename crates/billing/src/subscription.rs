@@ -55,6 +55,10 @@ pub struct Subscription {
     pub(crate) overage_cents: i64,
     /// How many of those the org wants to use at most in a period.
     pub(crate) overage_credits: i64,
+    /// What a period costs, plan and seats, before discounts, in the smallest unit of its currency.
+    pub(crate) recurring_cents: i64,
+    /// Which that is, in small letters, if its price is one of ours.
+    pub(crate) recurring_currency: Option<String>,
 }
 
 impl Subscription {
@@ -67,7 +71,7 @@ impl Subscription {
                       past_due_since, stripe_subscription_id, catalogue_version, paid_until, reminders,
                       credited_month, credited_plan, schedule_id, next_plan,
                       next_interval as "next_interval: _", next_extra_seats, overage_cents,
-                      overage_credits, trial_reminded
+                      overage_credits, trial_reminded, recurring_cents, recurring_currency
                from subscriptions
                where org_id = $1"#,
             org as _,
@@ -136,6 +140,19 @@ impl Subscription {
             self.overage_credits,
             self.trial_reminded,
         )
+        .execute(&mut *db)
+        .await?;
+        self.save_price(db).await
+    }
+
+    async fn save_price(&self, db: &mut PgConnection) -> sqlx::Result<()> {
+        sqlx::query!(
+            "update subscriptions set recurring_cents = $2, recurring_currency = $3
+             where org_id = $1",
+            self.org as _,
+            self.recurring_cents,
+            self.recurring_currency,
+        )
         .execute(db)
         .await?;
         Ok(())
@@ -195,6 +212,8 @@ impl Subscription {
             trial_reminded: false,
             overage_cents: 0,
             overage_credits: 0,
+            recurring_cents: 0,
+            recurring_currency: None,
         }
     }
 }

@@ -1,8 +1,10 @@
-//! What customers paid and got back: refunds, Stripe's events, comparisons with Stripe, closed accounts.
+//! What customers paid and got back: refunds, Stripe's events, comparisons with Stripe, closed accounts, and what
+//! subscriptions bring.
 
 mod closures;
 mod inbox;
 mod reconciliations;
+mod recurring;
 mod refunds;
 mod timeline;
 
@@ -15,6 +17,7 @@ pub(crate) fn routes() -> Routes<Admin> {
         .merge(closures::routes())
         .merge(inbox::routes())
         .merge(reconciliations::routes())
+        .merge(recurring::routes())
         .merge(refunds::routes())
         .merge(timeline::routes())
 }

@@ -31,6 +31,9 @@ struct Bundle {
     interval: Interval,
     extra_seats: i64,
     overage_cents: i64,
+    /// What a period of plan and seats costs.
+    cents: i64,
+    currency: Option<String>,
 }
 
 impl Billing {
@@ -112,8 +115,7 @@ impl Billing {
     ) -> Result<Bought> {
         let strange = || Error::Incomprehensible(theirs.id.clone());
         let items = theirs.items.data.iter().map(|it| (it.price.id.as_str(), it.quantity));
-        let Bundle { plan, interval, extra_seats, overage_cents } =
-            self.bundle(items, &checkout.item).await?;
+        let bundle = self.bundle(items, &checkout.item).await?;
         let period = theirs.items.data.first().ok_or_else(strange)?;
         let next = match &theirs.schedule {
             Some(schedule) => self.next(stripe, schedule, &checkout.item).await?,
@@ -128,9 +130,9 @@ impl Billing {
         let paid = paid && theirs.status != "trialing";
         let subscription = Subscription {
             org: checkout.org,
-            plan,
-            interval,
-            extra_seats,
+            plan: bundle.plan,
+            interval: bundle.interval,
+            extra_seats: bundle.extra_seats,
             current_period_start: time(period.current_period_start)?,
             current_period_end,
             cancel_at_period_end: theirs.cancel_at_period_end,
@@ -145,8 +147,10 @@ impl Billing {
             next_plan: next.as_ref().map(|next| next.plan.clone()),
             next_interval: next.as_ref().map(|next| next.interval),
             next_extra_seats: next.as_ref().map(|next| next.extra_seats),
-            overage_cents,
+            overage_cents: bundle.overage_cents,
             overage_credits: 0,
+            recurring_cents: bundle.cents,
+            recurring_currency: bundle.currency,
             trial_reminded: false,
             status: theirs.status,
             stripe_subscription_id: theirs.id,
@@ -161,16 +165,23 @@ impl Billing {
         item: &str,
     ) -> Result<Bundle> {
         let (mut item, mut extra_seats, mut overage_cents) = (item.to_owned(), 0, 0);
+        let (mut cents, mut currency) = (0_i64, None);
         for (price, quantity) in items {
             match Price::find(self.db.pool(), price).await? {
-                Some(seat) if seat.is_seat() => extra_seats = quantity.unwrap_or(0),
+                Some(seat) if seat.is_seat() => {
+                    extra_seats = quantity.unwrap_or(0);
+                    cents = cents.saturating_add(seat.cents.saturating_mul(extra_seats));
+                }
                 Some(overage) if overage.item == OVERAGE => overage_cents = overage.cents,
-                Some(plan) => item = plan.item,
+                Some(plan) => {
+                    cents = cents.saturating_add(plan.cents);
+                    (item, currency) = (plan.item, Some(plan.currency));
+                }
                 None => {}
             }
         }
         let (plan, interval) = self.plan_of(&item).await?;
-        Ok(Bundle { plan, interval, extra_seats, overage_cents })
+        Ok(Bundle { plan, interval, extra_seats, overage_cents, cents, currency })
     }
 
     /// What a subscription becomes when its period ends.

@@ -18,6 +18,7 @@ mod overage;
 mod plans;
 mod receipts;
 mod reconciliation;
+mod recurring;
 mod returns;
 mod states;
 mod support;

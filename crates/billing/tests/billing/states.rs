@@ -1,13 +1,14 @@
 //! What every state of a subscription gives, over whole billing months.
 
 use chrono::TimeDelta;
+use reqwest::Method;
 use serde_json::{Value, json};
 use simulators::stripe::{Card, Delivery, Dunning};
 use testing::{Client, TestApp};
 
 use crate::support::{
-    at_stripe, bought, buy, count, credits, live, live_until, plan, signed_in_again, subscription,
-    upkeep,
+    at_dashboard, at_stripe, bought, buy, count, credits, live, live_until, plan, settle,
+    signed_in_again, subscription, upkeep,
 };
 
 /// An app at a time, to live through months of it.
@@ -278,5 +279,37 @@ async fn a_paid_year_gives_the_credits_of_months_in_which_nobody_looked() {
         200,
         "of March, which runs, and of February, which nobody saw"
     );
+    app.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn a_trial_that_ends_without_a_card_is_paused_until_there_is_one() {
+    let app = start_at("2027-03-10T12:00:00Z").await;
+    with_trials(&app, 14).await;
+    let owner = app.owner().await;
+    bought(&app, &owner, "plan-pro-month").await;
+    let id = at_stripe(&app, "subscription")[0]["id"].as_str().unwrap().to_owned();
+    let path = format!("subscriptions/{id}");
+    let pause = [("trial_settings[end_behavior][missing_payment_method]", "pause")];
+    at_dashboard(&app, Method::POST, &path, &pause).await;
+    for card in at_stripe(&app, "payment_method") {
+        let path = format!("payment_methods/{}/detach", card["id"].as_str().unwrap());
+        at_dashboard(&app, Method::POST, &path, &[]).await;
+    }
+
+    live(&app, TimeDelta::days(15)).await;
+    assert_eq!(standing(&owner).await, is("free", "paused", "restricted"));
+    let owner = signed_in_again(&owner).await;
+    assert_eq!(credits(&owner).await, 0);
+    let another = buy(&owner, "plan-creator-month").await;
+    assert_eq!(another.problem(), (409, "already_subscribed".into()));
+    let change = owner.patch("/v1/billing/subscription", json!({ "extra_seats": 1 })).await;
+    assert_eq!(change.problem(), (409, "subscription_not_changeable".into()));
+
+    app.simulators.stripe.set_card(&customer(&app), Card::Accepted).unwrap();
+    at_dashboard(&app, Method::POST, &format!("{path}/resume"), &[]).await;
+    settle(&app).await;
+    assert_eq!(standing(&owner).await, is("pro", "active", "full"));
+    assert_eq!(credits(&signed_in_again(&owner).await).await, 500);
     app.assert_books_balance().await;
 }

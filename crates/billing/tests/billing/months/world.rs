@@ -7,6 +7,7 @@ use testing::{Client, TestApp};
 use tokio::time::timeout;
 
 use super::{ORGS, deeds, dice::Dice, local};
+use crate::support::upkeep;
 
 /// How many times something is done before the books are compared; about four per org.
 const STEPS: u64 = 4 * ORGS;
@@ -80,6 +81,8 @@ impl World {
         self.app.simulators.stripe.live_until(now).expect("time goes by");
         self.deliver(50).await;
         self.work().await;
+        // What happens every ten minutes: grace ends without any news from Stripe.
+        upkeep(&self.app).await;
     }
 
     /// Delivers so many of a hundred events that nobody took yet, in any order, some of them more than once.
