@@ -1,8 +1,13 @@
 use kernel::{ApiKey, Id, Org, User};
 use serde_json::Value;
+use uuid::Uuid;
 use web::{Problem, RawJson, Tier};
 
-use crate::{Ai, asked::CalledBy, generations::ask};
+use crate::{
+    Ai,
+    asked::{CalledBy, Context},
+    generations::ask,
+};
 
 /// Who pays for a call that a domain makes.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +18,8 @@ pub struct Payer {
     pub user: Id<User>,
     /// The key with which they asked for it.
     pub api_key: Option<Id<ApiKey>>,
+    /// What of the domain it is made for: the project, to budgets and in reports of usage.
+    pub spent_on: Option<Uuid>,
 }
 
 impl Ai {
@@ -25,9 +32,11 @@ impl Ai {
         )
         .fetch_optional(self.db.pool())
         .await?;
-        let Payer { org, user, api_key } = payer;
+        let Payer { org, user, api_key, spent_on } = payer;
         let by = CalledBy { org, user, api_key, tier: tier.unwrap_or_default() };
-        let asked = ask(self, by, "chat", RawJson(request.to_string().into())).await?;
+        let mut context = Context::from(by);
+        context.project = spent_on;
+        let asked = ask(self, context, "chat", RawJson(request.to_string().into())).await?;
         let answer = self.complete(asked).await?;
         serde_json::from_slice(&answer.body).map_err(Problem::internal)
     }

@@ -19,6 +19,7 @@ mod roll_up;
 mod routes;
 mod savings;
 mod seed;
+mod spent_on;
 
 use app::Module;
 use db::Db;
@@ -45,6 +46,7 @@ pub use report::{
 };
 pub use roll_up::{Step, Violation, allow_long_statements, rebuild, roll_up, violations};
 pub use seed::seed_price_book;
+pub use spent_on::{Spent, spent_on};
 
 /// What this feature needs.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use web::{Problem, RawJson};
 use super::generation::{Generation, LEASE, Task};
 use crate::{
     Ai,
-    asked::{Asked, CalledBy},
+    asked::{Asked, Context},
     batches::end_if_done,
     chat, embeddings,
     error::{OUTCOME, carrying_error},
@@ -95,18 +95,19 @@ async fn call(ai: &Ai, task: Task) -> Result<String, Problem> {
 /// Understands a request that nobody waits for.
 pub(crate) async fn ask(
     ai: &Ai,
-    by: CalledBy,
+    context: impl Into<Context>,
     operation: &str,
     body: RawJson,
 ) -> Result<Asked, Problem> {
+    let context = context.into();
     match operation {
         "chat" => {
-            let (asked, streaming) = chat::ask(ai, by.into(), body).await?;
+            let (asked, streaming) = chat::ask(ai, context, body).await?;
             let detail = "must not be set for an answer that nobody waits for";
             streaming.map_or(Ok(asked), |_| Err(Problem::invalid_field("/stream", detail)))
         }
-        "embedding" => embeddings::ask(ai, by.into(), body).await,
-        _ => images::ask(ai, by.into(), body).await,
+        "embedding" => embeddings::ask(ai, context, body).await,
+        _ => images::ask(ai, context, body).await,
     }
 }
 

@@ -1,0 +1,1 @@
+drop index usage_rollups_by_project;
