@@ -150,7 +150,7 @@ impl Asset {
     }
 
     /// Where it is.
-    pub(crate) fn key(org: Id<Org>, id: Id<Self>) -> Key {
+    pub fn key(org: Id<Org>, id: Id<Self>) -> Key {
         Key::new(org, "assets", id)
     }
 

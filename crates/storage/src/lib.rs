@@ -1,5 +1,6 @@
 //! Files by key, each under the org that owns it, in a directory or in a bucket.
 
+mod archive;
 mod check;
 mod config;
 mod error;
@@ -22,6 +23,7 @@ use object_store::{
 use secrecy::ExposeSecret;
 use url::Url;
 
+pub use archive::Archive;
 pub use config::Config;
 pub use error::{Error, Result};
 pub use key::Key;

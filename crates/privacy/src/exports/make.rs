@@ -9,8 +9,9 @@ use jobs::{Enqueue, Job};
 use kernel::{EmailAddress, Id};
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, PgConnection};
+use storage::Archive;
 
-use super::{Export, ExportReady, ExportStatus, archive::Archive};
+use super::{Export, ExportReady, ExportStatus};
 use crate::{Privacy, subject::Subject};
 
 /// Objects that are copies themselves, and what is on its way to become a file.

@@ -1,6 +1,5 @@
 //! A copy of everything that is kept about a person, or of an org.
 
-mod archive;
 mod export;
 mod make;
 mod purge;

@@ -5,14 +5,15 @@ use std::{
 };
 
 use bytes::Bytes;
-use storage::Writer;
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions, write::StreamWriter};
+
+use crate::Writer;
 
 /// Bytes that wait in memory before they go on to the storage.
 const PIECE: usize = 256 * 1024;
 
 /// A zip archive on its way to the storage: nothing but the last piece is in memory.
-pub(crate) struct Archive {
+pub struct Archive {
     /// In a box, as it is large and goes from hand to hand.
     zip: Box<ZipWriter<StreamWriter<Piece>>>,
     piece: Piece,
@@ -44,14 +45,15 @@ impl Piece {
 }
 
 impl Archive {
-    pub(crate) fn new(out: Writer) -> Self {
+    /// An empty one, which `out` writes.
+    pub fn new(out: Writer) -> Self {
         let piece = Piece::default();
         let zip = Box::new(ZipWriter::new_stream(piece.clone()));
         Self { zip, piece, out, bytes: 0 }
     }
 
     /// Begins the file `name`.
-    pub(crate) fn begin(&mut self, name: &str) -> anyhow::Result<()> {
+    pub fn begin(&mut self, name: &str) -> anyhow::Result<()> {
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Deflated)
             .large_file(true);
@@ -59,7 +61,7 @@ impl Archive {
     }
 
     /// Adds `bytes` to the file that was begun last.
-    pub(crate) async fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+    pub async fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
         for part in bytes.chunks(PIECE) {
             self.zip.write_all(part)?;
             self.hand_on(PIECE).await?;
@@ -68,7 +70,7 @@ impl Archive {
     }
 
     /// Ends the archive, and shows it; answers its size.
-    pub(crate) async fn finish(self) -> anyhow::Result<u64> {
+    pub async fn finish(self) -> anyhow::Result<u64> {
         let Self { zip, piece, mut out, bytes } = self;
         zip.finish()?;
         let rest = piece.take(0);
@@ -79,7 +81,7 @@ impl Archive {
     }
 
     /// Gives it up.
-    pub(crate) async fn abandon(self) {
+    pub async fn abandon(self) {
         // What a store keeps of unfinished objects nobody sees, and its own rules remove.
         if let Err(error) = self.out.abandon().await {
             tracing::warn!(%error, "an unfinished archive was not removed");
