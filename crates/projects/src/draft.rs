@@ -50,7 +50,8 @@ impl Work for Draft {
                 { "role": "user", "content": self.brief },
             ],
         });
-        let payer = Payer { org: by.org, user: by.user, api_key: by.api_key };
+        let spent_on = Some(self.project.uuid());
+        let payer = Payer { org: by.org, user: by.user, api_key: by.api_key, spent_on };
         let answer = projects.ai.chat(payer, &request).await?;
         Ok(json!({ "text": answer["choices"][0]["message"]["content"] }))
     }

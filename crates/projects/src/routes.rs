@@ -1,16 +1,18 @@
+use assets::Asset;
 use axum::{extract::State, http::StatusCode};
 use kernel::Id;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
-use web::{
-    Access, Caller, Etag, IfMatch, Json, Page, PageQuery, Path, Permission, Query, RateClass,
-    Routes,
+use web::{Access, Caller, Etag, IfMatch, Json, Page, Path, Permission, Query, RateClass, Routes};
+
+use crate::{
+    Project, ProjectCreated, Projects,
+    bulk::ProjectsChange,
+    list::{ListedProject, ProjectFolder, ProjectsQuery},
 };
 
-use crate::{Project, Projects};
-
-const READ: Permission = Permission::read("projects:read");
+pub(crate) const READ: Permission = Permission::read("projects:read");
 pub(crate) const WRITE: Permission = Permission::write("projects:write");
 
 pub(crate) fn routes() -> Routes<Projects> {
@@ -18,30 +20,79 @@ pub(crate) fn routes() -> Routes<Projects> {
     Routes::new()
         .route(read, routes!(list_projects))
         .route(read, routes!(show_project))
-        .route(write, routes!(create_project))
-        .route(write, routes!(rename_project, delete_project))
+        .route(read, routes!(list_project_folders))
+        .route(write, routes!(create_project, change_projects))
+        .route(write, routes!(change_project, delete_project))
+        .route(write, routes!(copy_project))
 }
 
-/// What a client says of a project.
+/// What a new project is.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ProjectInput {
     /// 1 to 100 characters, unique in the org.
     #[schema(min_length = 1, max_length = 100, example = "Apollo")]
     name: String,
+    /// What it says.
+    #[serde(default)]
+    #[schema(max_length = 50_000)]
+    text: String,
+    /// Where it is put.
+    #[schema(min_length = 1, max_length = 100, example = "Moon")]
+    folder: Option<String>,
+    /// An image of the org's files.
+    #[schema(value_type = Option<String>, format = Uuid)]
+    cover_id: Option<Id<Asset>>,
 }
 
-/// List projects, the newest first.
-#[utoipa::path(get, path = "/v1/projects", tag = "projects", params(PageQuery),
-    responses((status = 200, body = Page<Project>)))]
+/// What changes of a project; what is left out stays.
+#[expect(clippy::option_option, reason = "what is left out stays, null takes away")]
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ProjectChange {
+    /// 1 to 100 characters, unique in the org.
+    #[schema(min_length = 1, max_length = 100, example = "Apollo")]
+    name: Option<String>,
+    /// What it says.
+    #[schema(max_length = 50_000)]
+    text: Option<String>,
+    /// Where it is put; `null`: nowhere.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 100)]
+    folder: Option<Option<String>>,
+    /// An image of the org's files; `null`: none.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, format = Uuid)]
+    cover_id: Option<Option<Id<Asset>>>,
+    /// Whether it is out of the way.
+    archived: Option<bool>,
+}
+
+/// Tells `null` from what is left out.
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(value).map(Some)
+}
+
+/// List projects by page: searched, filtered and sorted, with what was spent on each.
+#[utoipa::path(get, path = "/v1/projects", tag = "projects", params(ProjectsQuery),
+    responses((status = 200, body = Page<ListedProject>)))]
 async fn list_projects(
     State(projects): State<Projects>,
     caller: Caller,
-    Query(query): Query<PageQuery>,
-) -> web::Result<Json<Page<Project>>> {
+    Query(query): Query<ProjectsQuery>,
+) -> web::Result<Json<Page<ListedProject>>> {
+    Ok(Json(ListedProject::page(&projects.db, caller.org, &query).await?))
+}
+
+/// List the folders that projects in use are in, by name.
+#[utoipa::path(get, path = "/v1/project-folders", tag = "projects",
+    responses((status = 200, body = Vec<ProjectFolder>)))]
+async fn list_project_folders(
+    State(projects): State<Projects>,
+    caller: Caller,
+) -> web::Result<Json<Vec<ProjectFolder>>> {
     let mut tx = projects.db.tenant(caller.org).await?;
-    let rows = Project::list(&mut *tx, query.after()?, query.rows()?).await?;
-    Ok(Json(Page::new(&query, rows, |project| project.id)))
+    Ok(Json(ProjectFolder::list(&mut *tx).await?))
 }
 
 /// Create a project.
@@ -52,8 +103,14 @@ async fn create_project(
     caller: Caller,
     Json(input): Json<ProjectInput>,
 ) -> web::Result<(StatusCode, Etag, Json<Project>)> {
+    let now = projects.clock.now();
+    let mut project = Project::new(&input.name, now)?;
+    project.write(input.text)?;
+    project.put_into(input.folder.as_deref())?;
     let mut tx = projects.db.tenant(caller.org).await?;
-    let project = Project::create(&mut tx, caller.org, &input.name, projects.clock.now()).await?;
+    project.cover(&mut tx, input.cover_id).await?;
+    project.insert(&mut tx, caller.org).await?;
+    webhooks::emit(&mut tx, caller.org, &ProjectCreated::from(&project), now).await?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, Etag(project.version), Json(project)))
 }
@@ -71,26 +128,72 @@ async fn show_project(
     Ok((Etag(project.version), Json(project)))
 }
 
-/// Rename a project, if it is still the version named by `If-Match`.
-#[utoipa::path(patch, path = "/v1/projects/{id}", tag = "projects", request_body = ProjectInput,
+/// Change a project, if it is still the version named by `If-Match`.
+#[utoipa::path(patch, path = "/v1/projects/{id}", tag = "projects", request_body = ProjectChange,
     params(("id" = String, Path, format = Uuid), ("If-Match" = Option<String>, Header)),
     responses((status = 200, body = Project)))]
-async fn rename_project(
+async fn change_project(
     State(projects): State<Projects>,
     caller: Caller,
     Path(id): Path<Id<Project>>,
     if_match: IfMatch,
-    Json(input): Json<ProjectInput>,
+    Json(change): Json<ProjectChange>,
 ) -> web::Result<(Etag, Json<Project>)> {
+    let now = projects.clock.now();
     let mut tx = projects.db.tenant(caller.org).await?;
-    let project = Project::lock(&mut tx, id).await?;
+    let mut project = Project::lock(&mut tx, id).await?;
     if_match.check(project.version)?;
-    let project = project.rename(&mut tx, &input.name, projects.clock.now()).await?;
+    if let Some(name) = change.name {
+        project.rename(&name)?;
+    }
+    if let Some(text) = change.text {
+        project.write(text)?;
+    }
+    if let Some(folder) = change.folder {
+        project.put_into(folder.as_deref())?;
+    }
+    if let Some(image) = change.cover_id {
+        project.cover(&mut tx, image).await?;
+    }
+    if let Some(archived) = change.archived {
+        project.archived_at = archived.then(|| project.archived_at.unwrap_or(now));
+    }
+    project.save(&mut tx, now).await?;
     tx.commit().await?;
     Ok((Etag(project.version), Json(project)))
 }
 
-/// Delete a project.
+/// Archive, move, delete or restore up to 100 projects: all of them, or none.
+#[utoipa::path(patch, path = "/v1/projects", tag = "projects", request_body = ProjectsChange,
+    responses((status = 204)))]
+async fn change_projects(
+    State(projects): State<Projects>,
+    caller: Caller,
+    Json(change): Json<ProjectsChange>,
+) -> web::Result<StatusCode> {
+    let mut tx = projects.db.tenant(caller.org).await?;
+    change.apply(&mut tx, projects.clock.now()).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Make a copy of a project, under a name of its own.
+#[utoipa::path(post, path = "/v1/projects/{id}/copies", tag = "projects",
+    params(("id" = String, Path, format = Uuid)), responses((status = 201, body = Project)))]
+async fn copy_project(
+    State(projects): State<Projects>,
+    caller: Caller,
+    Path(id): Path<Id<Project>>,
+) -> web::Result<(StatusCode, Etag, Json<Project>)> {
+    let now = projects.clock.now();
+    let mut tx = projects.db.tenant(caller.org).await?;
+    let project = Project::get(&mut *tx, id).await?.copy(&mut tx, caller.org, now).await?;
+    webhooks::emit(&mut tx, caller.org, &ProjectCreated::from(&project), now).await?;
+    tx.commit().await?;
+    Ok((StatusCode::CREATED, Etag(project.version), Json(project)))
+}
+
+/// Delete a project. It can be restored for some time.
 #[utoipa::path(delete, path = "/v1/projects/{id}", tag = "projects", params(("id" = String, Path, format = Uuid)),
     responses((status = 204)))]
 async fn delete_project(

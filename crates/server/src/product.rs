@@ -143,7 +143,7 @@ impl Services {
     /// Their features, and the domains. Yours stands beside the sample.
     fn modules(&self, settings: &Settings) -> Vec<Module> {
         let Self { db, clock, ai, mailer, limits, .. } = self;
-        let projects = Projects::new(db, clock, ai, &self.org_jobs);
+        let projects = self.projects(settings);
         let work = [projects::work(&projects)].into_iter().flatten();
         vec![
             rate_limit::module(limits.clone()),
@@ -167,6 +167,18 @@ impl Services {
             database::module(db.pool().clone()),
             partitions::module(db.clone(), clock.clone()),
         ]
+    }
+
+    fn projects(&self, settings: &Settings) -> Projects {
+        Projects {
+            db: self.db.clone(),
+            clock: self.clock.clone(),
+            ai: self.ai.clone(),
+            jobs: self.org_jobs.clone(),
+            storage: self.storage.clone(),
+            app_url: settings.public_url(),
+            config: settings.projects.clone(),
+        }
     }
 
     fn approvals(&self, settings: &Settings) -> Approvals {

@@ -141,6 +141,10 @@ pub struct Settings {
     /// Payments.
     #[command(flatten)]
     pub billing: billing::Config,
+
+    /// How long projects last.
+    #[command(flatten)]
+    pub projects: projects::Config,
 }
 
 /// A part of the program's work.

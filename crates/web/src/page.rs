@@ -1,6 +1,6 @@
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use kernel::Id;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -35,14 +35,24 @@ impl PageQuery {
 
     /// The id after which the page begins. Ids are time-ordered, so they serve as position.
     pub fn after<T>(&self) -> Result<Option<Id<T>>> {
-        let invalid = || Problem::bad_request("invalid_cursor", "the cursor is not one of ours");
-        self.cursor
-            .as_deref()
-            .map(|cursor| {
-                let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).map_err(|_| invalid())?;
-                Uuid::from_slice(&bytes).map(Id::from).map_err(|_| invalid())
-            })
-            .transpose()
+        self.read(|bytes| Uuid::from_slice(bytes).ok().map(Id::from))
+    }
+
+    /// The position after which the page begins, in a list with an order of its own: see [`Page::ending_at`].
+    pub fn position<P: DeserializeOwned>(&self) -> Result<Option<P>> {
+        self.read(|bytes| serde_json::from_slice(bytes).ok())
+    }
+
+    /// Somebody made it up, or took it from another list.
+    pub fn invalid_cursor() -> Problem {
+        Problem::bad_request("invalid_cursor", "the cursor is not one of ours")
+    }
+
+    fn read<P>(&self, read: impl Fn(&[u8]) -> Option<P>) -> Result<Option<P>> {
+        let Some(cursor) = &self.cursor else { return Ok(None) };
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok();
+        let position = bytes.and_then(|bytes| read(&bytes));
+        position.map(Some).ok_or_else(Self::invalid_cursor)
     }
 }
 
@@ -58,12 +68,25 @@ pub struct Page<T> {
 
 impl<T> Page<T> {
     /// Makes a page of the [`PageQuery::rows`] that were fetched.
-    pub fn new<I>(query: &PageQuery, mut rows: Vec<T>, id: impl Fn(&T) -> Id<I>) -> Self {
+    pub fn new<I>(query: &PageQuery, rows: Vec<T>, id: impl Fn(&T) -> Id<I>) -> Self {
+        Self::cut(query, rows, |row| id(row).uuid().as_bytes().to_vec())
+    }
+
+    /// The same of a list that is not ordered by ids: `position` is whatever tells where a row stands.
+    pub fn ending_at<P: Serialize>(
+        query: &PageQuery,
+        rows: Vec<T>,
+        position: impl Fn(&T) -> P,
+    ) -> Self {
+        Self::cut(query, rows, |row| serde_json::to_vec(&position(row)).unwrap_or_default())
+    }
+
+    fn cut(query: &PageQuery, mut rows: Vec<T>, position: impl Fn(&T) -> Vec<u8>) -> Self {
         let limit = usize::from(query.limit);
         let more = rows.len() > limit;
         rows.truncate(limit);
         let last = rows.last().filter(|_| more);
-        let next_cursor = last.map(|row| BASE64_URL_SAFE_NO_PAD.encode(id(row).uuid().as_bytes()));
+        let next_cursor = last.map(|row| BASE64_URL_SAFE_NO_PAD.encode(position(row)));
         Self { items: rows, next_cursor }
     }
 }

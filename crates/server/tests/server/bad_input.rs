@@ -92,7 +92,7 @@ async fn parameters_out_of_range_are_refused() {
     let app = TestApp::start().await;
     let owner = app.owner().await;
     for query in
-        ["limit=0", "limit=-1", "limit=101", "limit=1e9", "limit=true", "limit='", "sort=name"]
+        ["limit=0", "limit=-1", "limit=101", "limit=1e9", "limit=true", "limit='", "sort=size"]
     {
         let reply = owner.get(&format!("/v1/projects?{query}")).await;
         assert_eq!(reply.problem().0, 422, "{query}");

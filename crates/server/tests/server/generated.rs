@@ -98,6 +98,12 @@ fn every_test_that_the_page_of_jobs_names_is_there() {
     assert_eq!(missing_tests(include_str!("../../../../docs/jobs.md"), &folders), [""; 0]);
 }
 
+#[test]
+fn every_test_that_the_page_of_projects_names_is_there() {
+    let page = include_str!("../../../../docs/projects.md");
+    assert_eq!(missing_tests(page, &["projects/tests"]), [""; 0]);
+}
+
 /// Tests that a page names and that are not in `folders` of crates.
 fn missing_tests<'a>(page: &'a str, folders: &[&str]) -> Vec<&'a str> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

@@ -25,6 +25,7 @@ const PUBLIC: &[&str] = &[
     "GET /v1/packs",
     "GET /v1/password-resets/{token}",
     "GET /v1/plans",
+    "GET /v1/project-links/{token}",
     "GET /v1/social-logins/callback",
     "POST /admin/v1/enrolment-proofs",
     "POST /admin/v1/enrolments",
@@ -79,6 +80,8 @@ fn filled(path: &str) -> String {
     let id = uuid::Uuid::now_v7().to_string();
     let examples = [
         ("{id}", id.as_str()),
+        ("{link}", id.as_str()),
+        ("{version}", "1"),
         ("{model}", "gpt-4o-mini"),
         ("{name}", "auto"),
         ("{token}", "guess"),

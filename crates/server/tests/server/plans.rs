@@ -53,9 +53,10 @@ async fn hot_queries_use_their_index() {
         (format!("select from memberships where user_id = {id}"), "memberships_by_user"),
         (
             format!(
-                "select from projects where org_id = {id} and deleted_at is null order by id limit 21"
+                "select from projects where org_id = {id} and created_at < now()
+                 order by created_at desc, id desc limit 21"
             ),
-            "projects_by_org",
+            "projects_by_creation",
         ),
         (
             format!("select from ledger_entries where org_id = {id} order by created_at desc"),

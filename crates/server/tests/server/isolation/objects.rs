@@ -8,7 +8,7 @@ use web::{Audience, Operation, Role};
 use super::{fill_in, operations};
 
 /// Addresses whose parameter names something that all orgs share, or that takes a provider or Stripe to
-/// be made, or a day: `ai`, `auth`, `billing` and `privacy` have tests of their own for those.
+/// be made, or a day, or a job: `ai`, `auth`, `billing`, `privacy` and `projects` have tests of their own for those.
 const SHARED: &[&str] = &[
     "/v1/batches/{id}",
     "/v1/batches/{id}/cancel",
@@ -19,6 +19,7 @@ const SHARED: &[&str] = &[
     "/v1/files/{id}/content",
     "/v1/me/identities/{id}",
     "/v1/models/{model}",
+    "/v1/project-exports/{id}/archive",
     "/v1/streams/{id}",
 ];
 
