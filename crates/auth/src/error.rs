@@ -44,7 +44,12 @@ pub enum Error {
     InvalidMailCode,
     /// The first factor holds. This is what the second one is sent with.
     #[error("signing in to this account takes a second factor")]
-    SecondFactorRequired(String),
+    SecondFactorRequired {
+        /// Shown once, to whoever proved the first.
+        challenge: String,
+        /// Whether a passkey will do, beside a code.
+        passkey: bool,
+    },
     /// Unknown, used up, or too old.
     #[error("the sign-in was not begun, took too long, or had too many wrong codes")]
     InvalidChallenge,
@@ -57,6 +62,24 @@ pub enum Error {
     /// There is none.
     #[error("no second factor is on")]
     SecondFactorIsOff,
+    /// Unknown, answered before, too old, or begun by somebody else or for something else.
+    #[error("the passkey was not asked for, or took too long, or has answered before")]
+    InvalidPasskeyCeremony,
+    /// Unknown, removed, somebody else's, of another site, copied, signed wrongly: which stays our secret.
+    #[error("the passkey does not sign in here")]
+    PasskeyRefused,
+    /// It is not made as we asked, or is somebody else's.
+    #[error("the new passkey cannot be accepted")]
+    UnacceptablePasskey,
+    /// They have no such.
+    #[error("you have no such passkey")]
+    PasskeyNotFound,
+    /// More than a person has devices.
+    #[error("there are twenty passkeys on your account, which is the most")]
+    TooManyPasskeys,
+    /// The product is reached by an address without a name.
+    #[error("passkeys need a domain, and APP_URL has none")]
+    NoPasskeysHere,
     /// They sign in through a mail or somebody else's site.
     #[error("this account has neither password nor second factor to prove anything with")]
     NothingToProveWith,
@@ -137,10 +160,11 @@ impl From<Error> for Problem {
             Error::WrongPassword => unauthorized("wrong_password").action("Check it, and send it again."),
             Error::InvalidMailCode => unauthorized("invalid_code")
                 .action("Check it, use it where you asked for it, or ask for another one."),
-            Error::SecondFactorRequired(challenge) => unauthorized("second_factor_required")
+            Error::SecondFactorRequired { challenge, passkey } => unauthorized("second_factor_required")
                 .with("challenge", challenge)
+                .with("passkey", passkey)
                 .with("expires_in", lifetimes::SIGN_IN_STEP.num_seconds())
-                .action("Send the challenge and a code to POST /v1/sessions/second-factor."),
+                .action("Send the challenge and a code to POST /v1/sessions/second-factor, or sign in with a passkey."),
             Error::InvalidChallenge => {
                 unauthorized("invalid_challenge").action("Begin to sign in again.")
             }
@@ -149,6 +173,19 @@ impl From<Error> for Problem {
             Error::SecondFactorIsOn => Self::conflict("second_factor_is_on", detail)
                 .action("Turn it off first."),
             Error::SecondFactorIsOff => Self::conflict("second_factor_is_off", detail),
+            Error::InvalidPasskeyCeremony => {
+                Self::bad_request("invalid_passkey_ceremony", detail).action("Begin again.")
+            }
+            Error::PasskeyRefused => unauthorized("passkey_refused")
+                .action("Use another one, or sign in another way."),
+            Error::UnacceptablePasskey => Self::bad_request("unacceptable_passkey", detail)
+                .action("Begin again, on the page that asks for it, with a device that checks who you are."),
+            Error::PasskeyNotFound => Self::not_found("passkey_not_found", detail),
+            Error::TooManyPasskeys => {
+                Self::conflict("too_many_passkeys", detail).action("Remove one first.")
+            }
+            Error::NoPasskeysHere => Self::conflict("no_passkeys_here", detail)
+                .action("Sign in another way. Operators: set APP_URL to the name that customers use, or http://localhost:PORT."),
             Error::NothingToProveWith => forbidden("nothing_to_prove_with")
                 .action("Sign in again, the way you always do."),
             Error::NoSuchProvider => Self::unprocessable("no_such_provider", detail)

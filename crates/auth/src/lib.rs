@@ -11,6 +11,7 @@ mod mfa;
 mod operators;
 mod orgs;
 mod pages;
+mod passkeys;
 mod passwords;
 mod personal_data;
 mod purge;
@@ -49,6 +50,7 @@ pub use sign_up::SignUp;
 
 use abuse::{blocks::BlockList, warning::WarnOfGuesses};
 use callers::{held_tokens::HeldTokens, standing::Standings};
+use passkeys::RelyingParty;
 use passwords::{hashing::Passwords, policy};
 use secrets::keys::Keys;
 use sessions::access_token::AccessTokens;
@@ -68,6 +70,7 @@ pub struct Auth {
     free: Arc<Entitlement>,
     access_tokens: Arc<AccessTokens>,
     passwords: Passwords,
+    relying_party: RelyingParty,
     standings: Standings,
     providers: Providers,
     blocks: BlockList,
@@ -88,6 +91,7 @@ impl Auth {
         Ok(Self {
             access_tokens: Arc::new(AccessTokens::new(Keys::new(config)?, issuer)),
             passwords: Passwords::new(&config.passwords)?,
+            relying_party: RelyingParty::new(&app_url, mailer.product())?,
             config: Arc::new(config.clone()),
             standings: Standings::new(db.clone(), clock.clone()),
             providers: Providers::new(&config.social, &clock)?,
@@ -139,6 +143,7 @@ fn routes() -> Routes<Auth> {
     accounts::routes()
         .merge(sessions::routes())
         .merge(mfa::routes())
+        .merge(passkeys::routes::routes())
         .merge(social::routes())
         .merge(abuse::blocks::routes())
         .merge(sign_up::routes())

@@ -43,6 +43,9 @@ pub(crate) const UNDO_EMAIL_CHANGE: TimeDelta = TimeDelta::days(14);
 /// A code in a mail, and the time that the second factor may take after the first.
 pub(crate) const SIGN_IN_STEP: TimeDelta = TimeDelta::minutes(10);
 
+/// What asks for a passkey, until it is answered. Browsers are told to ask for as long.
+pub(crate) const PASSKEY_CEREMONY: TimeDelta = TimeDelta::minutes(5);
+
 /// An address that is registered again gets no further mail for so long.
 pub(crate) const REGISTRATION_PAUSE: TimeDelta = TimeDelta::minutes(1);
 

@@ -57,6 +57,16 @@ pub(crate) const PERSONAL_DATA: &[PersonalData] = &[
     PersonalData::new("ownership_transfers", "offers of ownership", "until they are answered")
         .person(Rule::deleted("$1 in (from_user, to_user)"))
         .org(Rule::deleted("org_id = $1")),
+    PersonalData::new(
+        "passkey_ceremonies",
+        "sign-ins and additions of passkeys that are under way",
+        "until they end",
+    )
+    .withholding(&["hash", "state"])
+    .person(Rule::deleted("user_id = $1")),
+    PersonalData::new("passkeys", "devices that somebody signs in with, by public keys", ACCOUNT)
+        .withholding(&["credential_id", "credential"])
+        .person(Rule::deleted("user_id = $1")),
     PersonalData::new("recovery_codes", "codes to sign in with, as hashes", ACCOUNT)
         .withholding(&["hash"])
         .person(Rule::deleted("user_id = $1")),

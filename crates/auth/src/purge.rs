@@ -5,6 +5,7 @@ use crate::{
     Auth,
     abuse::{blocks::IpBlock, guesses::Guesses},
     lifetimes,
+    passkeys::ceremony,
     social::SocialLogin,
 };
 
@@ -37,6 +38,7 @@ impl Job for PurgeSessions {
             .await?;
         Guesses::purge(db, auth.clock.now()).await?;
         SocialLogin::purge(db, auth.clock.now()).await?;
+        ceremony::purge(db, auth.clock.now()).await?;
         IpBlock::purge(db, auth.clock.now()).await?;
         let refresh_tokens = || {
             sqlx::query!(

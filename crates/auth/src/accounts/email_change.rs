@@ -8,7 +8,10 @@ use super::{
     ending::{Ended, Ending},
     user::User,
 };
-use crate::{Auth, Error, Result, abuse::limits::MailRequest, social::identity::Identity};
+use crate::{
+    Auth, Error, Result, abuse::limits::MailRequest, passkeys::passkey::Passkey,
+    social::identity::Identity,
+};
 
 impl Auth {
     /// Asks to exchange the caller's address. Nothing changes until the new one is confirmed; the
@@ -111,6 +114,7 @@ impl Auth {
         }
         User::forget_password(&mut tx, user.id).await?;
         Identity::unlink_all(&mut *tx, user.id).await?;
+        Passkey::remove_all(&mut *tx, user.id).await?;
         let everything = Ending { but_session: None, api_keys: true };
         let ended = Ended::all_of(&mut tx, user.id, everything, now).await?;
         self.mail_password_reset(&mut tx, user.id, &sent.email, &user.name).await?;

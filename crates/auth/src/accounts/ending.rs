@@ -4,12 +4,12 @@ use sqlx::PgConnection;
 
 use super::email_token::EmailToken;
 use crate::{
-    Auth, Session, mfa::challenge::Challenge, sessions::magic_link::MagicLink,
+    Auth, Session, mfa::challenge::Challenge, passkeys::ceremony, sessions::magic_link::MagicLink,
     social::pending::SocialLogin, webhook_events::ApiKeyRevoked,
 };
 
 /// What was open of an account, and no longer is.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[must_use = "other requests learn of it by `Auth::forget`, after the commit"]
 pub struct Ended {
     sessions: Vec<Id<Session>>,
@@ -37,6 +37,7 @@ impl Ended {
         MagicLink::void_all(db, user).await?;
         Challenge::void_all(db, user).await?;
         SocialLogin::void_all(&mut *db, user).await?;
+        ceremony::void_all(&mut *db, user).await?;
         let sessions = Session::revoke_all(db, user, ending.but_session, now).await?;
         let keys = if ending.api_keys { revoke_keys(db, user, now).await? } else { vec![] };
         Ok(Self { sessions, keys })

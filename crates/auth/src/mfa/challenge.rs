@@ -52,6 +52,23 @@ impl Challenge {
         .await
     }
 
+    /// Whose it is. No attempt is counted: nothing is guessed.
+    pub(crate) async fn holder(
+        db: impl PgExecutor<'_>,
+        token: &str,
+        now: DateTime<Utc>,
+    ) -> sqlx::Result<Option<Id<User>>> {
+        sqlx::query_scalar!(
+            r#"select user_id as "user: _" from sign_in_challenges
+               where hash = $1 and expires_at > $2 and tries < $3"#,
+            &secret::hash(token),
+            now,
+            TRIES,
+        )
+        .fetch_optional(db)
+        .await
+    }
+
     /// Uses it up; of two at once, one succeeds.
     pub(crate) async fn consume(db: &mut PgConnection, token: &str) -> sqlx::Result<bool> {
         let hash = secret::hash(token);

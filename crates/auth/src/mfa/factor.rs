@@ -10,16 +10,40 @@ pub(crate) struct SecondFactor {
     pub(super) confirmed_at: Option<DateTime<Utc>>,
 }
 
-impl SecondFactor {
-    /// Whether `user` must prove one to get in.
-    pub(crate) async fn is_on(db: impl PgExecutor<'_>, user: Id<User>) -> sqlx::Result<bool> {
-        sqlx::query_scalar!(
-            r#"select exists (select from second_factors
-                              where user_id = $1 and confirmed_at is not null) as "exists!""#,
+/// What somebody has beside a password.
+pub(crate) struct Factors {
+    /// Since when codes of an authenticator are asked for.
+    pub(super) authenticator_since: Option<DateTime<Utc>>,
+    /// How many passkeys there are. One that is refused still counts: whoever copied it must not have
+    /// turned the second factor off by that.
+    pub(crate) passkeys: i64,
+    passkey_since: Option<DateTime<Utc>>,
+}
+
+impl Factors {
+    pub(crate) async fn of(db: impl PgExecutor<'_>, user: Id<User>) -> sqlx::Result<Self> {
+        sqlx::query_as!(
+            Self,
+            r#"select (select confirmed_at from second_factors where user_id = $1)
+                          as authenticator_since,
+                      count(*) as "passkeys!", min(created_at) as passkey_since
+               from passkeys where user_id = $1"#,
             user as _,
         )
         .fetch_one(db)
         .await
+    }
+
+    /// Since when the password alone does not sign in.
+    pub(crate) fn since(&self) -> Option<DateTime<Utc>> {
+        [self.authenticator_since, self.passkey_since].into_iter().flatten().min()
+    }
+}
+
+impl SecondFactor {
+    /// Whether `user` must prove one to get in.
+    pub(crate) async fn is_on(db: impl PgExecutor<'_>, user: Id<User>) -> sqlx::Result<bool> {
+        Ok(Factors::of(db, user).await?.since().is_some())
     }
 
     pub(super) async fn get(db: impl PgExecutor<'_>, user: Id<User>) -> sqlx::Result<Option<Self>> {
@@ -89,7 +113,7 @@ impl SecondFactor {
     }
 
     /// `false` if there was none.
-    pub(super) async fn remove(db: &mut PgConnection, user: Id<User>) -> sqlx::Result<bool> {
+    pub(crate) async fn remove(db: &mut PgConnection, user: Id<User>) -> sqlx::Result<bool> {
         let removed = sqlx::query!("delete from second_factors where user_id = $1", user as _);
         Ok(removed.execute(db).await?.rows_affected() == 1)
     }

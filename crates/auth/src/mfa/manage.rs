@@ -14,6 +14,7 @@ use crate::{
         user::User,
     },
     orgs::org::Membership,
+    passkeys::passkey::Passkey,
 };
 
 /// A second factor to be put into an authenticator.
@@ -93,7 +94,10 @@ impl Auth {
         if !self.use_second_factor(&mut tx, &user, code).await? {
             return Err(Error::SecondFactorIsOff);
         }
-        let ended = self.forget_second_factor(&mut tx, &user, session).await?;
+        if !SecondFactor::remove(&mut tx, user.id).await? {
+            return Err(Error::SecondFactorIsOff);
+        }
+        let ended = self.lost_factor(&mut tx, &user, session, "Your authenticator is off").await?;
         self.note(&mut tx, user.id, ip, "second_factor.disabled").await?;
         tx.commit().await?;
         self.forget(ended);
@@ -126,7 +130,11 @@ impl Auth {
     ) -> Result<()> {
         let mut tx = self.db.begin().await?;
         let user = User::lock(&mut tx, user).await?.ok_or(Error::UserNotFound)?;
-        let ended = self.forget_second_factor(&mut tx, &user, None).await?;
+        let authenticator = SecondFactor::remove(&mut tx, user.id).await?;
+        if !(Passkey::remove_all(&mut *tx, user.id).await? || authenticator) {
+            return Err(Error::SecondFactorIsOff);
+        }
+        let ended = self.lost_factor(&mut tx, &user, None, "Your second factor is off").await?;
         let org = Membership::first_of(&mut *tx, user.id).await?.map(|membership| membership.org);
         let entry = Entry::new(origin, org, "second_factor.reset", user.id);
         entry.record(&mut tx, self.clock.now()).await?;
@@ -135,30 +143,29 @@ impl Auth {
         Ok(())
     }
 
-    async fn forget_second_factor(
+    /// What follows when an authenticator or a passkey of `user` is gone: others are signed out, and
+    /// the owner learns of it.
+    pub(crate) async fn lost_factor(
         &self,
         db: &mut PgConnection,
         user: &User,
         session: Option<Id<Session>>,
+        subject: &str,
     ) -> Result<Ended> {
-        if !SecondFactor::remove(db, user.id).await? {
-            return Err(Error::SecondFactorIsOff);
-        }
-        recovery_code::void_all(db, user.id).await?;
+        let text = if SecondFactor::is_on(&mut *db, user.id).await? {
+            "Signing in to your account still takes a second factor: what you have left. If that was \
+             not you, choose a new password and look at your passkeys and your authenticator."
+        } else {
+            recovery_code::void_all(db, user.id).await?;
+            "Signing in to your account takes the password alone from now on. If that was not you, \
+             choose a new password and turn a second factor on again."
+        };
         let ended = self.end_others(db, user, session).await?;
-        self.tell(
-            db,
-            user,
-            "Your second factor is off",
-            "Signing in to your account takes the \
-             password alone from now on. If that was not you, choose a new password and turn it \
-             on again.",
-        )
-        .await?;
+        self.tell(db, user, subject, text).await?;
         Ok(ended)
     }
 
-    async fn end_others(
+    pub(crate) async fn end_others(
         &self,
         db: &mut PgConnection,
         user: &User,
@@ -168,7 +175,8 @@ impl Auth {
         Ended::all_of(db, user.id, ending, self.clock.now()).await
     }
 
-    async fn tell(
+    /// Mails `user` what happened to their account.
+    pub(crate) async fn tell(
         &self,
         db: &mut PgConnection,
         user: &User,

@@ -1,4 +1,4 @@
-//! The second factor: an authenticator, and codes for when it is lost.
+//! The second factor: an authenticator or a passkey, and codes for when it is lost.
 
 pub(crate) mod challenge;
 pub(crate) mod factor;

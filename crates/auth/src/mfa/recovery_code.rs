@@ -19,7 +19,7 @@ pub(crate) fn generate() -> (Vec<String>, Vec<Vec<u8>>) {
 }
 
 /// Gives a person new codes; the earlier ones stop working.
-pub(super) async fn issue(db: &mut PgConnection, user: Id<User>) -> sqlx::Result<Vec<String>> {
+pub(crate) async fn issue(db: &mut PgConnection, user: Id<User>) -> sqlx::Result<Vec<String>> {
     let (codes, hashes) = generate();
     void_all(db, user).await?;
     sqlx::query!(

@@ -15,7 +15,7 @@ use web::{
     SIGN_IN_COOKIE, WantsPage, cookie,
 };
 
-use super::{factor::SecondFactor, manage::NewAuthenticator, recovery_code};
+use super::{factor::Factors, manage::NewAuthenticator, recovery_code};
 use crate::{
     Auth, Device, Tokens,
     sessions::{session_of, transport::Transport},
@@ -65,6 +65,10 @@ struct AuthenticatorCode {
 struct SecondFactorState {
     on: bool,
     since: Option<DateTime<Utc>>,
+    /// Whether the codes of an authenticator are one.
+    authenticator: bool,
+    /// How many passkeys are.
+    passkeys: i64,
     /// How many recovery codes can still be used.
     recovery_codes_left: i64,
 }
@@ -105,10 +109,14 @@ async fn show_second_factor(
     State(auth): State<Auth>,
     caller: Caller,
 ) -> web::Result<Json<SecondFactorState>> {
-    let factor = SecondFactor::get(auth.db.pool(), caller.user).await?;
-    let since = factor.and_then(|factor| factor.confirmed_at);
-    let recovery_codes_left = recovery_code::left(auth.db.pool(), caller.user).await?;
-    Ok(Json(SecondFactorState { on: since.is_some(), since, recovery_codes_left }))
+    let factors = Factors::of(auth.db.pool(), caller.user).await?;
+    Ok(Json(SecondFactorState {
+        on: factors.since().is_some(),
+        since: factors.since(),
+        authenticator: factors.authenticator_since.is_some(),
+        passkeys: factors.passkeys,
+        recovery_codes_left: recovery_code::left(auth.db.pool(), caller.user).await?,
+    }))
 }
 
 /// Get a secret for an authenticator. The second factor is off until a code has proved that it works.
@@ -121,7 +129,7 @@ async fn prepare_second_factor(
     Ok((StatusCode::CREATED, Json(auth.prepare_second_factor(&caller).await?)))
 }
 
-/// Turn the second factor on with a first code. Every other session ends.
+/// Turn the authenticator on with a first code. Every other session ends.
 #[utoipa::path(post, path = "/v1/me/second-factor/proof", tag = "identity",
     request_body = AuthenticatorCode, responses((status = 201, body = RecoveryCodes)))]
 async fn confirm_second_factor(
@@ -136,10 +144,10 @@ async fn confirm_second_factor(
     Ok((StatusCode::CREATED, Json(RecoveryCodes { recovery_codes })))
 }
 
-/// Turn the second factor off, with one last code. Every other session ends.
+/// Turn the authenticator off, with one last code. Every other session ends.
 #[utoipa::path(post, path = "/v1/me/second-factor/removal", tag = "identity",
     request_body = AuthenticatorCode,
-    responses((status = 204, description = "The second factor is off")))]
+    responses((status = 204, description = "No code of the authenticator is asked for any more")))]
 async fn remove_second_factor(
     State(auth): State<Auth>,
     caller: Caller,
@@ -163,7 +171,7 @@ async fn renew_recovery_codes(
     Ok((StatusCode::CREATED, Json(RecoveryCodes { recovery_codes })))
 }
 
-/// Turn off the second factor of a user who has lost it. Make sure of who they are first.
+/// Turn off the second factor of a user who has lost it, passkeys included. Make sure of who they are first.
 #[utoipa::path(post, path = "/admin/v1/users/{id}/second-factor-reset", tag = "operators",
     params(("id" = String, Path, format = Uuid)),
     responses((status = 204, description = "The second factor is off; the user was told")))]

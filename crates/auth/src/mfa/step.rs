@@ -54,11 +54,13 @@ impl Auth {
     async fn factor_holds(&self, db: &mut PgConnection, user: &User, code: &str) -> Result<bool> {
         let code = code.trim();
         let factor = SecondFactor::get(&mut *db, user.id).await?;
-        let Some(factor) = factor.filter(|factor| factor.confirmed_at.is_some()) else {
-            return Ok(false);
-        };
-        Ok(self.use_code(db, &factor, user, code).await?
-            || recovery_code::consume(db, user.id, code, self.clock.now()).await?)
+        // Those who have passkeys alone have recovery codes too.
+        if let Some(factor) = factor.filter(|factor| factor.confirmed_at.is_some())
+            && self.use_code(db, &factor, user, code).await?
+        {
+            return Ok(true);
+        }
+        Ok(recovery_code::consume(db, user.id, code, self.clock.now()).await?)
     }
 
     /// Uses up a code of the authenticator.

@@ -21,6 +21,7 @@ use web::Routes;
 pub(crate) use config::Config;
 pub(crate) use inventory::session_of;
 pub(crate) use magic_link::routes::sign_in_cookie;
+pub(crate) use reauthentication::PROVE;
 pub use session::{Device, Session};
 pub use tokens::Tokens;
 

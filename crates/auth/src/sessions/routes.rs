@@ -49,7 +49,7 @@ struct TokenRequest {
 /// Sign in.
 ///
 /// Where a second factor is on, the answer is a problem `second_factor_required` with a `challenge`
-/// for `POST /v1/sessions/second-factor`.
+/// for `POST /v1/sessions/second-factor`, or for `POST /v1/passkey-ceremonies` if `passkey` is true.
 #[utoipa::path(post, path = "/v1/sessions", tag = "identity", request_body = NewSession,
     responses((status = 201, body = Tokens)))]
 async fn sign_in(

@@ -8,7 +8,7 @@ use crate::{
     Auth, Error, Result,
     abuse::{guesses::FREE, limits::blind, warning::WarnOfGuesses},
     accounts::user::User,
-    mfa::{challenge::Challenge, factor::SecondFactor},
+    mfa::{challenge::Challenge, factor::Factors},
     passwords::hashing::Verdict,
 };
 
@@ -64,10 +64,11 @@ impl Auth {
         user: Id<kernel::User>,
         device: &Device,
     ) -> Result<Tokens> {
-        if SecondFactor::is_on(&mut *tx, user).await? {
+        let factors = Factors::of(&mut *tx, user).await?;
+        if factors.since().is_some() {
             let challenge = Challenge::issue(&mut tx, user, self.clock.now()).await?;
             tx.commit().await?;
-            return Err(Error::SecondFactorRequired(challenge));
+            return Err(Error::SecondFactorRequired { challenge, passkey: factors.passkeys > 0 });
         }
         let tokens = self.start_session(&mut tx, user, device).await?;
         tx.commit().await?;

@@ -65,7 +65,7 @@ impl Identity {
         Ok(linked.execute(db).await?.rows_affected() == 1)
     }
 
-    pub(super) async fn list(db: impl PgExecutor<'_>, user: Id<User>) -> sqlx::Result<Vec<Self>> {
+    pub(crate) async fn list(db: impl PgExecutor<'_>, user: Id<User>) -> sqlx::Result<Vec<Self>> {
         sqlx::query_as!(
             Self,
             r#"select id as "id: _", provider, email as "email: _", created_at, last_used_at

@@ -15,6 +15,7 @@ mod new_devices;
 mod operators;
 mod orgs;
 mod ownership;
+mod passkeys;
 mod password_change;
 mod passwords;
 mod reauthentication;

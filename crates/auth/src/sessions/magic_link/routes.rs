@@ -134,7 +134,7 @@ impl Auth {
                 let seen = self.message("You are signed in", "You can go on to the product.");
                 Ok((StatusCode::CREATED, into_cookies(&mut tokens), seen).into_response())
             }
-            Err(Error::SecondFactorRequired(challenge)) => {
+            Err(Error::SecondFactorRequired { challenge, .. }) => {
                 let form = SecondFactorForm {
                     product: self.product(),
                     title: "Second factor",

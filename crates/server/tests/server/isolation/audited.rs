@@ -73,10 +73,12 @@ const AUDITED: &[(&str, &str)] = &[
     ("POST /admin/v1/provider-costs", "provider_costs.imported"),
 ];
 
-/// The same, of what takes a provider, a bought subscription, a catalogue or a job that failed to be done:
+/// The same, of what takes a provider, a device, a bought subscription, a catalogue or a job that failed to be done:
 /// tests of the features do it, and look for what is written.
 const AUDITED_ELSEWHERE: &[(&str, &str)] = &[
     ("DELETE /v1/me/identities/{id}", "identity.unlinked"),
+    ("POST /v1/me/passkeys", "passkey.added"),
+    ("DELETE /v1/me/passkeys/{id}", "passkey.removed"),
     ("PATCH /v1/billing/subscription", "subscription.changed"),
     ("DELETE /v1/billing/subscription", "subscription.cancelled"),
     ("PUT /v1/billing/details", "billing_details.changed"),
@@ -115,6 +117,7 @@ const ORDINARY: &[&str] = &[
     "DELETE /v1/sessions/current",
     "PATCH /v1/me",
     "PATCH /v1/projects",
+    "PATCH /v1/me/passkeys/{id}",
     "PATCH /v1/projects/{id}",
     "POST /admin/v1/alert-tests",
     "POST /admin/v1/billing/reconciliations",
@@ -134,6 +137,8 @@ const ORDINARY: &[&str] = &[
     "POST /v1/files",
     "POST /v1/images/generations",
     "POST /v1/me/identities",
+    "POST /v1/me/passkey-ceremonies",
+    "POST /v1/me/passkey-registrations",
     "POST /v1/me/second-factor",
     "POST /v1/messages",
     "POST /v1/messages/count_tokens",

@@ -18,6 +18,7 @@ const SHARED: &[&str] = &[
     "/v1/files/{id}",
     "/v1/files/{id}/content",
     "/v1/me/identities/{id}",
+    "/v1/me/passkeys/{id}",
     "/v1/models/{model}",
     "/v1/project-exports/{id}/archive",
     "/v1/streams/{id}",

@@ -1,0 +1,102 @@
+use kernel::Id;
+use serde_json::json;
+use sqlx::types::Json;
+use web::{Caller, ClientIp};
+use webauthn_rs::prelude::{PasskeyRegistration, RegisterPublicKeyCredential};
+
+use super::{
+    ceremony::{Ceremony, Purpose},
+    passkey::Passkey,
+    prove::Begun,
+};
+use crate::{
+    Auth, Error, Name, Result, Session,
+    accounts::{ending::Ended, user::User},
+    mfa::{factor::SecondFactor, recovery_code},
+};
+
+/// As many as a person has devices, and more.
+const MOST: usize = 20;
+
+/// A passkey that was added.
+pub(super) struct Added {
+    pub(super) passkey: Passkey,
+    /// With the first factor beside the password, in case that it is lost; otherwise none.
+    pub(super) recovery_codes: Vec<String>,
+}
+
+impl Auth {
+    /// Asks the caller's device for a new passkey.
+    pub(super) async fn begin_passkey_registration(&self, caller: &Caller) -> Result<Begun> {
+        let webauthn = self.relying_party.webauthn()?;
+        let user = self.account(caller).await?;
+        let known = Passkey::list(self.db.pool(), user.id).await?;
+        if known.len() >= MOST {
+            return Err(Error::TooManyPasskeys);
+        }
+        let known = known.iter().map(|it| it.credential.cred_id().clone()).collect();
+        let (request, state) = webauthn
+            .start_passkey_registration(
+                user.id.uuid(),
+                user.email.as_str(),
+                &user.name,
+                Some(known),
+            )
+            .map_err(anyhow::Error::from)?;
+        let mut options = serde_json::to_value(request.public_key).map_err(anyhow::Error::from)?;
+        // The library would rather not have keys that tell whose they are, which alone sign in without
+        // an address. Devices that have no room for them make others.
+        options["authenticatorSelection"]["residentKey"] = json!("preferred");
+        let ceremony = Ceremony { user: Some(user.id), state: Json(state) };
+        let now = self.clock.now();
+        let ceremony = ceremony.begin(self.db.pool(), Purpose::Registration, now).await?;
+        Ok(Begun { ceremony, options })
+    }
+
+    /// Keeps a passkey that the caller's device has made. With the first factor beside the password,
+    /// every other session ends, since it came in without.
+    pub(super) async fn add_passkey(
+        &self,
+        caller: &Caller,
+        session: Option<Id<Session>>,
+        (ceremony, made): (&str, &RegisterPublicKeyCredential),
+        name: &Name,
+        ip: ClientIp,
+    ) -> Result<Added> {
+        let now = self.clock.now();
+        let asked: Option<Ceremony<PasskeyRegistration>> =
+            Ceremony::end(self.db.pool(), ceremony, Purpose::Registration, now).await?;
+        let asked = asked.filter(|asked| asked.user == Some(caller.user));
+        let state = asked.ok_or(Error::InvalidPasskeyCeremony)?.state;
+        let webauthn = self.relying_party.webauthn()?;
+        let credential = webauthn.finish_passkey_registration(made, &state.0).map_err(|error| {
+            tracing::info!(user = %caller.user, %ip, %error, "a new passkey was refused");
+            Error::UnacceptablePasskey
+        })?;
+        let mut tx = self.db.begin().await?;
+        let user = User::lock(&mut tx, caller.user).await?.ok_or(Error::InvalidCredentials)?;
+        if Passkey::list(&mut *tx, user.id).await?.len() >= MOST {
+            return Err(Error::TooManyPasskeys);
+        }
+        let is_first = !SecondFactor::is_on(&mut *tx, user.id).await?;
+        let passkey = Passkey::insert(&mut tx, user.id, name, credential, now).await?;
+        let passkey = passkey.ok_or(Error::UnacceptablePasskey)?;
+        let (recovery_codes, ended) = if is_first {
+            let codes = recovery_code::issue(&mut tx, user.id).await?;
+            (codes, self.end_others(&mut tx, &user, session).await?)
+        } else {
+            (vec![], Ended::default())
+        };
+        self.note(&mut tx, user.id, ip, "passkey.added").await?;
+        let text = format!(
+            "\"{}\" can now be used to sign in to your account, and signing in with the password takes a \
+             passkey or a code as well. If that was not you, remove it, change your password and sign \
+             out every other device.",
+            name.as_str()
+        );
+        self.tell(&mut tx, &user, "There is a new passkey on your account", &text).await?;
+        tx.commit().await?;
+        self.forget(ended);
+        Ok(Added { passkey, recovery_codes })
+    }
+}
