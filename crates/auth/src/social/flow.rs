@@ -17,6 +17,8 @@ use crate::{
         ending::{Ended, Ending},
         user::User,
     },
+    mfa::factor::SecondFactor,
+    passkeys::passkey::Passkey,
     secrets::secret,
     sessions::transport::Transport,
     sign_up::{CodeHash, InviteCode, hash_of},
@@ -175,6 +177,8 @@ impl Auth {
         let everything = Ending { but_session: None, api_keys: true };
         let ended = Ended::all_of(tx, known.id, everything, now).await?;
         User::forget_password(tx, known.id).await?;
+        SecondFactor::remove(tx, known.id).await?;
+        Passkey::remove_all(&mut **tx, known.id).await?;
         User::verify_email(tx, known.id, now).await?;
         self.forget(ended);
         Ok(known.id)

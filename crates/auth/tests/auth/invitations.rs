@@ -116,6 +116,22 @@ async fn who_has_no_account_is_told_to_make_one_and_the_link_waits() {
 }
 
 #[tokio::test]
+async fn an_account_whose_address_nobody_confirmed_is_none_to_invite() {
+    let app = TestApp::start().await;
+    let (owner, guest) = (app.owner().await, app.owner().await);
+    seats(&app, &owner, 5).await;
+    let link = invite(&app, &owner, &guest.email).await;
+    let unconfirmed = "update users set email_verified_at = null where id = $1";
+    sqlx::query(unconfirmed).bind(guest.user()).execute(app.db.pool()).await.unwrap();
+
+    let refused = app.anonymous().post(&link, json!({})).await;
+
+    assert_eq!(refused.problem(), (409, "account_needed".into()));
+    assert_eq!(guest.post(&link, json!({})).await.problem(), (403, "forbidden".into()));
+    assert_eq!(role_in(&app, &owner, &guest).await, None);
+}
+
+#[tokio::test]
 async fn the_link_lets_its_address_register_where_that_takes_a_code() {
     let app =
         TestApp::start_with(|settings| settings.auth.sign_up.sign_up = auth::SignUp::Invite).await;

@@ -266,6 +266,9 @@ async fn an_unverified_address_neither_signs_in_nor_links_nor_makes_an_account()
             assert_eq!(reply.problem(), (403, "unverified_identity".into()), "{provider}: {email}");
         }
     }
+    app.simulators.identity.misbehave(Fault::UnsaidEmail);
+    let unsaid = social(&app, "simulator").await;
+    assert_eq!(unsaid.problem(), (403, "unverified_identity".into()), "what is not said is not so");
     assert_eq!(count(&app, "select count(*) from identities").await, 0);
     assert_eq!(count(&app, "select count(*) from users").await, 1);
 }
@@ -346,6 +349,7 @@ async fn an_account_that_nobody_confirmed_goes_to_whoever_owns_the_address_and_n
     let app = TestApp::start().await;
     let owner = app.owner().await;
     let key = owner.post("/v1/api-keys", json!({ "name": "laid" })).await.ok();
+    turn_on_second_factor(&app, &owner).await;
     execute(&app, "update users set email_verified_at = null").await;
     app.simulators.identity.set_person(person("55", &owner.email));
 

@@ -26,6 +26,12 @@ async fn a_suspended_org_serves_nobody_until_it_is_opened_again() {
         let reply = client.get("/v1/me").await;
         assert_eq!(reply.problem(), (403, "organization_suspended".into()));
     }
+    let listed = key.get("/v1/orgs").await;
+    assert_eq!(
+        listed.problem(),
+        (403, "organization_suspended".into()),
+        "a program is nobody's own"
+    );
     let home: String = sqlx::query_scalar(
         "select org_id::text from memberships where user_id = $1 and org_id <> $2",
     )

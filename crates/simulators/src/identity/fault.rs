@@ -30,6 +30,8 @@ pub enum Fault {
     OtherSubject,
     /// The address is not known to be theirs.
     UnverifiedEmail,
+    /// Whether it is known to be theirs is not said.
+    UnsaidEmail,
     /// There is no address.
     NoEmail,
     /// The code is refused, and that is called a success.

@@ -126,6 +126,9 @@ fn claims(provider: &Provider, grant: &Grant, fault: Option<Fault>) -> Value {
         Some(Fault::EmptySubject) => claims["sub"] = "".into(),
         Some(Fault::OtherSubject) => claims["sub"] = "6666".into(),
         Some(Fault::UnverifiedEmail) => claims["email_verified"] = false.into(),
+        Some(Fault::UnsaidEmail) => {
+            claims["email_verified"].take();
+        }
         Some(Fault::NoEmail) => {
             claims["email"].take();
         }
