@@ -20,13 +20,14 @@ mod margins;
 mod orgs;
 mod plan_grants;
 mod prices;
+mod prompts;
 mod queues;
 mod reason;
 mod usage_reports;
 mod users;
 
 use ::billing::Billing;
-use ai::Ai;
+use ai::{Ai, Prompt};
 use app::Module;
 use audit::Audit;
 use auth::Auth;
@@ -55,6 +56,8 @@ pub struct Admin {
     pub audit: Audit,
     /// Accounts and orgs, to be suspended.
     pub auth: Auth,
+    /// What models are told, to be changed.
+    pub prompts: &'static [Prompt],
 }
 
 /// Administration as a part of the product.
@@ -74,6 +77,7 @@ pub fn module(admin: Admin) -> Module {
         .merge(orgs::routes())
         .merge(plan_grants::routes())
         .merge(prices::routes())
+        .merge(prompts::routes())
         .merge(queues::routes())
         .merge(job_routes::routes())
         .merge(usage_reports::routes())

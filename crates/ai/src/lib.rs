@@ -31,6 +31,7 @@ mod messages;
 mod models;
 mod payload;
 mod personal_data;
+mod prompt;
 mod provider;
 mod providers;
 mod pump;
@@ -58,6 +59,7 @@ pub use dialect::Dialect;
 pub use domain::Payer;
 pub use error::carry_errors;
 pub use gateway::Ai;
+pub use prompt::{Prompt, PromptVersion};
 pub use route::{Route, Rule};
 
 use batches::{PurgeBatches, RunBatches};

@@ -9,6 +9,7 @@ pub(crate) const PERSONAL_DATA: &[PersonalData] = &[
     .org(Rule::deleted("org_id = $1")),
     PersonalData::new("ai_quotes", "what calls would cost at most", "until they lapse")
         .org(Rule::deleted("org_id = $1")),
+    PersonalData::new("ai_prompts", "what operators had models told", "for good"),
     PersonalData::new("ai_routes", "which models names stand for", "for good"),
     // Members do not read each other's prompts, so neither does whoever exports the org.
     PersonalData::new(

@@ -1,4 +1,4 @@
-use ai::Payer;
+use ai::{Payer, Prompt};
 use axum::{
     extract::State,
     http::{HeaderName, StatusCode, header},
@@ -12,6 +12,13 @@ use utoipa_axum::routes;
 use web::{Access, Caller, Json, Path, Problem, RateClass, Routes};
 
 use crate::{Project, Projects, routes::WRITE};
+
+/// Whom a model writes for.
+pub(crate) const WRITER: Prompt = Prompt {
+    name: "projects.draft",
+    variables: &["project"],
+    text: "You write for the project {{project}}.",
+};
 
 /// The longest text of one draft.
 const MOST_TOKENS: u32 = 500;
@@ -42,11 +49,12 @@ impl Work for Draft {
             Project::get(&mut *tx, self.project).await?
         };
         progress.report(0, &format!("writing for {}", project.name)).await?;
+        let writer = WRITER.fill(projects.db.pool(), &[("project", &project.name)]).await?;
         let request = json!({
             "model": self.model,
             "max_tokens": MOST_TOKENS,
             "messages": [
-                { "role": "system", "content": format!("You write for the project {}.", project.name) },
+                { "role": "system", "content": writer },
                 { "role": "user", "content": self.brief },
             ],
         });

@@ -75,6 +75,9 @@ pub fn module(projects: Projects) -> Module {
     }
 }
 
+/// What models are told for projects. Operators may change it.
+pub const PROMPTS: &[ai::Prompt] = &[draft::WRITER];
+
 /// The long work of projects, for [`org_jobs::module`].
 pub fn work(projects: &Projects) -> Vec<Handler> {
     vec![

@@ -201,6 +201,7 @@ impl Services {
             billing: self.billing.clone(),
             audit: self.audit.clone(),
             auth: self.auth.clone(),
+            prompts: projects::PROMPTS,
         }
     }
 

@@ -3,6 +3,7 @@
 mod costs;
 mod margins;
 mod people;
+mod prompts;
 mod queues;
 
 use serde_json::json;

@@ -47,6 +47,8 @@ const AUDITED: &[(&str, &str)] = &[
     ("PUT /admin/v1/orgs/{id}/ai-control", "ai_control.changed"),
     ("PUT /admin/v1/ai-routes/{name}", "ai_route.changed"),
     ("DELETE /admin/v1/ai-routes/{name}", "ai_route.changed"),
+    ("PUT /admin/v1/prompts/{name}", "prompt.changed"),
+    ("DELETE /admin/v1/prompts/{name}", "prompt.changed"),
     ("POST /admin/v1/budgets", "budget.created"),
     ("PATCH /admin/v1/budgets/{id}", "budget.changed"),
     ("DELETE /admin/v1/budgets/{id}", "budget.removed"),

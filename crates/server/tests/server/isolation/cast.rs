@@ -258,6 +258,13 @@ impl Cast {
                 let path = format!("/admin/v1/waitlist-entries/{id}/invitation");
                 operator.post(&path, json!({})).await
             }
+            (_, "/prompts/{name}") => {
+                let prompt = "/admin/v1/prompts/projects.draft";
+                match method {
+                    "PUT" => operator.put(prompt, json!({ "text": "Write." })).await,
+                    _ => operator.delete(prompt).await,
+                }
+            }
             ("DELETE", "/operators/{id}") => {
                 let other = app.operator().await;
                 let list = operator.get("/admin/v1/operators?limit=100").await.ok();
