@@ -126,6 +126,22 @@ async fn spent_credits_that_are_taken_back_are_owed_and_paid_by_the_next_ones() 
 }
 
 #[tokio::test]
+async fn what_is_owed_is_paid_at_once_by_other_credits_that_could_be_spent() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    use_up_the_plan(&app, &owner).await;
+    give(&app, &owner, 10, "pack").await;
+    spend(&app, &owner, 6).await;
+    give(&app, &owner, 4, "other").await;
+
+    returned(&app, owner.org(), "pack", 100).await;
+    assert_eq!(booked(&app, "debt").await, 4, "not only in sum");
+    assert_eq!(credits(&owner).await, (0, 0, 2));
+    assert!(app.quotas.reserve(call(&app, &owner).await).await.is_err());
+    app.assert_books_balance().await;
+}
+
+#[tokio::test]
 async fn what_lapsed_unspent_is_not_owed() {
     let app = TestApp::start().await;
     let owner = app.owner().await;
