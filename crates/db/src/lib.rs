@@ -7,6 +7,7 @@ mod listener;
 mod migrations;
 mod partitions;
 mod preamble;
+mod remembered;
 mod roles;
 
 use kernel::{Id, Org};
@@ -19,6 +20,7 @@ pub use listener::listen;
 pub use migrations::{MIGRATOR, MigrationStatus, migrate_down, migrate_up, migration_status};
 pub use partitions::create_partitions;
 pub use preamble::with_preamble;
+pub use remembered::Remembered;
 pub use roles::{RoleError, create_tenant_role};
 
 /// A transaction; dropped without [`Transaction::commit`], it leaves no trace.
