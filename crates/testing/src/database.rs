@@ -33,7 +33,9 @@ impl Database {
         let mut admin = connect(&server, "postgres").await;
         // A run that was killed may have left one, under a number that processes have by turns.
         execute(&mut admin, format!("drop database if exists {name} with (force)")).await;
-        execute(&mut admin, format!("create database {name} template {template}")).await;
+        // Files are copied, not logged: a quarter less work.
+        let create = format!("create database {name} template {template} strategy file_copy");
+        execute(&mut admin, create).await;
         let options = server.database(&name);
         let pool = PgPoolOptions::new()
             .max_connections(10)
