@@ -59,6 +59,10 @@ pub struct Config {
     #[arg(long, env, default_value_t = 26)]
     pub alert_backup_hours: i64,
 
+    /// Hours that an erasure may take beyond the day on which it is due.
+    #[arg(long, env, default_value_t = 24)]
+    pub alert_deletion_hours: i64,
+
     /// Workers that must live: two for each process that runs jobs, one for quick jobs and one for slow ones.
     #[arg(long, env, default_value_t = 2)]
     pub alert_workers: i64,

@@ -63,6 +63,18 @@ pub(crate) fn stripe_lag(db: PgPool, now: DateTime<Utc>) -> Measured {
     })
 }
 
+pub(crate) fn late_deletions(db: PgPool, now: DateTime<Utc>) -> Measured {
+    Box::pin(async move {
+        let first = sqlx::query_scalar!(
+            "select min(due_at) from deletions
+             where cancelled_at is null and done_at is null and due_at <= $1",
+            now,
+        );
+        let first = first.fetch_one(&db).await?;
+        Ok(Some(first.map_or(0, |first| (now - first).num_hours())))
+    })
+}
+
 pub(crate) fn bounces(db: PgPool, now: DateTime<Utc>) -> Measured {
     Box::pin(async move {
         let percent = sqlx::query_scalar!(

@@ -3,7 +3,8 @@ use crate::{Config, Limit, Rule, measures};
 /// The rules that Slipway comes with; providers may charge `drift_percent` more or less than was recorded. A rule of your own is
 /// one more value in the list.
 pub fn standard(config: &Config, drift_percent: u32) -> Vec<Rule> {
-    let mut rules = of_services(config);
+    let mut rules = of_work(config);
+    rules.extend(of_services(config));
     rules.push(provider_drift(drift_percent));
     rules
 }
@@ -21,7 +22,8 @@ fn provider_drift(percent: u32) -> Rule {
     }
 }
 
-fn of_services(config: &Config) -> Vec<Rule> {
+/// What the product does itself.
+fn of_work(config: &Config) -> Vec<Rule> {
     vec![
         Rule {
             name: "error_rate",
@@ -64,6 +66,32 @@ fn of_services(config: &Config) -> Vec<Rule> {
             measure: measures::schedules,
         },
         Rule {
+            name: "stale_worker",
+            title: "Workers have fallen silent",
+            measures: "workers that have given a sign of life within `JOBS_RESCUE_AFTER_SECONDS`, or hardly longer",
+            advice: "Look at /admin/v1/workers, and at the processes: one has died, or lost the database.",
+            unit: "",
+            limit: Limit::AtLeast(config.alert_workers),
+            setting: "ALERT_WORKERS",
+            measure: measures::workers,
+        },
+        Rule {
+            name: "late_deletions",
+            title: "An erasure does not get done",
+            measures: "for how long the first deletion that is due is not done",
+            advice: "Look at /admin/v1/deletions, and in the log for why it stops: the next minute goes on where it stopped.",
+            unit: " h",
+            limit: Limit::AtMost(config.alert_deletion_hours),
+            setting: "ALERT_DELETION_HOURS",
+            measure: measures::late_deletions,
+        },
+    ]
+}
+
+/// What it has others do, and pays for.
+fn of_services(config: &Config) -> Vec<Rule> {
+    vec![
+        Rule {
             name: "spend_anomaly",
             title: "AI calls cost far more than usual",
             measures: "the cost of the last hour in percent of the average hour of the seven days before, if above $10",
@@ -102,16 +130,6 @@ fn of_services(config: &Config) -> Vec<Rule> {
             limit: Limit::AtMost(config.alert_backup_hours),
             setting: "ALERT_BACKUP_HOURS",
             measure: measures::backup_age,
-        },
-        Rule {
-            name: "stale_worker",
-            title: "Workers have fallen silent",
-            measures: "workers that have given a sign of life within `JOBS_RESCUE_AFTER_SECONDS`, or hardly longer",
-            advice: "Look at /admin/v1/workers, and at the processes: one has died, or lost the database.",
-            unit: "",
-            limit: Limit::AtLeast(config.alert_workers),
-            setting: "ALERT_WORKERS",
-            measure: measures::workers,
         },
     ]
 }

@@ -22,6 +22,9 @@ pub enum Error {
     /// Nobody asked for one, or it was called off.
     #[error("no deletion is asked for")]
     NoDeletion,
+    /// Nobody has this id.
+    #[error("there is no such person or organization")]
+    NoSubject,
     /// It has begun.
     #[error("the deletion has begun and cannot be called off")]
     TooLate,
@@ -51,6 +54,8 @@ impl From<Error> for Problem {
                     .retry_after(seconds)
             }
             Error::NoDeletion => Self::not_found("no_deletion", detail),
+            Error::NoSubject => Self::not_found("subject_not_found", detail)
+                .action("Find ids at GET /admin/v1/users and GET /admin/v1/orgs."),
             Error::TooLate => Self::conflict("deletion_has_begun", detail)
                 .action("Register again once it is done."),
             Error::SoleOwner(orgs) => Self::conflict("sole_owner", detail)

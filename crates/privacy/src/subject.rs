@@ -1,5 +1,6 @@
 use app::{PersonalData, Rule};
 use kernel::{Id, Org, User};
+use sqlx::PgExecutor;
 use storage::Key;
 use uuid::Uuid;
 
@@ -17,6 +18,18 @@ impl Subject {
             Self::Person(user) => user.uuid(),
             Self::Org(org) => org.uuid(),
         }
+    }
+
+    /// Whether there is such a person or org, or was one before an erasure.
+    pub(crate) async fn exists(self, db: impl PgExecutor<'_>) -> sqlx::Result<bool> {
+        sqlx::query_scalar!(
+            r#"select exists (select from users where id = $1 and $2)
+                   or exists (select from orgs where id = $1 and not $2) as "exists!""#,
+            self.id(),
+            matches!(self, Self::Person(_)),
+        )
+        .fetch_one(db)
+        .await
     }
 
     /// What of a table is theirs.

@@ -51,6 +51,15 @@ const BROKEN: &[(&str, &str)] = &[
                 (gen_random_uuid(), now(), now(), null, 'the disk is full')",
     ),
     (
+        "late_deletions",
+        "with gone as (
+             insert into users (id, email, name, created_at)
+             values (gen_random_uuid(), 'gone@example.com', 'Ada', now())
+             returning id)
+         insert into deletions (id, user_id, requested_at, due_at)
+         select gen_random_uuid(), id, now() - interval '32 days', now() - interval '2 days' from gone",
+    ),
+    (
         "mail_bounces",
         "insert into emails (id, recipient, template, subject, status, created_at)
          select gen_random_uuid(), 'a@example.com', 't', 's', case when n <= 5 then 'dead' else 'sent' end, now()

@@ -53,6 +53,20 @@ impl Deletion {
         .await
     }
 
+    /// One of them, unless it was called off.
+    pub(crate) async fn get(db: impl PgExecutor<'_>, id: Id<Self>) -> sqlx::Result<Option<Self>> {
+        sqlx::query_as!(
+            Self,
+            r#"select id as "id: _", user_id as "user_id: _", org_id as "org_id: _",
+                      requested_at, due_at, cancelled_at, started_at, done_at
+               from deletions
+               where id = $1 and cancelled_at is null"#,
+            id as _,
+        )
+        .fetch_optional(db)
+        .await
+    }
+
     /// One of them, held until the transaction ends.
     pub(crate) async fn lock(db: &mut PgConnection, id: Id<Self>) -> sqlx::Result<Option<Self>> {
         sqlx::query_as!(

@@ -5,10 +5,11 @@ use super::{Deletion, notices::News};
 use crate::{Error, Privacy, Result, subject::Subject};
 
 impl Privacy {
-    /// Has `subject` deleted once the time to think it over has passed. Asking again changes nothing.
+    /// Has `subject` deleted once the time to think it over has passed. Asking again changes nothing. A `caller` who asks
+    /// for themselves stays signed in, to call it off.
     pub(super) async fn request_deletion(
         &self,
-        caller: &Caller,
+        caller: Option<&Caller>,
         subject: Subject,
         origin: &Origin,
     ) -> Result<Deletion> {
@@ -28,9 +29,9 @@ impl Privacy {
         let entry = Entry::new(origin, deletion.org_id, "deletion.requested", deletion.id);
         entry.record(&mut tx, now).await?;
         self.tell(&mut tx, &deletion, News::Asked).await?;
-        // Whoever has a key or another session of theirs is out at once; this one can still call it off.
+        // Whoever has a key or another session of theirs is out at once.
         let ended = match subject {
-            Subject::Person(user) => Some(self.auth.end_access(&mut tx, user, Some(caller)).await?),
+            Subject::Person(user) => Some(self.auth.end_access(&mut tx, user, caller).await?),
             Subject::Org(_) => None,
         };
         tx.commit().await?;

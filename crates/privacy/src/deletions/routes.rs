@@ -41,7 +41,7 @@ async fn delete_me(
     origin: Origin,
 ) -> web::Result<(StatusCode, Json<Deletion>)> {
     let subject = Subject::Person(caller.user);
-    let deletion = privacy.request_deletion(&caller, subject, &origin).await?;
+    let deletion = privacy.request_deletion(Some(&caller), subject, &origin).await?;
     Ok((StatusCode::ACCEPTED, Json(deletion)))
 }
 
@@ -75,7 +75,7 @@ async fn delete_org(
     origin: Origin,
 ) -> web::Result<(StatusCode, Json<Deletion>)> {
     let subject = Subject::Org(caller.org);
-    let deletion = privacy.request_deletion(&caller, subject, &origin).await?;
+    let deletion = privacy.request_deletion(Some(&caller), subject, &origin).await?;
     Ok((StatusCode::ACCEPTED, Json(deletion)))
 }
 

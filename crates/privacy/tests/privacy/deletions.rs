@@ -183,6 +183,34 @@ async fn a_deletion_is_called_off_until_it_begins() {
 
 /// Security case 128.
 #[tokio::test]
+async fn who_asks_by_letter_is_served_by_an_operator_and_can_call_it_off() {
+    let app = TestApp::start().await;
+    let (operator, ada) = (app.operator().await, app.owner().await);
+    let ask = async |body: Value| operator.post("/admin/v1/deletions", body).await;
+    let asked = ask(json!({ "user_id": ada.user() })).await;
+    assert_eq!(asked.status, 202);
+    let asked = asked.ok();
+    assert_eq!(ada.get("/v1/me").await.status, 401, "sessions end, whoever sits there");
+    app.run_jobs().await;
+    assert_eq!(app.simulators.mailbox.messages_to(&ada.email).len(), 1, "they are told");
+    let session = sign_in(&app, &ada.email).await.ok();
+    let again = ada.with_key(session["access_token"].as_str().unwrap());
+    assert_eq!(again.get("/v1/me/deletion").await.ok()["id"], asked["id"]);
+    assert_eq!(again.delete("/v1/me/deletion").await.status, 204);
+    let path = format!("/admin/v1/deletions/{}", asked["id"].as_str().unwrap());
+    assert_eq!(operator.delete(&path).await.problem(), (404, "no_deletion".into()));
+
+    let asked = ask(json!({ "org_id": ada.org() })).await.ok();
+    let path = format!("/admin/v1/deletions/{}", asked["id"].as_str().unwrap());
+    assert_eq!(operator.delete(&path).await.status, 204);
+    let nobody = ask(json!({ "user_id": ada.org() })).await.problem();
+    assert_eq!(nobody, (404, "subject_not_found".into()));
+    for both in [json!({}), json!({ "user_id": ada.user(), "org_id": ada.org() })] {
+        assert_eq!(ask(both).await.problem().0, 422);
+    }
+}
+
+#[tokio::test]
 async fn the_only_owner_of_an_org_with_others_hands_it_over_first() {
     let app = TestApp::start().await;
     let ada = app.owner().await;
