@@ -14,9 +14,11 @@ use axum::{
 };
 use backups::Backups;
 use billing::{Billing, Catalogue};
+use consent::Consent;
 use db::Db;
 use egress::Egress;
 use email::Mailer;
+use flags::Flags;
 use health::Health;
 use idempotency::Idempotency;
 use jobs::{Registry, Schedule};
@@ -161,6 +163,8 @@ impl Services {
             org_jobs::module(self.org_jobs.clone(), work),
             projects::module(projects),
             approvals::module(self.approvals(settings)),
+            consent::module(Consent { db: db.clone(), clock: clock.clone() }),
+            flags::module(Flags::new(db.clone(), clock.clone())),
             news::module(News { db: db.clone(), clock: clock.clone(), mailer: mailer.clone() }),
             admin::module(self.admin()),
             backups::module(self.backups.clone()),

@@ -26,6 +26,8 @@ const PUBLIC: &[&str] = &[
     "GET /v1/password-resets/{token}",
     "GET /v1/plans",
     "GET /v1/project-links/{token}",
+    "GET /v1/policies",
+    "GET /v1/policies/{id}",
     "GET /v1/social-logins/callback",
     "POST /admin/v1/enrolment-proofs",
     "POST /admin/v1/enrolments",
@@ -90,6 +92,8 @@ fn filled(path: &str) -> String {
         ("{code}", "guess"),
         ("{month}", "2026-01"),
         ("{number}", "1"),
+        ("{purpose}", "training"),
+        ("{key}", "new-editor"),
     ];
     let path = examples.iter().fold(path.to_owned(), |path, (name, it)| path.replace(name, it));
     assert!(!path.contains('{'), "the test does not know how to fill in {path}");

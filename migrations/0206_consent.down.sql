@@ -1,0 +1,1 @@
+drop table consents, policy_acceptances, policies;

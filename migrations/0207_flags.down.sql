@@ -1,0 +1,2 @@
+drop table experiment_exposures, experiments, flags;
+drop function announce_experiments, announce_flags;
