@@ -59,7 +59,7 @@ pub struct Config {
     #[arg(long, env, default_value_t = 26)]
     pub alert_backup_hours: i64,
 
-    /// Hours that an erasure may take beyond the day on which it is due.
+    /// Hours after it is due within which an erasure must be done.
     #[arg(long, env, default_value_t = 24)]
     pub alert_deletion_hours: i64,
 
