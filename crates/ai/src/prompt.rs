@@ -27,7 +27,7 @@ pub struct PromptVersion {
     pub created_at: DateTime<Utc>,
 }
 
-/// More is a mistake, and costs with every call.
+/// Characters. More is a mistake, and costs with every call.
 const LONGEST: usize = 20_000;
 
 impl Prompt {
@@ -44,8 +44,8 @@ impl Prompt {
 
     /// Refuses a text that is empty, too long, or names places that nothing is filled into.
     pub fn check(&self, text: &str) -> Result<(), Problem> {
-        if text.trim().is_empty() || text.len() > LONGEST {
-            return Err(Problem::invalid_field("/text", "must have 1 to 20,000 bytes"));
+        if text.trim().is_empty() || text.chars().count() > LONGEST {
+            return Err(Problem::invalid_field("/text", "must have 1 to 20,000 characters"));
         }
         let unknown = places(text).find(|place| !self.variables.contains(place));
         match unknown {

@@ -9,7 +9,10 @@ use super::{
     user::User,
 };
 use crate::{
-    Auth, Error, Result, abuse::limits::MailRequest, passkeys::passkey::Passkey,
+    Auth, Error, Result,
+    abuse::limits::MailRequest,
+    mfa::{factor::SecondFactor, recovery_code},
+    passkeys::passkey::Passkey,
     social::identity::Identity,
 };
 
@@ -115,6 +118,9 @@ impl Auth {
         User::forget_password(&mut tx, user.id).await?;
         Identity::unlink_all(&mut *tx, user.id).await?;
         Passkey::remove_all(&mut *tx, user.id).await?;
+        if !SecondFactor::is_on(&mut *tx, user.id).await? {
+            recovery_code::void_all(&mut tx, user.id).await?;
+        }
         let everything = Ending { but_session: None, api_keys: true };
         let ended = Ended::all_of(&mut tx, user.id, everything, now).await?;
         self.mail_password_reset(&mut tx, user.id, &sent.email, &user.name).await?;

@@ -14,6 +14,7 @@ mod recipient;
 mod registration;
 mod routes;
 pub(crate) mod user;
+pub(crate) mod way_in;
 
 use jobs::Registry;
 use web::Routes;

@@ -50,6 +50,19 @@ impl Pending {
         Ok((inserted.rows_affected() == 1).then_some(hash))
     }
 
+    /// Whose registration has no link yet and is called `hash`.
+    pub(crate) async fn address(
+        db: impl PgExecutor<'_>,
+        hash: &[u8; 32],
+    ) -> sqlx::Result<Option<EmailAddress>> {
+        sqlx::query_scalar!(
+            r#"select email as "email: EmailAddress" from registrations where hash = $1"#,
+            hash,
+        )
+        .fetch_optional(db)
+        .await
+    }
+
     /// Gives a registration its first link, once: the secret of it.
     pub(crate) async fn begin(
         db: &mut PgConnection,

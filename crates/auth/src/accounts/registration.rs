@@ -39,7 +39,6 @@ pub struct Registered {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct MailRegistration {
     hash: [u8; 32],
-    email: EmailAddress,
 }
 
 impl Job for MailRegistration {
@@ -47,12 +46,15 @@ impl Job for MailRegistration {
     type Context = Auth;
 
     async fn run(self, auth: Auth) -> anyhow::Result<()> {
-        if !auth.may_mail(&self.email, MailRequest::Registration).await? {
+        let Some(email) = Pending::address(auth.db.pool(), &self.hash).await? else {
+            return Ok(());
+        };
+        if !auth.may_mail(&email, MailRequest::Registration).await? {
             return Ok(());
         }
         let mut tx = auth.db.begin().await?;
         if let Some(token) = Pending::begin(&mut tx, &self.hash).await? {
-            auth.mail_registration(&mut tx, &self.email, &token).await?;
+            auth.mail_registration(&mut tx, &email, &token).await?;
         }
         Ok(tx.commit().await?)
     }
@@ -79,8 +81,7 @@ impl Auth {
         };
         let mut tx = self.db.begin().await?;
         if let Some(hash) = pending.insert(&mut tx, self.clock.now()).await? {
-            let mail = MailRegistration { hash, email: new.email.clone() };
-            Enqueue::new(&mail).urgent().send(&mut tx).await?;
+            Enqueue::new(&MailRegistration { hash }).urgent().send(&mut tx).await?;
         }
         Ok(tx.commit().await?)
     }

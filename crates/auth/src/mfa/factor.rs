@@ -14,9 +14,10 @@ pub(crate) struct SecondFactor {
 pub(crate) struct Factors {
     /// Since when codes of an authenticator are asked for.
     pub(super) authenticator_since: Option<DateTime<Utc>>,
-    /// How many passkeys there are. One that is refused still counts: whoever copied it must not have
-    /// turned the second factor off by that.
+    /// How many passkeys there are that open something.
     pub(crate) passkeys: i64,
+    /// Of all of them, also those that were copied: whoever did that must not have turned the second
+    /// factor off by it.
     passkey_since: Option<DateTime<Utc>>,
 }
 
@@ -26,7 +27,8 @@ impl Factors {
             Self,
             r#"select (select confirmed_at from second_factors where user_id = $1)
                           as authenticator_since,
-                      count(*) as "passkeys!", min(created_at) as passkey_since
+                      count(*) filter (where copied_at is null) as "passkeys!",
+                      min(created_at) as passkey_since
                from passkeys where user_id = $1"#,
             user as _,
         )

@@ -6,7 +6,10 @@ use sqlx::PgConnection;
 use utoipa::ToSchema;
 use web::{Caller, ClientIp};
 
-use super::{factor::SecondFactor, recovery_code, totp};
+use super::{
+    factor::{Factors, SecondFactor},
+    recovery_code, totp,
+};
 use crate::{
     Auth, Error, Result, Session,
     accounts::{
@@ -91,12 +94,12 @@ impl Auth {
     ) -> Result<()> {
         let mut tx = self.db.begin().await?;
         let user = User::lock(&mut tx, caller.user).await?.ok_or(Error::InvalidCredentials)?;
-        if !self.use_second_factor(&mut tx, &user, code).await? {
+        // Passkeys alone ask for codes too, and one that was only prepared is not on.
+        if Factors::of(&mut *tx, user.id).await?.authenticator_since.is_none() {
             return Err(Error::SecondFactorIsOff);
         }
-        if !SecondFactor::remove(&mut tx, user.id).await? {
-            return Err(Error::SecondFactorIsOff);
-        }
+        self.use_second_factor(&mut tx, &user, code).await?;
+        SecondFactor::remove(&mut tx, user.id).await?;
         let ended = self.lost_factor(&mut tx, &user, session, "Your authenticator is off").await?;
         self.note(&mut tx, user.id, ip, "second_factor.disabled").await?;
         tx.commit().await?;

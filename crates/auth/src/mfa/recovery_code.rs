@@ -59,7 +59,7 @@ pub(super) async fn left(db: impl PgExecutor<'_>, user: Id<User>) -> sqlx::Resul
     .await
 }
 
-pub(super) async fn void_all(db: &mut PgConnection, user: Id<User>) -> sqlx::Result<()> {
+pub(crate) async fn void_all(db: &mut PgConnection, user: Id<User>) -> sqlx::Result<()> {
     sqlx::query!("delete from recovery_codes where user_id = $1", user as _).execute(db).await?;
     Ok(())
 }

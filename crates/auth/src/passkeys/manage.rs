@@ -2,7 +2,10 @@ use kernel::Id;
 use web::{Caller, ClientIp};
 
 use super::passkey::Passkey;
-use crate::{Auth, Error, Name, Result, Session, accounts::user::User, social::identity::Identity};
+use crate::{
+    Auth, Error, Name, Result, Session,
+    accounts::{user::User, way_in},
+};
 
 impl Auth {
     pub(super) async fn rename_passkey(
@@ -11,11 +14,8 @@ impl Auth {
         id: Id<Passkey>,
         name: &Name,
     ) -> Result<Passkey> {
-        let mut tx = self.db.begin().await?;
-        let renamed = Passkey::rename(&mut tx, caller.user, id, name).await?;
-        let renamed = renamed.ok_or(Error::PasskeyNotFound)?;
-        tx.commit().await?;
-        Ok(renamed)
+        let renamed = Passkey::rename(self.db.pool(), caller.user, id, name).await?;
+        renamed.ok_or(Error::PasskeyNotFound)
     }
 
     /// Removes a passkey, unless it is the caller's only way in. Every other session ends: it may have
@@ -32,11 +32,7 @@ impl Auth {
         if !Passkey::remove(&mut tx, user.id, id).await? {
             return Err(Error::PasskeyNotFound);
         }
-        let others = Passkey::list(&mut *tx, user.id).await?;
-        let elsewhere = Identity::list(&mut *tx, user.id).await?;
-        if user.password_hash.is_none() && others.is_empty() && elsewhere.is_empty() {
-            return Err(Error::OnlyWayIn);
-        }
+        way_in::check(&mut tx, &user).await?;
         let ended = self.lost_factor(&mut tx, &user, session, "A passkey was removed").await?;
         self.note(&mut tx, user.id, ip, "passkey.removed").await?;
         tx.commit().await?;

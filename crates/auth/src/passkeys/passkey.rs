@@ -20,7 +20,7 @@ pub(crate) struct Passkey {
     created_at: DateTime<Utc>,
     last_used_at: Option<DateTime<Utc>>,
     /// Since when it is refused, because there seem to be two of it.
-    pub(super) copied_at: Option<DateTime<Utc>>,
+    pub(crate) copied_at: Option<DateTime<Utc>>,
     #[serde(skip)]
     pub(super) credential: Json<Credential>,
 }
@@ -60,7 +60,7 @@ impl Passkey {
     }
 
     /// The oldest first.
-    pub(super) async fn list(db: impl PgExecutor<'_>, user: Id<User>) -> sqlx::Result<Vec<Self>> {
+    pub(crate) async fn list(db: impl PgExecutor<'_>, user: Id<User>) -> sqlx::Result<Vec<Self>> {
         sqlx::query_as!(
             Self,
             r#"select id as "id: _", name, created_at, last_used_at, copied_at,
@@ -124,7 +124,7 @@ impl Passkey {
     }
 
     pub(super) async fn rename(
-        db: &mut PgConnection,
+        db: impl PgExecutor<'_>,
         user: Id<User>,
         id: Id<Self>,
         name: &Name,

@@ -1,6 +1,8 @@
 use kernel::Id;
+use serde::Serialize;
 use serde_json::json;
 use sqlx::types::Json;
+use utoipa::ToSchema;
 use web::{Caller, ClientIp};
 use webauthn_rs::prelude::{PasskeyRegistration, RegisterPublicKeyCredential};
 
@@ -19,10 +21,13 @@ use crate::{
 const MOST: usize = 20;
 
 /// A passkey that was added.
-pub(super) struct Added {
-    pub(super) passkey: Passkey,
-    /// With the first factor beside the password, in case that it is lost; otherwise none.
-    pub(super) recovery_codes: Vec<String>,
+#[derive(Serialize, ToSchema)]
+pub(super) struct AddedPasskey {
+    #[serde(flatten)]
+    passkey: Passkey,
+    /// Each lets its owner in once, without a passkey or an authenticator. There are some only where
+    /// neither was on before, and they cannot be shown again.
+    recovery_codes: Vec<String>,
 }
 
 impl Auth {
@@ -58,11 +63,11 @@ impl Auth {
     pub(super) async fn add_passkey(
         &self,
         caller: &Caller,
-        session: Option<Id<Session>>,
+        session: Id<Session>,
         (ceremony, made): (&str, &RegisterPublicKeyCredential),
         name: &Name,
         ip: ClientIp,
-    ) -> Result<Added> {
+    ) -> Result<AddedPasskey> {
         let now = self.clock.now();
         let asked: Option<Ceremony<PasskeyRegistration>> =
             Ceremony::end(self.db.pool(), ceremony, Purpose::Registration, now).await?;
@@ -75,6 +80,11 @@ impl Auth {
         })?;
         let mut tx = self.db.begin().await?;
         let user = User::lock(&mut tx, caller.user).await?.ok_or(Error::InvalidCredentials)?;
+        // Whoever took the account back meanwhile has ended this session; a passkey that is made in it
+        // would outlive that.
+        if !Session::is_open(&mut *tx, session).await? {
+            return Err(Error::InvalidCredentials);
+        }
         if Passkey::list(&mut *tx, user.id).await?.len() >= MOST {
             return Err(Error::TooManyPasskeys);
         }
@@ -83,7 +93,7 @@ impl Auth {
         let passkey = passkey.ok_or(Error::UnacceptablePasskey)?;
         let (recovery_codes, ended) = if is_first {
             let codes = recovery_code::issue(&mut tx, user.id).await?;
-            (codes, self.end_others(&mut tx, &user, session).await?)
+            (codes, self.end_others(&mut tx, &user, Some(session)).await?)
         } else {
             (vec![], Ended::default())
         };
@@ -97,6 +107,6 @@ impl Auth {
         self.tell(&mut tx, &user, "There is a new passkey on your account", &text).await?;
         tx.commit().await?;
         self.forget(ended);
-        Ok(Added { passkey, recovery_codes })
+        Ok(AddedPasskey { passkey, recovery_codes })
     }
 }

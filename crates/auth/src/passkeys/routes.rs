@@ -12,9 +12,9 @@ use utoipa_axum::routes;
 use web::{Access, Caller, ClientIp, Json, Path, Permission, RateClass, Role, Routes};
 use webauthn_rs::prelude::{PublicKeyCredential, RegisterPublicKeyCredential};
 
-use super::{ceremony::Purpose, passkey::Passkey, prove::Begun};
+use super::{ceremony::Purpose, passkey::Passkey, prove::Begun, register::AddedPasskey};
 use crate::{
-    Auth, Device, Name, Result, Tokens, lifetimes,
+    Auth, Device, Error, Name, Result, Tokens, lifetimes,
     sessions::{PROVE, session_of, transport::Transport},
 };
 
@@ -111,16 +111,6 @@ struct PasskeyName {
     name: String,
 }
 
-/// A passkey that was added.
-#[derive(Serialize, ToSchema)]
-struct AddedPasskey {
-    #[serde(flatten)]
-    passkey: Passkey,
-    /// Each lets its owner in once, without a passkey or an authenticator. There are some only where
-    /// neither was on before, and they cannot be shown again.
-    recovery_codes: Vec<String>,
-}
-
 /// The passkeys that you sign in with.
 #[derive(Serialize, ToSchema)]
 struct Passkeys {
@@ -193,10 +183,11 @@ async fn add_passkey(
     ip: ClientIp,
     Json(new): Json<NewPasskey>,
 ) -> web::Result<(StatusCode, Json<AddedPasskey>)> {
-    let (name, session) = (Name::new(&new.name)?, session_of(&caller));
+    let name = Name::new(&new.name)?;
+    // Keys may not do this.
+    let session = session_of(&caller).ok_or(Error::InvalidCredentials)?;
     let made = (new.ceremony.expose_secret(), &new.credential);
     let added = auth.add_passkey(&caller, session, made, &name, ip).await?;
-    let added = AddedPasskey { passkey: added.passkey, recovery_codes: added.recovery_codes };
     Ok((StatusCode::CREATED, Json(added)))
 }
 

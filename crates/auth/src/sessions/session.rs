@@ -72,6 +72,16 @@ impl Session {
         Ok(session)
     }
 
+    /// Whether nobody has ended it.
+    pub(crate) async fn is_open(db: impl PgExecutor<'_>, id: Id<Self>) -> sqlx::Result<bool> {
+        sqlx::query_scalar!(
+            r#"select exists (select from sessions where id = $1 and revoked_at is null) as "open!""#,
+            id as _,
+        )
+        .fetch_one(db)
+        .await
+    }
+
     /// The session that a refresh token belongs to, locked: its tokens are replaced one at a time.
     pub(crate) async fn lock_by_refresh_token(
         db: &mut PgConnection,

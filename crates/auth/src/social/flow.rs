@@ -17,7 +17,7 @@ use crate::{
         ending::{Ended, Ending},
         user::User,
     },
-    mfa::factor::SecondFactor,
+    mfa::{factor::SecondFactor, recovery_code},
     passkeys::passkey::Passkey,
     secrets::secret,
     sessions::transport::Transport,
@@ -179,6 +179,7 @@ impl Auth {
         User::forget_password(tx, known.id).await?;
         SecondFactor::remove(tx, known.id).await?;
         Passkey::remove_all(&mut **tx, known.id).await?;
+        recovery_code::void_all(tx, known.id).await?;
         User::verify_email(tx, known.id, now).await?;
         self.forget(ended);
         Ok(known.id)

@@ -3,7 +3,10 @@ use kernel::Id;
 use web::{Caller, ClientIp};
 
 use super::{claims::Claims, identity::Identity, provider::Provider};
-use crate::{Auth, Device, Error, Result, accounts::user::User};
+use crate::{
+    Auth, Device, Error, Result,
+    accounts::{user::User, way_in},
+};
 
 impl Auth {
     /// Lets `user` sign in with what they have just proved to be theirs.
@@ -50,10 +53,7 @@ impl Auth {
         if !Identity::unlink(&mut tx, user.id, id).await? {
             return Err(Error::IdentityNotFound);
         }
-        let others = Identity::list(&mut *tx, user.id).await?;
-        if user.password_hash.is_none() && others.is_empty() {
-            return Err(Error::OnlyWayIn);
-        }
+        way_in::check(&mut tx, &user).await?;
         self.note(&mut tx, user.id, ip, "identity.unlinked").await?;
         tx.commit().await?;
         Ok(())

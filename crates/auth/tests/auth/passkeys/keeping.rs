@@ -96,6 +96,78 @@ async fn the_only_way_in_is_not_removed() {
 
     assert_eq!(reply.problem(), (409, "only_way_in".into()));
     assert_eq!(count(&app, "select count(*) from passkeys").await, 1);
+
+    let (_, copied) = add(&owner, "My key").await;
+    assert!(copied["id"].is_string(), "{copied}");
+    execute(&app, "update passkeys set copied_at = now() where name = 'My key'").await;
+    let reply = owner.delete(&format!("/v1/me/passkeys/{}", added["id"].as_str().unwrap())).await;
+    assert_eq!(reply.problem(), (409, "only_way_in".into()), "a copied one opens nothing");
+}
+
+#[tokio::test]
+async fn who_has_a_passkey_may_give_up_the_account_elsewhere_and_not_both() {
+    let app = start().await;
+    let owner = app.owner().await;
+    let (_, added) = add(&owner, "My phone").await;
+    execute(&app, "update users set password_hash = null").await;
+    let elsewhere = "insert into identities
+                         (id, user_id, provider, issuer, subject, created_at, last_used_at)
+                     select gen_random_uuid(), user_id, 'google', 'https://id.example', '1', now(), now()
+                     from passkeys";
+    execute(&app, elsewhere).await;
+    let listed = owner.get("/v1/me/identities").await.ok();
+    let identity = listed["items"][0]["id"].as_str().unwrap();
+
+    assert_eq!(owner.delete(&format!("/v1/me/identities/{identity}")).await.status, 204);
+
+    let reply = owner.delete(&format!("/v1/me/passkeys/{}", added["id"].as_str().unwrap())).await;
+    assert_eq!(reply.problem(), (409, "only_way_in".into()));
+}
+
+#[tokio::test]
+async fn a_passkey_is_not_made_in_a_session_that_has_ended() {
+    let app = start().await;
+    let owner = app.owner().await;
+    let begun = owner.post("/v1/me/passkey-registrations", json!({})).await.ok();
+    let credential = Device::new(SITE).create(&begun["public_key"]);
+    let new = json!({ "ceremony": begun["ceremony"], "credential": credential, "name": "a" });
+    // Somebody has just taken the account back, while the request waits for its turn.
+    let mut taken_back = app.db.begin().await.unwrap();
+    sqlx::query("select from users where id = $1 for update")
+        .bind(owner.user())
+        .execute(&mut *taken_back)
+        .await
+        .unwrap();
+    let adding = {
+        let owner = owner.clone();
+        tokio::spawn(async move { owner.post("/v1/me/passkeys", new).await })
+    };
+    let waits = "select count(*) from pg_stat_activity
+                 where datname = current_database() and wait_event_type = 'Lock'";
+    testing::eventually("it waits", async || count(&app, waits).await == 1).await;
+    sqlx::query("update sessions set revoked_at = now() where user_id = $1")
+        .bind(owner.user())
+        .execute(&mut *taken_back)
+        .await
+        .unwrap();
+    taken_back.commit().await.unwrap();
+
+    assert_eq!(adding.await.unwrap().status, 401);
+    assert_eq!(count(&app, "select count(*) from passkeys").await, 0);
+}
+
+#[tokio::test]
+async fn an_authenticator_that_is_not_on_is_not_turned_off() {
+    let app = start().await;
+    let owner = app.owner().await;
+    let (_, added) = add(&owner, "My phone").await;
+    owner.post("/v1/me/second-factor", json!({})).await.ok();
+    let code = json!({ "code": added["recovery_codes"][0] });
+
+    let reply = owner.post("/v1/me/second-factor/removal", code).await;
+
+    assert_eq!(reply.problem(), (409, "second_factor_is_off".into()));
+    assert_eq!(count(&app, "select count(*) from recovery_codes").await, 10, "none is used up");
 }
 
 #[tokio::test]
@@ -170,4 +242,5 @@ async fn whoever_takes_their_address_back_is_rid_of_passkeys_that_others_added()
     app.anonymous().post(link, json!({})).await.ok();
 
     assert_eq!(sign_in_with(&app, &mut device).await.problem(), super::refused());
+    assert_eq!(count(&app, "select count(*) from recovery_codes").await, 0, "nor of codes");
 }

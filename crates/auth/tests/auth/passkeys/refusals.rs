@@ -5,7 +5,7 @@ use testing::TestApp;
 use super::{
     Device, SITE, add, answer, ask, first_factor, refused, register, send, sign_in_with, start,
 };
-use crate::{count, execute, mails};
+use crate::{count, execute, mails, sign_in};
 
 #[tokio::test]
 async fn an_answer_counts_once_even_at_the_same_time() {
@@ -162,7 +162,9 @@ async fn a_passkey_that_there_seem_to_be_two_of_is_refused_for_good_and_its_owne
     assert_eq!(count(&app, written).await, 1);
     let listed = owner.get("/v1/me/passkeys").await.ok();
     assert!(listed["items"][0]["copied_at"].is_string(), "{listed}");
-    first_factor(&app, &owner).await;
+    let half = sign_in(&app, &owner.email, testing::PASSWORD).await;
+    assert_eq!(half.body["passkey"], false, "none that would do");
+    assert_eq!(half.problem(), (401, "second_factor_required".into()), "whoever copied it");
 }
 
 #[tokio::test]
