@@ -17,7 +17,10 @@ begin
     insert into project_versions (org_id, project_id, version, name, text, said_at)
     values (old.org_id, old.id, old.version, old.name, old.text, old.updated_at)
     on conflict do nothing;
-    delete from project_versions where project_id = old.id and version <= old.version - 100;
+    -- The newest hundred; numbers between them are of changes to something else.
+    delete from project_versions where project_id = old.id and version <= (
+        select version from project_versions where project_id = old.id
+        order by version desc offset 100 limit 1);
     return null;
 end $$;
 create trigger keep_version after update of name, text on projects

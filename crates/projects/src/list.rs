@@ -1,4 +1,4 @@
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use db::Db;
 use kernel::{Id, Org};
 use serde::{Deserialize, Serialize};
@@ -51,7 +51,7 @@ enum State {
     Deleted,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Sort {
     Name,
@@ -76,8 +76,9 @@ struct Position {
 
 #[derive(Debug, Serialize, Deserialize)]
 enum Key {
-    Time(DateTime<Utc>),
     Name(String),
+    CreatedAt(DateTime<Utc>),
+    UpdatedAt(DateTime<Utc>),
 }
 
 /// A project in a list.
@@ -130,7 +131,7 @@ impl ProjectsQuery {
             sql.push(" and folder = ").push_bind(in_one_line(folder, "/folder")?);
         }
         let (key, order) = match self.sort {
-            Sort::Name => ("lower(name)", Order::Asc),
+            Sort::Name => ("name_key", Order::Asc),
             Sort::CreatedAt => ("created_at", Order::Desc),
             Sort::UpdatedAt => ("updated_at", Order::Desc),
         };
@@ -140,11 +141,16 @@ impl ProjectsQuery {
         };
         if let Some(Position { sorted_by, id }) = self.page().position()? {
             sql.push(format!(" and ({key}, id) {follows} ("));
-            match sorted_by {
-                Key::Name(name) if self.sort == Sort::Name && !name.contains('\0') => {
+            match (self.sort, sorted_by) {
+                (Sort::Name, Key::Name(name)) if !name.contains('\0') => {
                     sql.push("lower(").push_bind(name).push(")")
                 }
-                Key::Time(time) if self.sort != Sort::Name => sql.push_bind(time),
+                (Sort::CreatedAt, Key::CreatedAt(time))
+                | (Sort::UpdatedAt, Key::UpdatedAt(time))
+                    if (0..10_000).contains(&time.year()) =>
+                {
+                    sql.push_bind(time)
+                }
                 _ => return Err(PageQuery::invalid_cursor()),
             };
             sql.push(", ").push_bind(id).push(")");
@@ -176,8 +182,8 @@ impl ListedProject {
         let position = |Self { project, .. }: &Self| {
             let sorted_by = match query.sort {
                 Sort::Name => Key::Name(project.name.clone()),
-                Sort::CreatedAt => Key::Time(project.created_at),
-                Sort::UpdatedAt => Key::Time(project.updated_at),
+                Sort::CreatedAt => Key::CreatedAt(project.created_at),
+                Sort::UpdatedAt => Key::UpdatedAt(project.updated_at),
             };
             Position { sorted_by, id: project.id }
         };

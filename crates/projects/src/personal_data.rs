@@ -6,7 +6,7 @@ pub(crate) const PERSONAL_DATA: &[PersonalData] = &[
         "what an org works on",
         "until some time after it was deleted (`PROJECTS_GRACE_DAYS`), or its org is erased",
     )
-    .withholding(&["search"])
+    .withholding(&["search", "name_key"])
     .org(Rule::deleted("org_id = $1")),
     PersonalData::new("project_versions", "what projects said before", "as long as the project")
         .org(Rule::deleted("org_id = $1")),

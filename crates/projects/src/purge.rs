@@ -15,10 +15,19 @@ impl Job for PurgeProjects {
     async fn run(self, projects: Projects) -> anyhow::Result<()> {
         let grace = TimeDelta::days(projects.config.projects_grace_days.into());
         let until = projects.clock.now() - grace;
-        let purged = sqlx::query!("delete from projects where deleted_at < $1", until)
+        loop {
+            // Said twice, so that what is restored at the same moment stays.
+            let purged = sqlx::query!(
+                "delete from projects where deleted_at < $1
+                     and id in (select id from projects where deleted_at < $1 limit 100)",
+                until,
+            )
             .execute(projects.db.pool())
             .await?;
-        tracing::info!(projects = purged.rows_affected(), "what was deleted is erased");
-        Ok(())
+            if purged.rows_affected() == 0 {
+                return Ok(());
+            }
+            tracing::info!(projects = purged.rows_affected(), "what was deleted is erased");
+        }
     }
 }

@@ -10,7 +10,9 @@ use similar::TextDiff;
 use sqlx::PgExecutor;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
-use web::{Access, Caller, Etag, IfMatch, Json, Page, PageQuery, Path, Query, RateClass, Routes};
+use web::{
+    Access, Caller, Etag, IfMatch, Json, Page, PageQuery, Path, Problem, Query, RateClass, Routes,
+};
 
 use crate::{
     Error, Project, Projects, Result,
@@ -130,12 +132,16 @@ async fn compare_project_version(
     let project = Project::get(&mut *tx, id).await?;
     let before = ProjectVersion::get(&mut *tx, id, version).await?;
     drop(tx);
-    let diff = TextDiff::configure()
-        .timeout(PATIENCE)
-        .diff_lines(before.text.as_str(), project.text.as_str())
-        .unified_diff()
-        .to_string();
-    Ok(Json(ProjectDifference { from: version, to: project.version, diff }))
+    let to = project.version;
+    let compare = move || {
+        TextDiff::configure()
+            .timeout(PATIENCE)
+            .diff_lines(before.text.as_str(), project.text.as_str())
+            .unified_diff()
+            .to_string()
+    };
+    let diff = tokio::task::spawn_blocking(compare).await.map_err(Problem::internal)?;
+    Ok(Json(ProjectDifference { from: version, to, diff }))
 }
 
 /// Have a project say again what it said in a version, if it is still the one named by `If-Match`.

@@ -15,7 +15,7 @@ pub(crate) struct ProjectExport {
 impl ProjectExport {
     /// Where its archive is.
     pub(super) fn key(&self) -> Key {
-        Key::new(self.org, "project-exports", self.id)
+        Key::new(self.org, "exports", self.id)
     }
 
     /// Notes that an archive of `project` is about to be kept: from now on somebody removes it.

@@ -62,7 +62,11 @@ impl Projects {
         let mut tx = self.db.tenant(org).await?;
         pack_versions(archive, &mut tx, project.id).await?;
         let Some(id) = project.cover_id else { return Ok(()) };
-        let Ok(cover) = Asset::get(&mut *tx, id).await else { return Ok(()) };
+        let cover = match Asset::get(&mut *tx, id).await {
+            // Somebody has deleted it in the meantime.
+            Err(assets::Error::NotFound) => return Ok(()),
+            cover => cover?,
+        };
         drop(tx);
         let mut content = self.storage.reader(&Asset::key(org, id)).await?;
         archive.begin(&cover.content_type.replace("image/", "cover."))?;

@@ -78,7 +78,7 @@ impl ProjectLink {
     }
 
     /// Counts a view of what the link with this `token` leads to. As the owner: who follows a link is in no org. It works
-    /// as long as the project is there and its org is open.
+    /// as long as the project is there and its org is not suspended.
     pub(super) async fn follow(
         db: impl PgExecutor<'_>,
         token: &str,

@@ -91,8 +91,7 @@ async fn an_archive_is_for_ones_own_org_and_some_days() {
     download(&owner, &archive).await;
     app.advance(TimeDelta::seconds(1));
     assert_eq!(owner.get(&archive).await.problem(), gone);
-    let kept =
-        || app.settings.storage.storage_dir.join(format!("orgs/{}/project-exports", owner.org()));
+    let kept = || app.settings.storage.storage_dir.join(format!("orgs/{}/exports", owner.org()));
     assert_eq!(kept().read_dir().unwrap().count(), 1);
     purge(&app).await;
     assert_eq!(kept().read_dir().map_or(0, Iterator::count), 0);
@@ -112,8 +111,7 @@ async fn an_archive_that_was_never_finished_is_removed_too() {
 
     app.advance(TimeDelta::days(7));
     purge(&app).await;
-    let folder =
-        app.settings.storage.storage_dir.join(format!("orgs/{}/project-exports", owner.org()));
+    let folder = app.settings.storage.storage_dir.join(format!("orgs/{}/exports", owner.org()));
     assert_eq!(folder.read_dir().map_or(0, Iterator::count), 0);
     let rows: i64 = sqlx::query_scalar("select count(*) from project_exports")
         .fetch_one(app.db.pool())

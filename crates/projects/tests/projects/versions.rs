@@ -57,6 +57,20 @@ async fn the_last_hundred_versions_are_kept() {
 }
 
 #[tokio::test]
+async fn moves_and_other_changes_push_no_text_out() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let made = make(&owner, "Apollo", json!({ "text": "first" })).await;
+    for number in 0..101 {
+        owner.patch(&path(&made), json!({ "folder": format!("{number}") })).await.ok();
+    }
+    owner.patch(&path(&made), json!({ "text": "second" })).await.ok();
+    owner.patch(&path(&made), json!({ "text": "third" })).await.ok();
+    let said: Vec<_> = kept(&owner, &made).await.into_iter().map(|(_, text)| text).collect();
+    assert_eq!(said, ["second", "first"]);
+}
+
+#[tokio::test]
 async fn a_version_is_of_ones_own_project_that_is_there() {
     let app = TestApp::start().await;
     let (owner, other) = (app.owner().await, app.owner().await);
