@@ -52,8 +52,8 @@ impl Consent {
     ) -> Result<Vec<MyPolicy>> {
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
-        Policy::get(&mut *tx, policy).await?;
-        if !Policy::current(&mut *tx).await?.iter().any(|it| it.id == policy) {
+        if !MyPolicy::list(&mut *tx, user).await?.iter().any(|it| it.id == policy) {
+            Policy::get(&mut *tx, policy).await?;
             return Err(Error::Superseded);
         }
         let accepted = sqlx::query!(

@@ -48,3 +48,27 @@ impl<T> Remembered<T> {
         self.changes.note(self.subject);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+
+    use sqlx::PgPool;
+    use uuid::Uuid;
+
+    use super::Remembered;
+    use crate::Db;
+
+    #[tokio::test]
+    async fn what_cannot_be_read_stays_as_it_was_until_it_can() {
+        let pool = PgPool::connect_lazy("postgres://nobody@127.0.0.1:1/nothing").unwrap();
+        let number = Remembered::new(&Db::new(pool), Uuid::nil());
+        let broken = || ready(Err(sqlx::Error::PoolTimedOut));
+        assert!(number.get(broken()).await.is_err(), "it never was");
+        assert_eq!(*number.get(ready(Ok(1))).await.unwrap(), 1);
+        assert_eq!(*number.get(ready(Ok(2))).await.unwrap(), 1, "nobody said that it changed");
+        number.forget();
+        assert_eq!(*number.get(broken()).await.unwrap(), 1);
+        assert_eq!(*number.get(ready(Ok(2))).await.unwrap(), 2);
+    }
+}

@@ -27,7 +27,8 @@ const FLAGS: Uuid = uuid!("0193c000-0000-7000-8000-00000000f1a6");
 /// The same of experiments.
 const EXPERIMENTS: Uuid = uuid!("0193c000-0000-7000-8000-000000e49e81");
 
-/// Flags and experiments, in memory: asking costs nothing, and every instance hears of a change within a second.
+/// Flags and experiments, in memory: asking for a flag costs nothing, to be exposed to an experiment one look-up. Every
+/// instance hears of a change within a second.
 #[derive(Clone)]
 pub struct Flags {
     db: Db,

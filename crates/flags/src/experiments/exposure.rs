@@ -30,8 +30,10 @@ impl Flags {
         let Some(variant) = experiment.lot(user) else { return Ok(Variant::Control) };
         sqlx::query!(
             "insert into experiment_exposures (experiment, user_id, variant, exposed_at)
-             select key, $2, $3, $4 from experiments where key = $1 and ended_at is null
-             for share
+             select key, $2, $3, $4 from experiments e where key = $1 and ended_at is null
+                 and not exists (select from experiment_exposures
+                                 where experiment = $1 and user_id = $2)
+             for share of e
              on conflict do nothing",
             key,
             user as _,

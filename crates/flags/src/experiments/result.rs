@@ -8,6 +8,8 @@ use super::Variant;
 
 /// How seldom chance alone may look like a difference.
 const SIGNIFICANCE: f64 = 0.05;
+/// How many must be expected in each cell of the table of who did it and who did not, as usual for this test.
+const FEWEST: f64 = 5.0;
 
 /// How many met a variant, and did what was hoped for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
@@ -77,11 +79,11 @@ fn p_value(one: Count, other: Count) -> Option<f64> {
     }
     let (n, m) = (one.exposed as f64, other.exposed as f64);
     let pooled = (one.converted + other.converted) as f64 / (n + m);
-    let error = (pooled * (1.0 - pooled) * (1.0 / n + 1.0 / m)).sqrt();
-    // Nobody did it, or everybody.
-    if error == 0.0 {
+    // Of fewer the normal distribution tells nothing.
+    if n.min(m) * pooled.min(1.0 - pooled) < FEWEST {
         return None;
     }
+    let error = (pooled * (1.0 - pooled) * (1.0 / n + 1.0 / m)).sqrt();
     let z = (one.rate() - other.rate()) / error;
     Some(libm::erfc(z.abs() / SQRT_2))
 }
@@ -111,9 +113,14 @@ mod tests {
 
     #[test]
     fn nothing_is_said_while_nothing_can_be_compared() {
-        for (control, treatment) in
-            [((0, 0), (0, 0)), ((0, 0), (5, 9)), ((0, 9), (0, 9)), ((9, 9), (9, 9))]
-        {
+        for (control, treatment) in [
+            ((0, 0), (0, 0)),
+            ((0, 0), (5, 9)),
+            ((0, 9), (0, 9)),
+            ((9, 9), (9, 9)),
+            ((0, 2), (2, 2)),
+            ((0, 100), (4, 100)),
+        ] {
             let it = outcome(control, treatment);
             assert!(it.p_value.is_none() && it.winner().is_none(), "{it:?}");
         }
