@@ -15,9 +15,9 @@ const MONTHS: i64 = 12;
 pub struct RecurringRevenue {
     /// ISO 4217, in small letters. Currencies are never added up.
     pub currency: String,
-    /// Organizations that pay for a plan.
+    /// Organizations with a plan in force that has a price, whatever is taken off.
     pub orgs: i64,
-    /// A month of all of it (MRR), in the currency's smallest unit, rounded down.
+    /// A month of all of it (MRR), before discounts, in the currency's smallest unit, rounded down.
     pub mrr_cents: i64,
     /// A year of it (ARR).
     pub arr_cents: i64,

@@ -76,10 +76,10 @@ async fn report_client_error(Json(error): Json<ClientError>) -> web::Result<Stat
     error.check()?;
     counter!("client_errors_total").increment(1);
     tracing::error!(
-        page = error.page(),
+        page = error.page().map(redacted),
         stack = error.stack.as_deref().map(redacted),
-        client_release = error.release,
-        concerns = error.request_id,
+        client_release = error.release.as_deref().map(redacted),
+        concerns = error.request_id.as_deref().map(redacted),
         "in a client: {}",
         redacted(&error.message)
     );

@@ -77,7 +77,7 @@ impl Privacy {
                     r#"select exists (select from holds where org_id = $1)
                            or exists (select from billing_closures where org_id = $1 and done_at is null)
                            or exists (select from data_exports where org_id = $1 and status = 'queued')
-                           or $2 and exists (select from emails where status = 'queued' and created_at < $3)
+                           or exists (select from emails where status = 'queued' and created_at < $3)
                            or $2 and exists (select from jobs
                                              where org_id = $1 and status in ('queued', 'running')) as "waits!""#,
                     org as _,
@@ -92,7 +92,7 @@ impl Privacy {
                     r#"select exists (select from holds where user_id = $1)
                            or exists (select from deletions where part_of = $2 and done_at is null)
                            or exists (select from data_exports where user_id = $1 and status = 'queued')
-                           or $3 and exists (select from emails
+                           or exists (select from emails
                                              where status = 'queued' and (user_id = $1 or created_at < $4))
                            or $3 and exists (select from jobs
                                              where user_id = $1 and status in ('queued', 'running')) as "waits!""#,

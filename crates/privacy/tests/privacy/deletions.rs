@@ -139,12 +139,14 @@ async fn somebody_who_is_called_like_a_word_takes_no_mails_or_jobs_of_others_alo
     app.run_jobs().await;
     app.advance(TimeDelta::days(31));
     let waits = "insert into emails (id, user_id, recipient, template, subject, html, text, status, created_at)
-                 values (gen_random_uuid(), $1, 'ada@b.example', 'test', 'A mail', 'mail', 'a mail', 'queued', now())";
-    sqlx::query(waits).bind(others.user()).execute(app.db.pool()).await.unwrap();
+                 values (gen_random_uuid(), $1, 'ada@b.example', 'test', 'A mail', 'mail', 'a mail', 'queued', $2)";
+    // From after the beginning, so that the erasure does not wait for it.
+    let later = app.clock.now() + TimeDelta::days(1);
+    sqlx::query(waits).bind(others.user()).bind(later).execute(app.db.pool()).await.unwrap();
     let job = "select graphile_worker.add_job('test', json_build_object('to', 'ada@b.example'),
                                               run_at := now() + interval '1 year')";
     sqlx::query(job).execute(app.db.pool()).await.unwrap();
-    // Longer than an erasure waits for mails.
+    // Longer than an erasure waits for jobs.
     carry_out(&app).await;
     app.advance(TimeDelta::hours(1));
     carry_out(&app).await;
