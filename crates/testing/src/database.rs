@@ -89,9 +89,24 @@ async fn make_template(server: &PgConnectOptions) -> String {
         server::prepare_database(&pool, Clock::System.now()).await.expect("migrate the template");
         pool.close().await;
         execute(&mut admin, format!("alter database {making} rename to {name}")).await;
+        drop_others(&mut admin, &name).await;
     }
     admin.close().await.expect("unlock");
     name
+}
+
+/// Drops templates of other states of the schema, unless somebody is copying one.
+async fn drop_others(admin: &mut PgConnection, name: &str) {
+    let others =
+        "select datname from pg_database where datname like 'template\\_%' and datname <> $1";
+    let others: Vec<String> = sqlx::query_scalar(others)
+        .bind(name)
+        .fetch_all(&mut *admin)
+        .await
+        .expect("look for others");
+    for other in others {
+        let _ = admin.execute(AssertSqlSafe(format!("drop database {other}"))).await;
+    }
 }
 
 /// Changes with anything that the template is made from.
