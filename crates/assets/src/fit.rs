@@ -76,6 +76,8 @@ impl Fitted {
         // A profile that an encoder does not take is left out.
         if format == ImageFormat::Jpeg {
             let mut encoder = JpegEncoder::new_with_quality(&mut content, JPEG_QUALITY);
+            // One for greys or inks would say something else of what is written in red, green and blue.
+            let profile = profile.filter(|it| it.get(16..20) == Some(b"RGB "));
             profile.and_then(|it| encoder.set_icc_profile(it).ok());
             image.to_rgb8().write_with_encoder(encoder)?;
         } else {
