@@ -1,4 +1,4 @@
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use jobs::Job;
 use serde::Deserialize;
 use serde_json::Value;
@@ -190,6 +190,24 @@ impl Event {
         let jobs: Vec<_> =
             ids.iter().map(|id| (key(id), ApplyStripeEvent { id: id.clone() })).collect();
         jobs::enqueue_all(db, &jobs).await
+    }
+
+    /// Whether it would be the first of a day that is refused about its customer: what happens at Stripe
+    /// comes as several events.
+    pub(crate) async fn is_first_refused(
+        &self,
+        db: impl PgExecutor<'_>,
+        now: DateTime<Utc>,
+    ) -> sqlx::Result<bool> {
+        sqlx::query_scalar!(
+            r#"select not exists (
+                   select from stripe_events
+                   where customer_id = $1 and outcome = 'refused' and handled_at > $2) as "first!""#,
+            self.customer_id,
+            now - TimeDelta::days(1),
+        )
+        .fetch_one(db)
+        .await
     }
 
     /// Notes that it could not be applied this time; answers how often that was so.

@@ -4,6 +4,7 @@ mod account;
 mod alert;
 mod apply;
 mod arrears;
+mod billed;
 mod catalogue;
 mod change;
 mod check;

@@ -17,6 +17,12 @@ pub(crate) struct Period {
     pub(crate) interval: Interval,
 }
 
+impl Period {
+    pub(crate) fn contains(&self, time: DateTime<Utc>) -> bool {
+        (self.start..self.end).contains(&time)
+    }
+}
+
 impl Subscription {
     /// The one that runs.
     pub(crate) fn period(&self) -> Period {

@@ -19,6 +19,11 @@ pub(crate) struct Price {
 }
 
 impl Price {
+    /// Whether it is that of a plan.
+    pub(crate) fn is_plan(&self) -> bool {
+        self.item.starts_with("plan-")
+    }
+
     /// Whether it is that of a further seat.
     pub(crate) fn is_seat(&self) -> bool {
         self.item.starts_with("seat-")

@@ -1,9 +1,10 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use kernel::{Id, Org};
-use sqlx::{PgConnection, PgExecutor};
+use sqlx::{PgConnection, PgExecutor, types::Json};
 
 use crate::{
     Interval,
+    billed::PaidPlan,
     state::{State, state_of},
 };
 
@@ -35,6 +36,8 @@ pub struct Subscription {
     pub(crate) catalogue_version: i32,
     /// The end of the last period whose bill is paid.
     pub(crate) paid_until: Option<DateTime<Utc>>,
+    /// The plans of the running period that are paid, each from when on; none: the period is not paid.
+    pub(crate) paid_plans: Json<Vec<PaidPlan>>,
     /// How often people were reminded of the overdue bill.
     pub(crate) reminders: i16,
     /// The month whose credits were given last.
@@ -71,7 +74,8 @@ impl Subscription {
                       past_due_since, stripe_subscription_id, catalogue_version, paid_until, reminders,
                       credited_month, credited_plan, schedule_id, next_plan,
                       next_interval as "next_interval: _", next_extra_seats, overage_cents,
-                      overage_credits, trial_reminded, recurring_cents, recurring_currency
+                      overage_credits, trial_reminded, recurring_cents, recurring_currency,
+                      paid_plans as "paid_plans: _"
                from subscriptions
                where org_id = $1"#,
             org as _,
@@ -142,16 +146,17 @@ impl Subscription {
         )
         .execute(&mut *db)
         .await?;
-        self.save_price(db).await
+        self.save_prices(db).await
     }
 
-    async fn save_price(&self, db: &mut PgConnection) -> sqlx::Result<()> {
+    async fn save_prices(&self, db: &mut PgConnection) -> sqlx::Result<()> {
         sqlx::query!(
-            "update subscriptions set recurring_cents = $2, recurring_currency = $3
+            "update subscriptions set recurring_cents = $2, recurring_currency = $3, paid_plans = $4
              where org_id = $1",
             self.org as _,
             self.recurring_cents,
             self.recurring_currency,
+            &self.paid_plans as _,
         )
         .execute(db)
         .await?;
@@ -202,6 +207,7 @@ impl Subscription {
             stripe_subscription_id: "sub_1".into(),
             catalogue_version: 0,
             paid_until: Some(end),
+            paid_plans: Json(vec![PaidPlan { plan: "creator".into(), from: start }]),
             reminders: 0,
             credited_month: None,
             credited_plan: None,

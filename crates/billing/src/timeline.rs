@@ -73,8 +73,9 @@ impl TimelineItem {
                    select e.received_at, e.id, 'event', e.id, e.type || ', ' || coalesce(e.outcome, 'waiting'),
                           null, null, null
                    from stripe_events e
-                   join stripe_customers c on c.customer_id = e.customer_id
-                   where c.org_id = $1
+                   where e.customer_id in (select customer_id from stripe_customers where org_id = $1)
+                      -- Those of refunds and disputes name no customer.
+                      or e.payment_intent_id in (select payment_intent_id from payments where org_id = $1)
                    union all
                    select created_at, id::text, 'refund_requested', coalesce(stripe_id, id::text),
                           format('%s %s, %s: %s', amount_cents, currency, status, reason), null, null, null

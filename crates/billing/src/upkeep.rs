@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgExecutor;
 
 use crate::{
-    Billing, CatalogueVersion, PlanGrant, Result, Subscription, change::unused_seats,
-    credits::Times, subscription, trial,
+    Billing, CatalogueVersion, PlanGrant, Result, Subscription, change::unused_seats, subscription,
+    trial,
 };
 
 /// What time brings about without any news from Stripe: the months of years that are paid, reminders
@@ -56,8 +56,7 @@ impl Billing {
         subscription::lock(&mut tx, org).await?;
         if let Some(mut it) = Subscription::of(&mut *tx, org).await? {
             let newest = CatalogueVersion::newest(&mut *tx).await?;
-            let times = Times { now, changed: now };
-            self.give_credits(&mut tx, &newest.catalogue, &mut it, times).await?;
+            self.give_credits(&mut tx, &newest.catalogue, &mut it, now).await?;
             self.tell_of_trials_end(&mut tx, &newest.catalogue, &mut it, now).await?;
             it.save(&mut tx, now).await?;
         }

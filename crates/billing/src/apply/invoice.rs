@@ -4,12 +4,12 @@ use sqlx::PgConnection;
 
 use crate::{
     Billing, CatalogueVersion, Checkout, Result,
-    credits::give_month,
+    billed::PaidPeriod,
+    credits::{give_shares, shares},
     customer::Customer,
-    month::{Month, Period},
+    month::Month,
     payment::NewPayment,
-    price::Price,
-    stripe::{self, Bill, Stripe},
+    stripe::{Bill, Stripe},
     subscription::lock,
 };
 
@@ -28,7 +28,7 @@ impl Billing {
         let Some(checkout) = Checkout::get(self.db.pool(), org, checkout).await? else {
             return Ok(());
         };
-        if bill.status.as_deref() != Some("paid") || bill.amount_paid == 0 {
+        if !bill.is_paid() || bill.amount_paid == 0 {
             return Ok(());
         }
         let payment = NewPayment {
@@ -38,48 +38,41 @@ impl Billing {
             amount_cents: bill.amount_paid,
             currency: &bill.currency,
         };
+        let missed = self.missed_periods(stripe, &bill).await?;
         let mut tx = self.db.begin().await?;
         lock(&mut tx, org).await?;
         self.record_payment(&mut tx, &payment, self.clock.now()).await?;
-        self.give_missed_months(&mut tx, org, &bill).await?;
+        if let Some(subscription) = bill.subscription() {
+            self.give_missed_months(&mut tx, (org, &subscription.subscription), &missed).await?;
+        }
         Ok(tx.commit().await?)
+    }
+
+    /// The periods that a bill pays something of, with all that other bills paid of them.
+    async fn missed_periods(&self, stripe: &Stripe, bill: &Bill) -> Result<Vec<PaidPeriod>> {
+        let Some(subscription) = bill.subscription() else { return Ok(Vec::new()) };
+        let billed = self.billed(bill).await?;
+        let bills = stripe.paid_bills(&subscription.subscription, DateTime::UNIX_EPOCH).await?;
+        let mut paid = self.paid_periods(&bills).await?;
+        paid.retain(|paid| billed.is_about(paid.period));
+        Ok(paid)
     }
 
     /// The running month's credits come with the subscription.
     async fn give_missed_months(
         &self,
         db: &mut PgConnection,
-        org: Id<Org>,
-        bill: &Bill,
+        to: (Id<Org>, &str),
+        missed: &[PaidPeriod],
     ) -> Result<()> {
         let now = self.clock.now();
-        let Some(subscription) = bill.subscription() else { return Ok(()) };
-        let Some((item, billed)) = self.plan_billed(db, bill).await? else { return Ok(()) };
-        let (plan, interval) = self.plan_of(&item).await?;
         let catalogue = CatalogueVersion::newest(&mut *db).await?.catalogue;
-        let credits = catalogue.plan(&plan).map_or(0, |plan| plan.credits_per_month);
-        let time = |seconds| DateTime::from_timestamp(seconds, 0).unwrap_or(now);
-        let period = Period { start: time(billed.start), end: time(billed.end), interval };
-        for month in Month::begun(period, now) {
-            if month.end <= now {
-                give_month(db, org, &subscription.subscription, month, credits, now).await?;
+        let credits_of = |id: &str| catalogue.plan(id).map_or(0, |plan| plan.credits_per_month);
+        for PaidPeriod { period, plans } in missed {
+            for month in Month::begun(*period, now).into_iter().filter(|month| month.end <= now) {
+                give_shares(db, to, month, &shares(plans, month, credits_of), now).await?;
             }
         }
         Ok(())
-    }
-
-    /// The plan that a bill pays for in advance, and for how long.
-    async fn plan_billed(
-        &self,
-        db: &mut PgConnection,
-        bill: &Bill,
-    ) -> Result<Option<(String, stripe::Period)>> {
-        for line in bill.lines.data.iter().filter(|line| bill.begins(line.period)) {
-            let price = Price::find(&mut *db, line.price().unwrap_or_default()).await?;
-            if let Some(plan) = price.filter(|price| price.item.starts_with("plan-")) {
-                return Ok(Some((plan.item, line.period)));
-            }
-        }
-        Ok(None)
     }
 }

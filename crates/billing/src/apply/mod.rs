@@ -29,7 +29,13 @@ impl Job for ApplyStripeEvent {
         };
         match billing.apply(&event).await {
             Ok(outcome) => {
-                Ok(event.handled(billing.db.pool(), outcome, billing.clock.now()).await?)
+                let now = billing.clock.now();
+                if outcome == Outcome::Refused
+                    && event.is_first_refused(billing.db.pool(), now).await?
+                {
+                    billing.tell_of_refused_event(&self.id).await?;
+                }
+                Ok(event.handled(billing.db.pool(), outcome, now).await?)
             }
             Err(error) => {
                 let failures = event.failed(billing.db.pool(), &error.to_string()).await?;

@@ -1,17 +1,19 @@
-use chrono::DateTime;
+use std::slice;
+
+use chrono::{DateTime, Utc};
 use kernel::{Id, Org};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, types::Json};
 
 use crate::{
     Billing, CatalogueVersion, Checkout, Error, Interval, Offer, Result, Subscription,
+    billed::PaidPlan,
     catalogue::OVERAGE,
-    credits::Times,
     customer::Customer,
     event::Outcome,
     payment::NewPayment,
     price::Price,
     state::state_of,
-    stripe::{self, Stripe},
+    stripe::{self, Bill, Stripe},
     subscription::lock,
 };
 
@@ -22,7 +24,7 @@ const ATTEMPTS: usize = 10;
 struct Bought {
     checkout: Id<Checkout>,
     subscription: Subscription,
-    invoice: Option<stripe::Invoice>,
+    invoice: Option<Bill>,
 }
 
 /// What a subscription is for.
@@ -123,22 +125,27 @@ impl Billing {
         };
         let time = |seconds| DateTime::from_timestamp(seconds, 0).ok_or_else(strange);
         let overdue = matches!(theirs.status.as_str(), "past_due" | "unpaid");
-        let invoice = theirs.latest_invoice;
-        let billed = invoice.as_ref().map(|invoice| time(invoice.created)).transpose()?;
+        let current_period_start = time(period.current_period_start)?;
         let current_period_end = time(period.current_period_end)?;
-        let paid = invoice.as_ref().is_some_and(stripe::Invoice::is_paid);
-        let paid = paid && theirs.status != "trialing";
+        let paid_plans = self.plans_paid(stripe, &theirs, &bundle, current_period_start).await?;
+        let invoice = theirs.latest_invoice;
+        // A change may have been paid since the bill that is overdue was drawn up.
+        let overdue_since = match &invoice {
+            Some(invoice) if !invoice.is_paid() => time(invoice.created)?,
+            _ => current_period_start,
+        };
         let subscription = Subscription {
             org: checkout.org,
             plan: bundle.plan,
             interval: bundle.interval,
             extra_seats: bundle.extra_seats,
-            current_period_start: time(period.current_period_start)?,
+            current_period_start,
             current_period_end,
             cancel_at_period_end: theirs.cancel_at_period_end,
             trial_end: theirs.trial_end.map(time).transpose()?,
-            past_due_since: billed.filter(|_| overdue),
-            paid_until: Some(current_period_end).filter(|_| paid),
+            past_due_since: overdue.then_some(overdue_since),
+            paid_until: (!paid_plans.is_empty()).then_some(current_period_end),
+            paid_plans: Json(paid_plans),
             schedule_id: theirs.schedule,
             catalogue_version: 0,
             reminders: 0,
@@ -156,6 +163,36 @@ impl Billing {
             stripe_subscription_id: theirs.id,
         };
         Ok(Bought { checkout: checkout.id, subscription, invoice })
+    }
+
+    /// The plans of the running period that are paid, each from its moment on; none: the period is not paid. The
+    /// latest bill may be that of a change within it, which can be paid before the period is.
+    async fn plans_paid(
+        &self,
+        stripe: &Stripe,
+        theirs: &stripe::Subscription,
+        bundle: &Bundle,
+        start: DateTime<Utc>,
+    ) -> Result<Vec<PaidPlan>> {
+        let latest = theirs.latest_invoice.as_ref().filter(|_| theirs.status != "trialing");
+        let Some(latest) = latest else { return Ok(Vec::new()) };
+        let bills;
+        let bills = if latest.begins_period() {
+            slice::from_ref(latest)
+        } else {
+            bills = stripe.paid_bills(&theirs.id, start).await?;
+            &bills
+        };
+        let paid = self.paid_periods(bills).await?;
+        let running = paid.into_iter().find(|paid| paid.period.start == start);
+        Ok(match running {
+            Some(running) => running.plans,
+            // At a price that is not one of ours.
+            None if latest.begins_period() && latest.is_paid() => {
+                vec![PaidPlan { plan: bundle.plan.clone(), from: start }]
+            }
+            None => Vec::new(),
+        })
     }
 
     /// What prices and numbers of them stand for; `item` is what was bought at first.
@@ -208,8 +245,7 @@ impl Billing {
         if let Some(before) = &before {
             subscription.keep(before);
         }
-        // The credits of a change are counted from when it was billed.
-        let changed = invoice.as_ref().and_then(stripe::Invoice::changed_at).unwrap_or(now);
+        subscription.note_unbilled_plan(now);
         let paid = invoice.filter(|invoice| invoice.is_paid() && invoice.amount_paid > 0);
         if let Some(invoice) = paid {
             let payment = NewPayment {
@@ -221,8 +257,7 @@ impl Billing {
             };
             self.record_payment(db, &payment, now).await?;
         }
-        let times = Times { now, changed: changed.min(now) };
-        self.give_credits(db, &newest.catalogue, &mut subscription, times).await?;
+        self.give_credits(db, &newest.catalogue, &mut subscription, now).await?;
         self.tell_of_trials_end(db, &newest.catalogue, &mut subscription, now).await?;
         subscription.save(db, now).await?;
         subscription.tell(db, before.as_ref(), now).await?;
@@ -239,6 +274,9 @@ impl Subscription {
         let same_period = self.current_period_start == before.current_period_start;
         if same_period && self.plan == before.plan {
             self.catalogue_version = before.catalogue_version;
+            if self.paid_plans.last().is_none_or(|last| last.plan != self.plan) {
+                self.paid_plans.clone_from(&before.paid_plans);
+            }
         }
         self.credited_month = before.credited_month;
         self.credited_plan.clone_from(&before.credited_plan);
@@ -249,5 +287,12 @@ impl Subscription {
             self.reminders = before.reminders;
         }
         self.trial_reminded = before.trial_reminded;
+    }
+
+    /// A plan that was changed to at Stripe without a bill counts from when we hear of it.
+    fn note_unbilled_plan(&mut self, now: DateTime<Utc>) {
+        if self.paid_plans.last().is_some_and(|last| last.plan != self.plan) {
+            self.paid_plans.push(PaidPlan { plan: self.plan.clone(), from: now });
+        }
     }
 }

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     Billing, Catalogue, Error, Result, Subscription,
     customer::Customer,
+    state::state_of,
     stripe::{self, Failure, Stripe},
     subscription::lock,
 };
@@ -77,17 +78,18 @@ impl Billing {
     ) -> Result<()> {
         let version = self.catalogues.current().await?;
         let target = input.target(subscription, &version.catalogue)?;
+        let theirs = stripe.subscription(&subscription.stripe_subscription_id).await?;
+        if target.is_some() || input.overage_credits.is_some() {
+            self.require_changeable(subscription, &theirs)?;
+        }
         // First: a refusal must not come after a plan has been paid for.
         if let Some(credits) = input.overage_credits {
-            self.require_changeable(subscription)?;
             require_overage(subscription, &version.catalogue, credits)?;
             if credits > 0 {
-                let id = &subscription.stripe_subscription_id;
-                self.bill_overage(stripe, id, &version.catalogue, key).await?;
+                self.bill_overage(stripe, &theirs, &version.catalogue, key).await?;
             }
         }
         if let Some(target) = target {
-            self.require_changeable(subscription)?;
             self.require_seats(subscription.org, &target).await?;
             let theirs = self.released(stripe, subscription, key).await?;
             let items = self.item_changes(stripe, &theirs, &target).await?;
@@ -111,10 +113,17 @@ impl Billing {
         Ok(())
     }
 
-    fn require_changeable(&self, subscription: &Subscription) -> Result<()> {
-        let state = subscription.state(self.grace, self.clock.now());
-        if !state.is_changeable() {
-            return Err(ChangeRefused::NotChangeable { way_on: state.way_on }.into());
+    /// What is overdue is paid first; we may not have heard of it yet.
+    fn require_changeable(
+        &self,
+        subscription: &Subscription,
+        theirs: &stripe::Subscription,
+    ) -> Result<()> {
+        let ours = subscription.state(self.grace, self.clock.now());
+        for state in [ours, state_of(&theirs.status, false)] {
+            if !state.is_changeable() {
+                return Err(ChangeRefused::NotChangeable { way_on: state.way_on }.into());
+            }
         }
         Ok(())
     }
@@ -138,7 +147,7 @@ impl Billing {
     ) -> Result<stripe::Subscription> {
         let theirs = stripe.subscription(&subscription.stripe_subscription_id).await?;
         if let Some(schedule) = &theirs.schedule {
-            stripe.release_schedule(schedule, key).await?;
+            stripe.release_schedule(schedule, &format!("{key}-release-{schedule}")).await?;
         }
         Ok(theirs)
     }

@@ -48,11 +48,10 @@ impl Billing {
     pub(super) async fn bill_overage(
         &self,
         stripe: &Stripe,
-        subscription: &str,
+        theirs: &stripe::Subscription,
         catalogue: &Catalogue,
         key: &str,
     ) -> Result<()> {
-        let theirs = stripe.subscription(subscription).await?;
         for item in &theirs.items.data {
             let price = Price::find(self.db.pool(), &item.price.id).await?;
             if price.is_some_and(|price| price.item == OVERAGE) {

@@ -7,6 +7,7 @@ use crate::{
     customer::Customer,
     event::Outcome,
     price::Price,
+    state::state_of,
     stripe::{Standing, Stripe},
 };
 
@@ -26,23 +27,30 @@ impl Billing {
         }
         for (customer, theirs) in by_customer {
             let Some(customer) = Customer::find(self.db.pool(), &customer).await? else { continue };
-            let ours = Subscription::of(self.db.pool(), customer.org).await?;
-            let Some(detail) = difference(ours.as_ref(), &theirs, &prices) else { continue };
-            let outcome = match self.apply_subscription(stripe, &customer.id).await {
-                Err(Error::Stripe(failure)) => return Err(failure.into()),
-                outcome => outcome.unwrap_or(Outcome::Refused),
-            };
-            let ours = Subscription::of(self.db.pool(), customer.org).await?;
-            report.found(Finding {
-                kind: "subscription_differs".to_owned(),
-                object: customer.id,
-                org_id: Some(customer.org),
-                detail,
-                repaired: outcome == Outcome::Applied
-                    && difference(ours.as_ref(), &theirs, &prices).is_none(),
-            });
+            let mut ours = Subscription::of(self.db.pool(), customer.org).await?;
+            if let Some(detail) = difference(ours.as_ref(), &theirs, &prices) {
+                let outcome = self.take_over_standing(stripe, &customer).await?;
+                ours = Subscription::of(self.db.pool(), customer.org).await?;
+                let agrees = difference(ours.as_ref(), &theirs, &prices).is_none();
+                report.found(Finding {
+                    kind: "subscription_differs".to_owned(),
+                    object: customer.id.clone(),
+                    org_id: Some(customer.org),
+                    detail,
+                    repaired: outcome == Outcome::Applied && agrees,
+                });
+            }
+            find_strays(&customer, ours.as_ref(), &theirs, report);
         }
         Ok(())
+    }
+
+    /// What Stripe does not answer ends the comparison; what cannot be applied is reported.
+    async fn take_over_standing(&self, stripe: &Stripe, customer: &Customer) -> Result<Outcome> {
+        match self.apply_subscription(stripe, &customer.id).await {
+            Err(Error::Stripe(failure)) => Err(failure.into()),
+            outcome => Ok(outcome.unwrap_or(Outcome::Refused)),
+        }
     }
 }
 
@@ -56,6 +64,30 @@ impl Subscription {
         bought.extend((*overage_cents > 0).then(|| (OVERAGE.to_owned(), 0)));
         bought.sort();
         bought
+    }
+}
+
+/// Whatever a customer pays for beside what their org has here needs a person: to end and refund it.
+fn find_strays(
+    customer: &Customer,
+    ours: Option<&Subscription>,
+    theirs: &HashMap<String, Standing>,
+    report: &mut Report,
+) {
+    let known = ours.map(|it| it.stripe_subscription_id.as_str());
+    let in_force = |it: &&Standing| state_of(&it.status, false).gives_plan();
+    for stray in theirs.values().filter(in_force).filter(|it| known != Some(it.id.as_str())) {
+        report.found(Finding {
+            kind: "subscription_unknown".to_owned(),
+            object: stray.id.clone(),
+            org_id: Some(customer.org),
+            detail: format!(
+                "{} pays for it, and the org has {}",
+                customer.id,
+                known.unwrap_or("none")
+            ),
+            repaired: false,
+        });
     }
 }
 

@@ -186,7 +186,7 @@ impl Stripe {
     /// Takes back what was planned; the subscription goes on as it is.
     pub(crate) async fn release_schedule(&self, id: &str, key: &str) -> Result<(), Failure> {
         let request = ReleaseSubscriptionSchedule::new(id);
-        let _: Schedule = self.send(&request, Some(format!("{key}-release"))).await?;
+        let _: Schedule = self.send(&request, Some(key.to_owned())).await?;
         Ok(())
     }
 

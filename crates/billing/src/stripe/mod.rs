@@ -32,12 +32,12 @@ use stripe_core::payment_intent::RetrievePaymentIntent;
 use crate::{Checkout, Config, Offer};
 
 pub(crate) use account::{CustomerDetails, ShownInvoice};
-pub(crate) use bill::{Bill, Period};
+pub(crate) use bill::Bill;
 pub(crate) use catalogue::Price;
 pub(crate) use changes::ItemChange;
 pub use failure::Failure;
 use objects::{Customer, List};
-pub(crate) use objects::{Intent, Invoice, Session, Subscription};
+pub(crate) use objects::{Intent, Session, Subscription};
 pub(crate) use requests::SessionTerms;
 pub(crate) use returns::{BalanceTransaction, Charge, Dispute, Refund};
 pub(crate) use standings::Standing;

@@ -1,5 +1,6 @@
-use chrono::{DateTime, Utc};
 use miniserde::Deserialize;
+
+use super::Bill;
 
 /// One page of a list.
 #[derive(Debug, Deserialize)]
@@ -87,8 +88,8 @@ pub(crate) struct Subscription {
     pub(crate) schedule: Option<String>,
     /// What is paid for: a plan, and seats if there are more than the plan has.
     pub(crate) items: Items,
-    /// The bill of the current period, sent whole because we ask for that.
-    pub(crate) latest_invoice: Option<Invoice>,
+    /// The newest bill, sent whole because we ask for that.
+    pub(crate) latest_invoice: Option<Bill>,
     /// What we noted on it.
     pub(crate) metadata: Metadata,
 }
@@ -137,41 +138,11 @@ pub(crate) struct Metadata {
     pub(crate) checkout_id: Option<String>,
 }
 
-/// A bill.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Invoice {
-    /// `in_…`.
-    pub(crate) id: String,
-    /// `draft`, `open`, `paid`, `uncollectible` or `void`.
-    pub(crate) status: Option<String>,
-    /// When it was drawn up, in seconds since 1970.
-    pub(crate) created: i64,
-    /// Such as `subscription_create`, `subscription_cycle` or `subscription_update`.
-    pub(crate) billing_reason: Option<String>,
-    /// In the smallest unit of the currency; 0 for the bill of a trial.
-    pub(crate) amount_paid: i64,
-    /// In small letters.
-    pub(crate) currency: String,
-}
-
-impl Invoice {
-    /// Whether nothing is owed on it any more because it was paid.
-    pub(crate) fn is_paid(&self) -> bool {
-        self.status.as_deref() == Some("paid")
-    }
-
-    /// When what was billed changed the subscription, if it did.
-    pub(crate) fn changed_at(&self) -> Option<DateTime<Utc>> {
-        let is_change = self.billing_reason.as_deref() == Some("subscription_update");
-        DateTime::from_timestamp(self.created, 0).filter(|_| is_change)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use miniserde::{Deserialize, json::from_str};
 
-    use super::{Customer, Invoice, List, Session, Subscription};
+    use super::{Bill, Customer, List, Session, Subscription};
 
     fn parse<T: Deserialize>(examples: &serde_json::Value, kind: &str) -> T {
         let example = &examples["resources"][kind];
@@ -191,7 +162,7 @@ mod tests {
         assert_eq!((session.mode.as_str(), session.status.as_deref()), ("payment", Some("open")));
         assert!(!session.is_settled() && session.payment_intent.is_some());
         assert!(parse::<Customer>(&examples, "customer").id.starts_with("cus_"));
-        assert!(parse::<Invoice>(&examples, "invoice").id.starts_with("in_"));
+        assert!(parse::<Bill>(&examples, "invoice").id.starts_with("in_"));
         // Unless expanded it is an id, which the example leaves out; we always expand it.
         let invoice = examples["resources"]["invoice"].clone();
         examples["resources"]["subscription"]["latest_invoice"] = invoice;

@@ -188,8 +188,12 @@ impl Change<'_> {
     }
 
     /// Makes an item one of `new`; what that costs or saves comes back as invoice lines.
+    /// What stays as it was has none.
     pub(super) fn replace(self, action: &mut Action, item: &mut Value, new: &Bought) -> Vec<Value> {
         let old = Bought::of(item);
+        if old.price["id"] == new.price["id"] && old.quantity == new.quantity {
+            return Vec::new();
+        }
         let mut lines = self.end(action, item);
         merge(item, new.fields());
         new.drop_quantity(item);

@@ -116,10 +116,10 @@ pub(in crate::stripe) fn after_payment(action: &mut Action, invoice: &Value, pai
     let id = text(&invoice["parent"]["subscription_details"], "subscription");
     let Some(before) = action.state.get("subscription", id).cloned() else { return };
     let status = text(&before, "status");
-    let latest = before["latest_invoice"] == invoice["id"];
+    let settled = paid && !owes_later(action, invoice);
     let exhausted = !paid && invoice["next_payment_attempt"].is_null();
     let next = match status {
-        "past_due" | "unpaid" | "incomplete" if paid && latest => "active",
+        "past_due" | "unpaid" | "incomplete" if settled => "active",
         "active" if !paid => "past_due",
         "past_due" if exhausted => match action.state.dunning {
             Dunning::Cancel => {
@@ -134,4 +134,14 @@ pub(in crate::stripe) fn after_payment(action: &mut Action, invoice: &Value, pai
     let mut after = before.clone();
     after["status"] = next.into();
     action.update("customer.subscription.updated", &before, &after);
+}
+
+/// Whether a later invoice of the same subscription is still to be paid: then paying this one settles nothing.
+fn owes_later(action: &Action, invoice: &Value) -> bool {
+    let of = |invoice: &Value| invoice["parent"]["subscription_details"]["subscription"].clone();
+    let (subscription, created) = (of(invoice), integer(invoice, "created"));
+    let mut later = action.state.all("invoice").filter(|it| {
+        it["id"] != invoice["id"] && of(it) == subscription && integer(it, "created") > created
+    });
+    later.any(|it| matches!(text(it, "status"), "draft" | "open"))
 }
