@@ -84,7 +84,7 @@ fn wanted(request: &Request) -> Option<Id<Org>> {
         return None;
     }
     let Identity::Known(caller) = extensions.get()? else { return None };
-    caller.require(extensions.get::<Access>()?.permission()?).is_ok().then_some(caller.org)
+    caller.require(extensions.get::<Access>()?).is_ok().then_some(caller.org)
 }
 
 impl AnswerCache {

@@ -50,13 +50,13 @@ impl Operations {
 pub(crate) async fn authorize(request: Request, next: Next) -> Response {
     let access = request.extensions().get::<Access>().copied();
     let (mut parts, body) = request.into_parts();
-    let allowed = match access.map(|access| access.audience) {
-        None | Some(Audience::Anyone) => Ok(()),
-        Some(Audience::Callers(permission)) => {
+    let allowed = match access {
+        None | Some(Access { audience: Audience::Anyone, .. }) => Ok(()),
+        Some(access @ Access { audience: Audience::Callers(_), .. }) => {
             let caller = Caller::from_request_parts(&mut parts, &()).await;
-            caller.and_then(|caller| caller.require(&permission))
+            caller.and_then(|caller| caller.require(&access))
         }
-        Some(Audience::Operators) => {
+        Some(Access { audience: Audience::Operators, .. }) => {
             Operator::from_request_parts(&mut parts, &()).await.map(|_| ())
         }
     };

@@ -13,7 +13,7 @@ pub(crate) fn routes() -> Routes<Approvals> {
     Routes::new()
         .route(Access::to(READ), routes!(list_approvals))
         .route(Access::to(READ), routes!(show_approval))
-        .route(Access::to(WRITE), routes!(request_approval))
+        .route(Access::to(WRITE).not_for_stand_ins(), routes!(request_approval))
         .route(Access::to(WRITE), routes!(revoke_approval))
 }
 

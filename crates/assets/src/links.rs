@@ -31,7 +31,7 @@ pub(crate) fn routes() -> Routes<Assets> {
     let reading = Access::public().limited_as(RateClass::Unlimited);
     let sending = Access::public().limited_as(RateClass::Parts);
     Routes::new()
-        .route(Access::to(WRITE), routes!(link_asset))
+        .route(Access::to(WRITE).not_for_stand_ins(), routes!(link_asset))
         .route(Access::to(WRITE), routes!(link_parts))
         .route(reading, routes!(read_linked_asset))
         .route(sending, routes!(send_linked_part))

@@ -54,7 +54,8 @@ fn guarded(request: &Request) -> Option<(Access, Caller)> {
     let is_named = request.method() == Method::POST && request.headers().contains_key(HEADER);
     let access = is_named.then(|| request.extensions().get::<Access>().copied())??;
     let Identity::Known(caller) = request.extensions().get()? else { return None };
-    caller.require(access.permission()?).is_ok().then(|| (access, caller.clone()))
+    access.permission()?;
+    caller.require(&access).is_ok().then(|| (access, caller.clone()))
 }
 
 impl Idempotency {

@@ -28,7 +28,7 @@ pub(crate) fn routes() -> Routes<Usage> {
         .route(read, routes!(forecast))
         .route(read, routes!(savings))
         .route(read, routes!(list_records))
-        .route(read, routes!(export))
+        .route(read.not_for_stand_ins(), routes!(export))
         .route(read, routes!(follow))
 }
 

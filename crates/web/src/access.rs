@@ -113,12 +113,21 @@ pub struct Access {
     pub recent: bool,
     /// Whether a person may do it whose org is suspended.
     pub in_suspended_org: bool,
+    /// Whether operators who stand in for a customer may do it, if they have the permission.
+    pub for_stand_ins: bool,
 }
 
 impl Access {
     const fn of(audience: Audience) -> Self {
         let class = RateClass::Api;
-        Self { audience, class, resumable: false, recent: false, in_suspended_org: false }
+        Self {
+            audience,
+            class,
+            resumable: false,
+            recent: false,
+            in_suspended_org: false,
+            for_stand_ins: true,
+        }
     }
 
     /// Only callers with `permission`.
@@ -163,6 +172,14 @@ impl Access {
     #[must_use]
     pub const fn even_in_a_suspended_org(mut self) -> Self {
         self.in_suspended_org = true;
+        self
+    }
+
+    /// Closed to operators who stand in for a customer: it takes out what the customer has, or lets
+    /// others in who stay when they have gone.
+    #[must_use]
+    pub const fn not_for_stand_ins(mut self) -> Self {
+        self.for_stand_ins = false;
         self
     }
 

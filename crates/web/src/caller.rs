@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{Permission, Problem, Result, WantsPage};
+use crate::{Access, Permission, Problem, Result, WantsPage};
 
 /// Who makes the request, as established by `auth` and by nothing else.
 #[derive(Clone, Debug)]
@@ -147,15 +147,21 @@ impl FromStr for Tier {
 }
 
 impl Caller {
-    /// Refuses callers whose role or API key lacks `permission`.
-    pub fn require(&self, permission: &Permission) -> Result<()> {
+    /// Refuses callers whom `access` does not admit: by their role, their API key's scopes, or
+    /// because they stand in for somebody.
+    pub fn require(&self, access: &Access) -> Result<()> {
+        let Some(permission) = access.permission() else { return Ok(()) };
         if !permission.roles.contains(&self.role) {
             return Err(Problem::forbidden("your role does not allow this")
                 .action("Ask an owner or admin of your organization."));
         }
         match &self.credential {
             Credential::Session(_) => Ok(()),
-            Credential::Impersonation { .. } if permission.of_stand_ins() => Ok(()),
+            Credential::Impersonation { .. }
+                if access.for_stand_ins && permission.of_stand_ins() =>
+            {
+                Ok(())
+            }
             Credential::Impersonation { .. } => {
                 Err(Problem::forbidden("who stands in for somebody cannot do this")
                     .action("Let the customer do it themselves."))

@@ -55,7 +55,12 @@ pub fn permissions_markdown(operations: &[Operation]) -> String {
         .map(|Operation { method, path, access }| {
             let who = match access.audience {
                 Audience::Anyone => "anybody".to_owned(),
-                Audience::Callers(permission) => format!("`{}`", permission.name),
+                Audience::Callers(permission) if access.for_stand_ins => {
+                    format!("`{}`", permission.name)
+                }
+                Audience::Callers(permission) => {
+                    format!("`{}`, nobody standing in", permission.name)
+                }
                 Audience::Operators => "operators".to_owned(),
             };
             format!("| `{path}` {method} | {who} |\n")

@@ -141,6 +141,9 @@ fn document(access: Access, operation: &mut Documented) {
     if access.recent {
         extensions = extensions.add("x-recent-sign-in", true);
     }
+    if !access.for_stand_ins {
+        extensions = extensions.add("x-not-for-stand-ins", true);
+    }
     operation.extensions.get_or_insert_default().merge(extensions.build());
     let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
     let problem = ResponseBuilder::new()

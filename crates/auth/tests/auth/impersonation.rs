@@ -93,6 +93,42 @@ async fn who_stands_in_changes_no_credentials_people_payments_or_rules() {
 }
 
 #[tokio::test]
+async fn who_stands_in_takes_nothing_out_and_lets_nobody_in_who_stays() {
+    let app = TestApp::start().await;
+    let (operator, owner) = (app.operator().await, app.owner().await);
+    let project = owner.post("/v1/projects", json!({ "name": "Apollo" })).await.ok();
+    let project = format!("/v1/projects/{}", project["id"].as_str().unwrap());
+    let (stand_in, _) = stand_in(&app, &operator, &owner).await;
+    let nothing = uuid::Uuid::now_v7();
+
+    for reply in [
+        stand_in.post(&format!("{project}/exports"), json!({})).await,
+        stand_in.get(&format!("/v1/project-exports/{nothing}/archive")).await,
+        stand_in.get("/v1/usage/export").await,
+        stand_in.post("/v1/me/exports", json!({})).await,
+        stand_in.post("/v1/org/exports", json!({})).await,
+        stand_in.get(&format!("/v1/exports/{nothing}")).await,
+        stand_in.get(&format!("/v1/exports/{nothing}/archive")).await,
+        stand_in.post("/v1/me/deletion", json!({})).await,
+        stand_in.delete("/v1/me/deletion").await,
+        stand_in.post("/v1/org/deletion", json!({})).await,
+        stand_in.delete("/v1/org/deletion").await,
+        stand_in.post(&format!("{project}/links"), json!({})).await,
+        stand_in.post(&format!("/v1/assets/{nothing}/links"), json!({})).await,
+        stand_in.post("/v1/approvals", json!({ "email": "a@example.com", "title": "a" })).await,
+        stand_in.post("/v1/webhook-endpoints", json!({ "url": "https://example.com" })).await,
+    ] {
+        assert_eq!(reply.problem(), (403, "forbidden".into()));
+    }
+    // Not by a key that makes a repetition of it either.
+    let named = stand_in.header("idempotency-key", "once");
+    let again = named.post(&format!("{project}/links"), json!({})).await;
+    assert_eq!(again.problem(), (403, "forbidden".into()));
+    assert_eq!(owner.get(&format!("{project}/links")).await.ok(), json!([]));
+    assert_eq!(stand_in.get(&project).await.status, 200, "it is seen all the same");
+}
+
+#[tokio::test]
 async fn it_takes_a_reason_and_a_fresh_code() {
     let app = TestApp::start().await;
     let (operator, owner, other) = (app.operator().await, app.owner().await, app.owner().await);

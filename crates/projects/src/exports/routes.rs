@@ -15,9 +15,10 @@ use crate::{
 };
 
 pub(crate) fn routes() -> Routes<Projects> {
+    let make = Access::to(WRITE).limited_as(RateClass::Render).not_for_stand_ins();
     Routes::new()
-        .route(Access::to(WRITE).limited_as(RateClass::Render), routes!(export_project))
-        .route(Access::to(READ), routes!(download_project_export))
+        .route(make, routes!(export_project))
+        .route(Access::to(READ).not_for_stand_ins(), routes!(download_project_export))
         .route(Access::to(READ), routes!(download_project_text))
 }
 

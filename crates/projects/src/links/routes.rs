@@ -23,7 +23,7 @@ pub(crate) fn routes() -> Routes<Projects> {
     let write = Access::to(WRITE).limited_as(RateClass::ProjectWrites);
     Routes::new()
         .route(Access::to(READ), routes!(list_project_links))
-        .route(write, routes!(link_project))
+        .route(write.not_for_stand_ins(), routes!(link_project))
         .route(write, routes!(revoke_project_link))
         .route(Access::public(), routes!(read_linked_project))
 }

@@ -78,7 +78,8 @@ impl Who {
             }
             (Audience::Operators, _) | (_, Self::Operator) => Answer::Forbidden,
             (Audience::Callers(it), Self::StandIn) => {
-                allowed(it.keys && (it.name.ends_with(":read") || it.roles.contains(&Role::Member)))
+                let theirs = it.name.ends_with(":read") || it.roles.contains(&Role::Member);
+                allowed(access.for_stand_ins && it.keys && theirs)
             }
             (Audience::Callers(it), Self::Person(role)) => allowed(it.roles.contains(&role)),
             (Audience::Callers(it), Self::Key(role, scope)) => {
