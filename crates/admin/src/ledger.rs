@@ -1,3 +1,4 @@
+use audit::{Entry, Origin};
 use axum::{extract::State, http::header, response::IntoResponse};
 use quotas::Month;
 use utoipa_axum::routes;
@@ -20,11 +21,14 @@ fn month(text: &str) -> web::Result<Month> {
     responses((status = 200, body = String, content_type = "text/csv")))]
 async fn close_month(
     State(admin): State<Admin>,
+    origin: Origin,
     Path(text): Path<String>,
 ) -> web::Result<impl IntoResponse> {
-    let month = month(&text)?;
+    let (month, now) = (month(&text)?, admin.clock.now());
     let mut tx = admin.db.begin().await?;
-    month.close(&mut tx, admin.clock.now()).await?;
+    if month.close(&mut tx, now).await? {
+        Entry::new(&origin, None, "ledger.month_closed", month).record(&mut tx, now).await?;
+    }
     tx.commit().await?;
     let csv = month.export(admin.db.pool()).await?;
     Ok(([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], csv))

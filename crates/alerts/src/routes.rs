@@ -1,3 +1,4 @@
+use audit::{Entry, Origin};
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -88,6 +89,13 @@ async fn list_alert_rules(State(alerts): State<Alerts>) -> Json<Vec<AlertRule>> 
 /// Send a test alert by every channel that is set up.
 #[utoipa::path(post, path = "/admin/v1/alert-tests", tag = "operators",
     responses((status = 200, body = Vec<Trial>)))]
-async fn test_alerts(State(alerts): State<Alerts>) -> web::Result<Json<Vec<Trial>>> {
+async fn test_alerts(
+    State(alerts): State<Alerts>,
+    origin: Origin,
+) -> web::Result<Json<Vec<Trial>>> {
+    let mut db = alerts.db.pool().acquire().await?;
+    let entry = Entry::new(&origin, None, "alerts.tested", "channels");
+    entry.record(&mut db, alerts.clock.now()).await?;
+    drop(db);
     Ok(Json(alerts.try_channels().await.map_err(Problem::unavailable)?))
 }

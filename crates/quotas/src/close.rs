@@ -44,7 +44,7 @@ impl Job for CloseMonth {
         let mut tx = quotas.db().begin().await?;
         match Month::before(now).close(&mut tx, now).await {
             Err(Error::LaterMonthClosed) => return Ok(()),
-            closed => closed?,
+            closed => _ = closed?,
         }
         Ok(tx.commit().await?)
     }
@@ -78,9 +78,9 @@ impl Month {
         (self.0 + Months::new(1)).and_time(NaiveTime::MIN).and_utc()
     }
 
-    /// Writes the month's books down, unless they are. Months are closed in their order; one that
+    /// Writes the month's books down, and says whether they were not yet. Months are closed in their order; one that
     /// was left out is in the next, marked late.
-    pub async fn close(self, db: &mut PgConnection, now: DateTime<Utc>) -> Result<()> {
+    pub async fn close(self, db: &mut PgConnection, now: DateTime<Utc>) -> Result<bool> {
         if now < self.end() + GRACE {
             return Err(Error::MonthNotOver);
         }
@@ -97,7 +97,7 @@ impl Month {
         .fetch_one(&mut *db)
         .await?;
         if state.closed {
-            return Ok(());
+            return Ok(false);
         }
         if state.later {
             return Err(Error::LaterMonthClosed);
@@ -105,7 +105,8 @@ impl Month {
         sqlx::query!("insert into ledger_closes (month, closed_at) values ($1, $2)", self.0, now)
             .execute(&mut *db)
             .await?;
-        self.write_lines(db).await
+        self.write_lines(db).await?;
+        Ok(true)
     }
 
     /// Everything up to the month's end that no earlier close has.

@@ -1,4 +1,5 @@
 use ::billing::Reconciliation;
+use audit::{Entry, Origin};
 use axum::{extract::State, http::StatusCode};
 use utoipa_axum::routes;
 use web::{Access, Json, Page, PageQuery, Query, Routes};
@@ -22,6 +23,14 @@ async fn list_reconciliations(
 /// Compare our books with Stripe's now instead of tonight; what differs is repaired where it can be.
 #[utoipa::path(post, path = "/admin/v1/billing/reconciliations", tag = "operators",
     responses((status = 201, body = Reconciliation)))]
-async fn reconcile(State(admin): State<Admin>) -> web::Result<(StatusCode, Json<Reconciliation>)> {
+async fn reconcile(
+    State(admin): State<Admin>,
+    origin: Origin,
+) -> web::Result<(StatusCode, Json<Reconciliation>)> {
+    // Before it begins: it repairs as it goes, and may not get to its end.
+    let mut db = admin.db.pool().acquire().await?;
+    let entry = Entry::new(&origin, None, "billing.reconciled", "stripe");
+    entry.record(&mut db, admin.clock.now()).await?;
+    drop(db);
     Ok((StatusCode::CREATED, Json(admin.billing.reconcile().await?)))
 }

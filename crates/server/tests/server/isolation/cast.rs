@@ -223,6 +223,13 @@ impl Cast {
                 let block = json!({ "network": network, "reason": "r" });
                 self.make_or_remove(method, "/admin/v1/ip-blocks", block).await
             }
+            ("PUT", "/ledger/closes/{month}") => {
+                let month = quotas::Month::before(app.clock.now());
+                operator.put(&format!("/admin/v1/ledger/closes/{month}"), json!({})).await
+            }
+            ("POST", "/billing/reconciliations" | "/alert-tests") => {
+                operator.post(&format!("/admin/v1{path}"), json!({})).await
+            }
             (_, path) if path.starts_with("/budgets") => {
                 self.perform_on_budget(method, path, operator, "/admin/v1/budgets", "global").await
             }
