@@ -99,7 +99,10 @@ async fn prove_second_factor(
     let challenge = if wants_page { here } else { given.or(here) };
     let challenge = challenge.ok_or_else(|| Problem::invalid_field("/challenge", "is missing"))?;
     let proved = auth.prove_second_factor(challenge, proof.code.expose_secret(), &device).await;
-    if wants_page { auth.signed_in_page(proved) } else { Ok(proof.transport.deliver(proved?)) }
+    if wants_page {
+        return auth.signed_in_page(&headers, proved).await;
+    }
+    Ok(auth.deliver(&headers, proof.transport, proved?).await?)
 }
 
 /// Is a second factor on?

@@ -140,10 +140,7 @@ async fn sign_in_with_passkey(
 ) -> web::Result<Response> {
     let ceremony = new.ceremony.expose_secret();
     let tokens = auth.sign_in_with_passkey(ceremony, &new.credential, &device).await?;
-    if new.transport == Transport::Cookie {
-        auth.end_session_before(&headers).await?;
-    }
-    Ok(new.transport.deliver(tokens))
+    Ok(auth.deliver(&headers, new.transport, tokens).await?)
 }
 
 /// Begin to prove with one of your passkeys that you are still who you are: see `POST /v1/reauthentications`.

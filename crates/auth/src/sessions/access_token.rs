@@ -30,6 +30,9 @@ pub(crate) struct Claims {
     pub(crate) sid: Id<Session>,
     iat: i64,
     exp: i64,
+    /// We write none; one that is there counts all the same (RFC 7519).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    nbf: Option<i64>,
 }
 
 impl AccessTokens {
@@ -62,6 +65,7 @@ impl AccessTokens {
             sid: session.id,
             iat: now.timestamp(),
             exp: (now + lifetimes::ACCESS_TOKEN).timestamp(),
+            nbf: None,
         };
         let key = self.keys.current();
         Ok(jsonwebtoken::encode(&key.header, &claims, &key.signing)?)
@@ -69,6 +73,14 @@ impl AccessTokens {
 
     /// What `token` says, if we said it and it still holds.
     pub(crate) fn verify(&self, token: &str, now: DateTime<Utc>) -> Option<Claims> {
+        let now = now.timestamp();
+        let claims = self.read(token)?;
+        let begun = claims.iat.max(claims.nbf.unwrap_or(claims.iat));
+        (begun <= now + CLOCK_SKEW_SECONDS && now < claims.exp).then_some(claims)
+    }
+
+    /// What `token` says, if we said it, however long ago.
+    pub(crate) fn read(&self, token: &str) -> Option<Claims> {
         if token.len() > LONGEST {
             return None;
         }
@@ -77,9 +89,7 @@ impl AccessTokens {
         let header = jsonwebtoken::decode_header(token).ok()?;
         let key = self.keys.all().iter().find(|key| key.header == header)?;
         let claims = jsonwebtoken::decode::<Claims>(token, &key.verifying, &self.validation);
-        let claims = claims.ok()?.claims;
-        let now = now.timestamp();
-        (claims.iat <= now + CLOCK_SKEW_SECONDS && now < claims.exp).then_some(claims)
+        Some(claims.ok()?.claims)
     }
 }
 
@@ -192,6 +202,7 @@ mod tests {
             ("exp", json!(NOW.timestamp())),
             ("exp", json!("never")),
             ("iat", json!(NOW.timestamp() + 3600)),
+            ("nbf", json!(NOW.timestamp() + 3600)),
             ("sub", json!("root")),
             ("sid", json!(null)),
             ("role", json!("god")),

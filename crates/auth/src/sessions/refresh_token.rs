@@ -17,6 +17,9 @@ pub(crate) enum Rotation {
     Successor(RefreshToken),
     /// Two parties hold this token, or held the one before it: one is a thief.
     Reused,
+    /// Its successor was derived from a secret that we have not, or no longer. It tells nothing of
+    /// whoever presents it.
+    Unknown,
 }
 
 struct Row {
@@ -81,7 +84,7 @@ impl RefreshToken {
             return self.succeed(db, keys, session, 1, now).await;
         };
         let Some((given, used)) = self.given(db, keys, row.successors).await? else {
-            return Ok(Rotation::Reused);
+            return Ok(Rotation::Unknown);
         };
         if now - replaced_at <= lifetimes::REFRESH_REPEAT {
             return Ok(Rotation::Successor(given));

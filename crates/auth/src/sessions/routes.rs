@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
-use web::{ACCESS_COOKIE, Access, Caller, Json, Permission, RateClass, Role, Routes, cookie};
+use web::{Access, Caller, Json, Permission, RateClass, Role, Routes};
 
 use super::{
     session_of,
@@ -59,10 +59,7 @@ async fn sign_in(
     Json(new): Json<NewSession>,
 ) -> web::Result<Response> {
     let tokens = auth.sign_in(&new.email, &new.password, &device).await?;
-    if new.transport == Transport::Cookie {
-        auth.end_session_before(&headers).await?;
-    }
-    Ok(new.transport.deliver(tokens))
+    Ok(auth.deliver(&headers, new.transport, tokens).await?)
 }
 
 /// Exchange a refresh token for the next pair of tokens.
@@ -79,7 +76,8 @@ async fn refresh_tokens(
 ) -> web::Result<Response> {
     let given = request.refresh_token.as_ref().map(ExposeSecret::expose_secret);
     let (token, transport) = refresh_token(&headers, given)?;
-    Ok(transport.deliver(auth.refresh(&token, &device).await?))
+    let in_cookie = auth.session_of_access_cookie(&headers);
+    Ok(transport.answer(auth.refresh(&token, in_cookie, &device).await?))
 }
 
 /// Sign out: the session's tokens stop working at once.
@@ -90,17 +88,4 @@ async fn sign_out(State(auth): State<Auth>, caller: Caller) -> web::Result<Respo
         auth.sign_out(session).await?;
     }
     Ok((StatusCode::NO_CONTENT, clear_cookies()).into_response())
-}
-
-impl Auth {
-    /// Ends the session that the browser had before it signed in: its cookies are about to be
-    /// overwritten, and nobody could end it any more.
-    pub(crate) async fn end_session_before(&self, headers: &HeaderMap) -> crate::Result<()> {
-        let before = cookie(headers, ACCESS_COOKIE);
-        let before = before.and_then(|token| self.access_tokens.verify(token, self.clock.now()));
-        match before {
-            Some(claims) => self.sign_out(claims.sid).await,
-            None => Ok(()),
-        }
-    }
 }

@@ -82,6 +82,19 @@ impl Session {
         .await
     }
 
+    /// The session that a refresh token belongs to, used up or not.
+    pub(crate) async fn of_refresh_token(
+        db: impl PgExecutor<'_>,
+        hash: &[u8],
+    ) -> sqlx::Result<Option<Id<Self>>> {
+        sqlx::query_scalar!(
+            r#"select session_id as "id: _" from refresh_tokens where hash = $1"#,
+            hash,
+        )
+        .fetch_optional(db)
+        .await
+    }
+
     /// The session that a refresh token belongs to, locked: its tokens are replaced one at a time.
     pub(crate) async fn lock_by_refresh_token(
         db: &mut PgConnection,

@@ -4,11 +4,13 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use kernel::Id;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use web::{ACCESS_COOKIE, COOKIES, Json, Problem, REFRESH_COOKIE};
 
-use super::Tokens;
+use super::{Session, Tokens, refresh_token::RefreshToken};
+use crate::{Auth, Result};
 
 /// Where the tokens of a session go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema, sqlx::Type)]
@@ -23,8 +25,8 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
-    /// The answer to a sign-in or a refresh.
-    pub(crate) fn deliver(self, mut tokens: Tokens) -> Response {
+    /// The answer that hands tokens out. After a sign-in it is [`Auth::deliver`] that gives it.
+    pub(super) fn answer(self, mut tokens: Tokens) -> Response {
         let mut headers = HeaderMap::new();
         if self == Self::Cookie {
             headers = into_cookies(&mut tokens);
@@ -33,9 +35,44 @@ impl Transport {
     }
 }
 
+impl Auth {
+    /// The answer to a sign-in, however it was proved.
+    pub(crate) async fn deliver(
+        &self,
+        headers: &HeaderMap,
+        transport: Transport,
+        tokens: Tokens,
+    ) -> Result<Response> {
+        if transport == Transport::Cookie {
+            self.end_session_before(headers).await?;
+        }
+        Ok(transport.answer(tokens))
+    }
+
+    /// Ends the session that the browser had before it signed in: its cookies are about to be
+    /// overwritten, and nobody could end it any more.
+    pub(super) async fn end_session_before(&self, headers: &HeaderMap) -> Result<()> {
+        let mut before = None;
+        if let Some(token) = web::cookie(headers, REFRESH_COOKIE) {
+            let hash = RefreshToken::presented(token).hash();
+            before = Session::of_refresh_token(self.db.pool(), &hash).await?;
+        }
+        match before.or_else(|| self.session_of_access_cookie(headers)) {
+            Some(before) => self.sign_out(before).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The session whose access token the browser has, expired or not.
+    pub(super) fn session_of_access_cookie(&self, headers: &HeaderMap) -> Option<Id<Session>> {
+        let token = web::cookie(headers, ACCESS_COOKIE)?;
+        Some(self.access_tokens.read(token)?.sid)
+    }
+}
+
 /// Moves the tokens into cookies. The browser forgets both with the session; an access token that
 /// has expired is refreshed.
-pub(crate) fn into_cookies(tokens: &mut Tokens) -> HeaderMap {
+pub(super) fn into_cookies(tokens: &mut Tokens) -> HeaderMap {
     let life = tokens.session_life.to_std().unwrap_or_default();
     let access = tokens.access_token.take().unwrap_or_default();
     let refresh = tokens.refresh_token.take().unwrap_or_default();
@@ -69,7 +106,7 @@ pub(crate) fn clear_cookies() -> HeaderMap {
 pub(super) fn refresh_token(
     headers: &HeaderMap,
     body: Option<&str>,
-) -> Result<(String, Transport), Problem> {
+) -> web::Result<(String, Transport)> {
     let cookie = web::cookie(headers, REFRESH_COOKIE);
     match (body, cookie) {
         (Some(_), Some(_)) => Err(mixed_credentials()),

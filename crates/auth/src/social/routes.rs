@@ -169,8 +169,12 @@ async fn finish_social_login(
         issuer: back.iss.as_deref(),
     };
     match auth.finish_social_login(back, binding, &device).await.map_err(Problem::from) {
-        Ok(Outcome::SignedIn(signed_in, _)) if wants_page => auth.signed_in_page(signed_in),
-        Ok(Outcome::SignedIn(signed_in, transport)) => Ok(transport.deliver(signed_in?)),
+        Ok(Outcome::SignedIn(signed_in, _)) if wants_page => {
+            auth.signed_in_page(&headers, signed_in).await
+        }
+        Ok(Outcome::SignedIn(signed_in, transport)) => {
+            Ok(auth.deliver(&headers, transport, signed_in?).await?)
+        }
         Ok(Outcome::Linked) if wants_page => {
             Ok(auth.message("Linked", "You can sign in with that account from now on."))
         }

@@ -1,20 +1,21 @@
+use chrono::TimeDelta;
 use reqwest::Method;
 use serde_json::json;
 use testing::{Client, PASSWORD, Reply, TestApp};
 
-use crate::refresh;
+use crate::{count, refresh};
 
 const ACCESS: &str = "__Host-slipway_access";
-const REFRESH: &str = "__Host-slipway_refresh";
+pub(crate) const REFRESH: &str = "__Host-slipway_refresh";
 
 /// What the answer sets, as a browser would send it back.
-fn cookies(reply: &Reply) -> String {
+pub(crate) fn cookies(reply: &Reply) -> String {
     let set = reply.headers.get_all("set-cookie").iter().map(|it| it.to_str().unwrap());
     let pairs: Vec<&str> = set.map(|it| it.split(';').next().unwrap()).collect();
     pairs.join("; ")
 }
 
-async fn sign_in_with_cookies(app: &TestApp, client: &Client, email: &str) -> Reply {
+pub(crate) async fn sign_in_with_cookies(app: &TestApp, client: &Client, email: &str) -> Reply {
     let credentials = json!({ "email": email, "password": PASSWORD, "transport": "cookie" });
     let reply = client.post("/v1/sessions", credentials).await;
     assert_eq!(reply.status, 201, "{reply:?} of {}", app.url);
@@ -147,20 +148,12 @@ async fn a_form_of_another_site_is_no_body_for_us() {
 }
 
 #[tokio::test]
-async fn signing_in_ends_the_session_that_the_browser_had() {
-    let app = TestApp::start().await;
-    let (before, email) = browser(&app).await;
-
-    let after = sign_in_with_cookies(&app, &before, &email).await;
-
-    assert_eq!(before.get("/v1/me").await.problem(), (401, "invalid_token".into()));
-    app.anonymous().header("cookie", &cookies(&after)).get("/v1/me").await.ok();
-}
-
-#[tokio::test]
 async fn cookies_and_tokens_are_never_mixed() {
     let app = TestApp::start().await;
-    let (browser, _) = browser(&app).await;
+    let email = app.owner().await.email;
+    let sent = cookies(&sign_in_with_cookies(&app, &app.anonymous(), &email).await);
+    let access = sent.split("; ").find(|it| it.starts_with(ACCESS)).unwrap().to_owned();
+    let browser = app.anonymous().header("cookie", &sent);
     let other = app.owner().await;
     let token = other.token.as_ref().unwrap();
 
@@ -168,10 +161,23 @@ async fn cookies_and_tokens_are_never_mixed() {
     assert_eq!(mixed.problem(), (401, "mixed_credentials".into()));
 
     let theirs = json!({ "refresh_token": other.refresh_token });
-    let mixed = browser.post("/v1/tokens", theirs).await;
+    let mixed = browser.post("/v1/tokens", theirs.clone()).await;
     assert_eq!(mixed.problem(), (401, "mixed_credentials".into()));
+    // One cookie of the two, fresh or expired.
+    let their_token = other.refresh_token.as_ref().unwrap();
+    for minutes in [0, 16] {
+        app.advance(TimeDelta::minutes(minutes));
+        let browser = app.anonymous().header("cookie", &access);
+        let mixed = browser.post("/v1/tokens", theirs.clone()).await;
+        assert_eq!(mixed.problem(), (401, "mixed_credentials".into()));
+        let both = format!("{access}; {REFRESH}={their_token}");
+        let browser = app.anonymous().header("cookie", &both);
+        let mixed = browser.post("/v1/tokens", json!({})).await;
+        assert_eq!(mixed.problem(), (401, "mixed_credentials".into()));
+    }
     // Neither was touched.
-    refresh(&app, other.refresh_token.as_ref().unwrap()).await.ok();
+    assert_eq!(count(&app, "select count(*) from refresh_tokens").await, 3);
+    refresh(&app, their_token).await.ok();
     browser.post("/v1/tokens", json!({})).await.ok();
 }
 

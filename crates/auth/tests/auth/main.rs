@@ -20,6 +20,7 @@ mod password_change;
 mod passwords;
 mod reauthentication;
 mod registration;
+mod replaced_sessions;
 mod second_factor;
 mod sessions;
 mod sign_up;

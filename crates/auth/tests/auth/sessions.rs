@@ -188,6 +188,29 @@ async fn a_token_used_again_after_its_successor_ends_the_session() {
     assert_eq!(newest.problem(), (401, "invalid_refresh_token".into()));
     let access = owner.with_key(text(&second, "access_token")).get("/v1/me").await;
     assert_eq!(access.problem(), (401, "invalid_token".into()));
+    let anew = crate::sign_in(&app, &owner.email, PASSWORD).await.ok();
+    let anew = owner.with_key(text(&anew, "access_token"));
+    let log = anew.get("/v1/audit-log?action=session.refresh_token_reused").await.ok();
+    assert_eq!(log["items"].as_array().unwrap().len(), 1, "{log}");
+    assert_eq!(log["items"][0]["actor_id"], json!(owner.user()));
+}
+
+/// As it is on an instance that has not been told yet of the secret that others have.
+#[tokio::test]
+async fn a_successor_made_with_a_secret_that_we_have_not_is_no_reuse() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let token = owner.refresh_token.as_ref().unwrap();
+    let pair = refresh(&app, token).await.ok();
+    execute(&app, "update refresh_tokens set hash = sha256(hash) where replaced_at is null").await;
+
+    let unknown = refresh(&app, token).await;
+
+    assert_eq!(unknown.problem(), (401, "invalid_refresh_token".into()));
+    let client = owner.with_key(text(&pair, "access_token"));
+    client.get("/v1/me").await.ok();
+    let log = client.get("/v1/audit-log?action=session.refresh_token_reused").await.ok();
+    assert_eq!(log["items"], json!([]));
 }
 
 #[tokio::test]

@@ -20,6 +20,12 @@ pub(crate) async fn go(client: &Client, path: &str, provider: &str) -> Gone {
 }
 
 pub(crate) async fn go_with(client: &Client, path: &str, input: Value) -> Gone {
+    let (cookie, back) = leave(client, path, input).await;
+    Gone { client: client.header("cookie", &cookie), back }
+}
+
+/// The cookie that binds it to the browser that began, and what it comes back with.
+pub(crate) async fn leave(client: &Client, path: &str, input: Value) -> (String, Value) {
     let begun = client.post(path, input).await;
     let cookie =
         begun.header("set-cookie").expect("a cookie").split(';').next().unwrap().to_owned();
@@ -30,7 +36,7 @@ pub(crate) async fn go_with(client: &Client, path: &str, input: Value) -> Gone {
     assert_eq!(location.path(), "/v1/social-logins/callback");
     let back = location.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned()));
     let back = Value::Object(back.map(|(name, value)| (name, value.into())).collect());
-    Gone { client: client.header("cookie", &cookie), back }
+    (cookie, back)
 }
 
 impl Gone {
@@ -99,12 +105,12 @@ async fn a_browser_gets_there_through_our_page_and_a_get_changes_nothing() {
     app.anonymous().header("cookie", &cookies.join("; ")).get("/v1/me").await.ok();
 }
 
-fn serde_urlencoded(fields: &Value) -> String {
+pub(crate) fn serde_urlencoded(fields: &Value) -> String {
     let mut url = Url::parse("http://x").unwrap();
     for (name, value) in fields.as_object().unwrap() {
         url.query_pairs_mut().append_pair(name, value.as_str().unwrap());
     }
-    url.query().unwrap().to_owned()
+    url.query().unwrap_or_default().to_owned()
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use quotas::Quotas;
 use rate_limit::Switch;
 use serde_json::json;
 use server::Product;
-use testing::{Client, TestApp, eventually, is_noticed};
+use testing::{Client, PASSWORD, TestApp, eventually, is_noticed};
 use tokio::net::TcpListener;
 
 struct Second {
@@ -19,12 +19,17 @@ struct Second {
 
 /// Another instance over the database of `app`, which hears of changes as the real program does.
 async fn second(app: &TestApp) -> Second {
+    second_with(app, app.settings.clone()).await
+}
+
+/// The same, with settings of its own.
+async fn second_with(app: &TestApp, settings: server::Settings) -> Second {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let address = app.database_options();
-    let pool = app.settings.db.pool(address);
-    let product = Product::compose(&app.settings, pool, app.clock.clone()).unwrap();
-    let listening = app.settings.db.listening_pool(app.database_options());
+    let pool = settings.db.pool(address);
+    let product = Product::compose(&settings, pool, app.clock.clone()).unwrap();
+    let listening = settings.db.listening_pool(app.database_options());
     tokio::spawn(db::listen(product.db.changes().clone(), listening));
     let changes = product.db.changes().clone();
     let quotas = product.quotas.clone();
@@ -72,6 +77,43 @@ async fn they_share_the_limit_of_attempts_to_sign_in() {
     assert!(replies.iter().all(|it| it.status == 401 || it.status == 429));
 }
 
+/// Each step of `docs/identity/secrets.md` while the instances are told one after another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_secret_is_exchanged_on_one_instance_after_another_everybody_stays_signed_in() {
+    let secret = |text: &str| Some(text.repeat(32).into());
+    let app = TestApp::start_with(|settings| {
+        settings.auth.auth_secret = secret("o");
+        settings.auth.auth_secret_previous = secret("n");
+    })
+    .await;
+    let mut swapped = app.settings.clone();
+    swapped.auth.auth_secret = secret("n");
+    swapped.auth.auth_secret_previous = secret("o");
+    let second = second_with(&app, swapped).await;
+    let owner = app.owner().await;
+    let (here, there) = (app.anonymous(), app.anonymous().at(&second.url));
+    let keys = here.get("/.well-known/jwks.json").await.ok();
+    assert_eq!(keys["keys"].as_array().unwrap().len(), 2, "{keys}");
+    let refresh = async |at: &Client, token: &str| {
+        let pair = at.post("/v1/tokens", json!({ "refresh_token": token })).await.ok();
+        for instance in [&here, &there] {
+            let client = instance.with_key(pair["access_token"].as_str().unwrap());
+            client.get("/v1/me").await.ok();
+        }
+        pair["refresh_token"].as_str().unwrap().to_owned()
+    };
+
+    let mut token = owner.refresh_token.clone().unwrap();
+    for (one, other) in [(&here, &there), (&there, &here)] {
+        let first = refresh(one, &token).await;
+        assert_eq!(refresh(other, &token).await, first, "another tab, at another instance");
+        app.advance(chrono::TimeDelta::minutes(1));
+        let second = refresh(other, &token).await;
+        assert_ne!(first, second, "its answer was lost");
+        token = second;
+    }
+}
+
 async fn hears(changes: &Changes) {
     eventually("the instance hears of changes", async || changes.are_heard()).await;
 }
@@ -97,6 +139,72 @@ async fn a_key_revoked_here_is_refused_there_within_a_second() {
     owner.delete(&format!("/v1/api-keys/{id}")).await;
 
     is_noticed("the key's end", async || there.get("/v1/me").await.status == 401).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_ended_here_is_over_there_within_a_second() {
+    let app = TestApp::start().await;
+    let Second { url, changes, .. } = second(&app).await;
+    hears(&changes).await;
+    for how in ["one", "all", "this", "reset", "reuse"] {
+        let owner = app.owner().await;
+        let credentials = json!({ "email": owner.email, "password": PASSWORD });
+        let other = app.anonymous().post("/v1/sessions", credentials).await.ok();
+        let text = |name: &str| other[name].as_str().unwrap().to_owned();
+        let here = owner.with_key(&text("access_token"));
+        let there = here.at(&url);
+        there.get("/v1/me").await.ok();
+
+        match how {
+            "one" => {
+                owner.delete(&format!("/v1/sessions/{}", text("session_id"))).await.ok_text();
+            }
+            "all" => drop(owner.delete("/v1/sessions").await.ok_text()),
+            "this" => drop(here.delete("/v1/sessions/current").await.ok_text()),
+            "reset" => reset_password(&app, &owner.email).await,
+            _ => use_again(&app, &text("refresh_token")).await,
+        }
+
+        is_noticed(how, async || there.get("/v1/me").await.status == 401).await;
+    }
+}
+
+async fn reset_password(app: &TestApp, email: &str) {
+    app.anonymous().post("/v1/password-resets", json!({ "email": email })).await;
+    app.run_jobs().await;
+    let mails = app.simulators.mailbox.messages_to(email);
+    let mail = mails.iter().rev().find(|mail| mail.subject.contains("new password")).unwrap();
+    let link = mail.links[0].strip_prefix(&app.url).unwrap();
+    let new = json!({ "password": "an entirely different phrase" });
+    app.anonymous().post(link, new).await.ok_text();
+}
+
+/// A refresh token, after its successor was used.
+async fn use_again(app: &TestApp, token: &str) {
+    let client = app.anonymous();
+    let refresh =
+        async |token: &str| client.post("/v1/tokens", json!({ "refresh_token": token })).await;
+    let next = refresh(token).await.ok();
+    refresh(next["refresh_token"].as_str().unwrap()).await.ok();
+    app.advance(chrono::TimeDelta::seconds(11));
+    assert_eq!(refresh(token).await.problem().1, "refresh_token_reused");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_proved_it_again_here_has_done_so_there_within_a_second() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let Second { url, changes, .. } = second(&app).await;
+    hears(&changes).await;
+    app.advance(chrono::TimeDelta::minutes(11));
+    let there = owner.at(&url);
+    let change = async || there.post("/v1/me/second-factor", json!({})).await;
+    assert_eq!(change().await.problem(), (401, "reauthentication_required".into()));
+
+    let proof = json!({ "password": PASSWORD });
+    assert_eq!(owner.post("/v1/reauthentications", proof).await.status, 204);
+
+    is_noticed("the proof", async || change().await.status == 201).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

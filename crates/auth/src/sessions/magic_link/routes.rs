@@ -95,7 +95,7 @@ async fn sign_in_with_code(
     let challenge = given.or_else(|| cookie(&headers, SIGN_IN_COOKIE));
     let challenge = challenge.ok_or_else(|| Problem::invalid_field("/challenge", "is missing"))?;
     let tokens = auth.sign_in_with_code(challenge, proof.code.expose_secret(), &device).await?;
-    Ok(proof.transport.deliver(tokens))
+    Ok(auth.deliver(&headers, proof.transport, tokens).await?)
 }
 
 /// The page behind the link in the mail: a button where it was asked for, the code elsewhere.
@@ -123,14 +123,19 @@ async fn follow_magic_link(
 ) -> web::Result<Response> {
     let challenge = cookie(&headers, SIGN_IN_COOKIE).ok_or(Error::InvalidMailCode)?;
     let signed_in = auth.sign_in_with_code(challenge, &code, &device).await;
-    auth.signed_in_page(signed_in)
+    auth.signed_in_page(&headers, signed_in).await
 }
 
 impl Auth {
     /// What a browser sees after proving the first factor, or both, on one of our pages.
-    pub(crate) fn signed_in_page(&self, signed_in: Result<Tokens>) -> web::Result<Response> {
+    pub(crate) async fn signed_in_page(
+        &self,
+        headers: &HeaderMap,
+        signed_in: Result<Tokens>,
+    ) -> web::Result<Response> {
         match signed_in {
             Ok(mut tokens) => {
+                self.end_session_before(headers).await?;
                 let seen = self.message("You are signed in", "You can go on to the product.");
                 Ok((StatusCode::CREATED, into_cookies(&mut tokens), seen).into_response())
             }

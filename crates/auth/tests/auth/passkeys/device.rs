@@ -14,7 +14,7 @@ const VERIFIED: u8 = 1 << 2;
 const HAS_KEY: u8 = 1 << 6;
 
 /// One passkey. What it says can be made wrong.
-pub(super) struct Device {
+pub(crate) struct Device {
     key: EcdsaKeyPair,
     id: Vec<u8>,
     /// What it was told on whose account it is.

@@ -5,19 +5,19 @@ mod keeping;
 mod refusals;
 mod signing_in;
 
-use device::Device;
+pub(crate) use device::Device;
 use serde_json::{Value, json};
 use testing::{Client, Reply, TestApp};
 
 const SITE: &str = "https://slipway.example";
 
 /// The product under a name: passkeys are for names, not for addresses.
-async fn start() -> TestApp {
+pub(crate) async fn start() -> TestApp {
     TestApp::start_with(|settings| settings.app_url = Some(SITE.parse().unwrap())).await
 }
 
 /// A passkey of `client`, made with a device of theirs; and what it was answered with.
-async fn add(client: &Client, name: &str) -> (Device, Value) {
+pub(crate) async fn add(client: &Client, name: &str) -> (Device, Value) {
     let mut device = Device::new(SITE);
     let added = register(client, &mut device, name).await.ok();
     (device, added)
@@ -31,13 +31,13 @@ async fn register(client: &Client, device: &mut Device, name: &str) -> Reply {
 }
 
 /// What a passkey is asked with to sign in: anybody's, or after the first factor.
-async fn ask(app: &TestApp, challenge: Option<&Value>) -> Value {
+pub(crate) async fn ask(app: &TestApp, challenge: Option<&Value>) -> Value {
     let whose = json!({ "challenge": challenge });
     app.anonymous().post("/v1/passkey-ceremonies", whose).await.ok()
 }
 
 /// The body that answers `asked`.
-fn answer(asked: &Value, device: &mut Device) -> Value {
+pub(crate) fn answer(asked: &Value, device: &mut Device) -> Value {
     json!({ "ceremony": asked["ceremony"], "credential": device.get(&asked["public_key"]) })
 }
 
