@@ -100,6 +100,15 @@ pub enum Audience {
     Operators,
 }
 
+/// What holds for operators who stand in for a customer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StandIns {
+    /// They may do it if the permission [goes over](Permission::of_stand_ins) to them.
+    AsPermitted,
+    /// They may not, whatever the permission.
+    Refused,
+}
+
 /// Who may call an operation, and how often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access {
@@ -113,8 +122,8 @@ pub struct Access {
     pub recent: bool,
     /// Whether a person may do it whose org is suspended.
     pub in_suspended_org: bool,
-    /// Whether operators who stand in for a customer may do it, if they have the permission.
-    pub for_stand_ins: bool,
+    /// What holds for operators who stand in for a customer.
+    pub stand_ins: StandIns,
 }
 
 impl Access {
@@ -126,7 +135,7 @@ impl Access {
             resumable: false,
             recent: false,
             in_suspended_org: false,
-            for_stand_ins: true,
+            stand_ins: StandIns::AsPermitted,
         }
     }
 
@@ -151,6 +160,12 @@ impl Access {
             Audience::Callers(permission) => Some(permission),
             Audience::Anyone | Audience::Operators => None,
         }
+    }
+
+    /// Whether it goes over to operators who stand in for a customer.
+    pub fn is_for_stand_ins(&self) -> bool {
+        let permitted = self.permission().is_some_and(Permission::of_stand_ins);
+        self.stand_ins == StandIns::AsPermitted && permitted
     }
 
     /// Counts against `class` instead of [`RateClass::Api`].
@@ -179,7 +194,7 @@ impl Access {
     /// others in who stay when they have gone.
     #[must_use]
     pub const fn not_for_stand_ins(mut self) -> Self {
-        self.for_stand_ins = false;
+        self.stand_ins = StandIns::Refused;
         self
     }
 

@@ -157,11 +157,7 @@ impl Caller {
         }
         match &self.credential {
             Credential::Session(_) => Ok(()),
-            Credential::Impersonation { .. }
-                if access.for_stand_ins && permission.of_stand_ins() =>
-            {
-                Ok(())
-            }
+            Credential::Impersonation { .. } if access.is_for_stand_ins() => Ok(()),
             Credential::Impersonation { .. } => {
                 Err(Problem::forbidden("who stands in for somebody cannot do this")
                     .action("Let the customer do it themselves."))

@@ -16,7 +16,7 @@ mod problem_layer;
 mod request_id;
 mod routes;
 
-pub use access::{Access, Audience, Permission, RateClass};
+pub use access::{Access, Audience, Permission, RateClass, StandIns};
 pub use browser::{JsonOrForm, WantsPage};
 pub use caller::{Caller, Credential, Identity, Operator, RecentSignIn, Role, Scopes, Tier};
 pub use client_ip::{ClientIp, TrustedProxies};

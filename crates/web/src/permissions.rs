@@ -2,7 +2,7 @@ use std::{convert::Infallible, fmt::Write, sync::Arc};
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 
-use crate::{Audience, Operation, Permission, Role};
+use crate::{Audience, Operation, Permission, Role, StandIns};
 
 /// Every permission that some operation asks for, by name. Kept in the request's extensions.
 #[derive(Clone, Debug, Default)]
@@ -55,11 +55,10 @@ pub fn permissions_markdown(operations: &[Operation]) -> String {
         .map(|Operation { method, path, access }| {
             let who = match access.audience {
                 Audience::Anyone => "anybody".to_owned(),
-                Audience::Callers(permission) if access.for_stand_ins => {
-                    format!("`{}`", permission.name)
-                }
                 Audience::Callers(permission) => {
-                    format!("`{}`, nobody standing in", permission.name)
+                    let refused = access.stand_ins == StandIns::Refused;
+                    let but = if refused { ", nobody standing in" } else { "" };
+                    format!("`{}`{but}", permission.name)
                 }
                 Audience::Operators => "operators".to_owned(),
             };

@@ -7,7 +7,7 @@ use utoipa::openapi::{
 };
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
-use crate::{Access, Audience};
+use crate::{Access, Audience, StandIns};
 
 /// Routes together with their documentation and who may use them.
 ///
@@ -141,7 +141,7 @@ fn document(access: Access, operation: &mut Documented) {
     if access.recent {
         extensions = extensions.add("x-recent-sign-in", true);
     }
-    if !access.for_stand_ins {
+    if access.stand_ins == StandIns::Refused {
         extensions = extensions.add("x-not-for-stand-ins", true);
     }
     operation.extensions.get_or_insert_default().merge(extensions.build());

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 use testing::{Client, TestApp};
-use web::{Access, Audience, Operation, Permission, Role};
+use web::{Access, Audience, Operation, Permission, Role, StandIns};
 
 use super::{fill_in, operations};
 
@@ -79,7 +79,7 @@ impl Who {
             (Audience::Operators, _) | (_, Self::Operator) => Answer::Forbidden,
             (Audience::Callers(it), Self::StandIn) => {
                 let theirs = it.name.ends_with(":read") || it.roles.contains(&Role::Member);
-                allowed(access.for_stand_ins && it.keys && theirs)
+                allowed(access.stand_ins == StandIns::AsPermitted && it.keys && theirs)
             }
             (Audience::Callers(it), Self::Person(role)) => allowed(it.roles.contains(&role)),
             (Audience::Callers(it), Self::Key(role, scope)) => {
