@@ -50,15 +50,12 @@ impl TrustedProxies {
     }
 
     fn forwarded(self, headers: &HeaderMap) -> Option<IpAddr> {
-        let hops: Vec<&str> = headers
-            .get_all("x-forwarded-for")
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .map(str::trim)
-            .collect();
+        // Bytes that are no text are what a client wrote; they must not take our entry with them.
+        let values = headers.get_all("x-forwarded-for").iter();
+        let hops: Vec<&[u8]> =
+            values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).collect();
         let ours = hops.len().checked_sub(self.0).filter(|_| self.0 > 0)?;
-        hops.get(ours)?.parse().ok()
+        str::from_utf8(hops.get(ours)?).ok()?.trim().parse().ok()
     }
 }
 
@@ -78,8 +75,8 @@ mod tests {
 
     use super::{ClientIp, TrustedProxies};
 
-    fn client(proxies: usize, forwarded_for: &str) -> String {
-        let request = Request::builder().header("x-forwarded-for", forwarded_for);
+    fn client(proxies: usize, forwarded_for: impl AsRef<[u8]>) -> String {
+        let request = Request::builder().header("x-forwarded-for", forwarded_for.as_ref());
         let request = request.body(Body::empty()).unwrap();
         TrustedProxies(proxies).client_of(&request).to_string()
     }
@@ -96,10 +93,18 @@ mod tests {
     }
 
     #[test]
+    fn bytes_that_are_no_text_take_no_entry_with_them() {
+        assert_eq!(client(1, b"\xff, 203.0.113.9"), "203.0.113.9");
+        assert_eq!(client(2, b"\x80\xfe,1.2.3.4 ,203.0.113.9, \xff"), "203.0.113.9");
+    }
+
+    #[test]
     fn nonsense_falls_back_to_the_peer() {
         assert_eq!(client(1, "not an address"), "127.0.0.1");
         assert_eq!(client(3, "203.0.113.9"), "127.0.0.1");
-        assert_eq!(client(1, &"9".repeat(10_000)), "127.0.0.1");
+        assert_eq!(client(1, "9".repeat(10_000)), "127.0.0.1");
+        assert_eq!(client(1, b"203.0.113.9\xff"), "127.0.0.1");
+        assert_eq!(client(1, b"\xff"), "127.0.0.1");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use chrono::TimeDelta;
 use rate_limit::Switch;
 use serde_json::json;
-use testing::{Client, PASSWORD, TestApp};
+use testing::{Client, PASSWORD, Reply, TestApp};
 
 use crate::execute;
 
@@ -39,6 +39,45 @@ async fn is_blocked(app: &TestApp, ip: &str) -> bool {
     }
     reply.ok();
     false
+}
+
+#[tokio::test]
+async fn a_blocked_network_is_not_let_in_by_bytes_that_are_no_text() {
+    let app = behind_a_proxy().await;
+    let operator = app.operator().await.header("x-forwarded-for", "10.0.0.1");
+    let block = json!({ "network": "203.0.113.0/24", "reason": "Credential stuffing" });
+    operator.post("/admin/v1/ip-blocks", block).await.ok();
+
+    for forged in
+        [&b"\xff, 203.0.113.7"[..], b"\x80\xfe,\xff,203.0.113.7", b"\xff\xff ,203.0.113.7"]
+    {
+        let value = reqwest::header::HeaderValue::from_bytes(forged).unwrap();
+        let request = app.anonymous().request(reqwest::Method::GET, "/v1/plans");
+        let reply =
+            Reply::read(request.header("x-forwarded-for", value).send().await.unwrap()).await;
+        assert_eq!(reply.problem(), (403, "network_blocked".into()), "{forged:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_network_written_as_if_it_were_of_ipv6_is_blocked_all_the_same() {
+    let app = behind_a_proxy().await;
+    let operator = app.operator().await.header("x-forwarded-for", "10.0.0.1");
+    for (network, is) in
+        [("::ffff:203.0.113.0/120", "203.0.113.0/24"), ("::ffff:198.51.100.7", "198.51.100.7/32")]
+    {
+        let block = json!({ "network": network, "reason": "Credential stuffing" });
+        let block = operator.post("/admin/v1/ip-blocks", block).await.ok();
+        assert_eq!(block["network"], is);
+    }
+    for ip in ["203.0.113.9", "::ffff:203.0.113.9", "198.51.100.7"] {
+        assert!(is_blocked(&app, ip).await, "{ip}");
+    }
+    let everybody = json!({ "network": "::ffff:0.0.0.0/96", "reason": "A country" });
+    assert_eq!(operator.post("/admin/v1/ip-blocks", everybody).await.problem().0, 422);
+    let own = json!({ "network": "::ffff:10.0.0.0/120", "reason": "Oneself" });
+    let own = operator.post("/admin/v1/ip-blocks", own).await;
+    assert_eq!(own.problem(), (409, "own_network".into()));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@ use std::net::IpAddr;
 use audit::{Entry, Origin};
 use axum::{extract::State, http::StatusCode};
 use chrono::{DateTime, Utc};
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use kernel::Id;
 use serde::Deserialize;
 use serde_json::json;
@@ -106,7 +106,7 @@ fn network(text: &str) -> web::Result<IpNet> {
     let text = text.trim();
     let parsed = text.parse::<IpNet>().ok();
     let parsed = parsed.or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
-    let network = parsed.map(|network| network.trunc()).ok_or_else(|| {
+    let network = parsed.map(|network| canonical(network.trunc())).ok_or_else(|| {
         Problem::invalid_field("/network", "must be an address or a network like 203.0.113.0/24")
     })?;
     let widest = if network.addr().is_ipv4() { WIDEST.0 } else { WIDEST.1 };
@@ -115,4 +115,12 @@ fn network(text: &str) -> web::Result<IpNet> {
         return Err(Problem::invalid_field("/network", detail));
     }
     Ok(network)
+}
+
+/// Callers are known by addresses of IPv4, however those were written.
+fn canonical(network: IpNet) -> IpNet {
+    let IpNet::V6(mapped) = network else { return network };
+    let (v4, prefix) = (mapped.addr().to_ipv4_mapped(), mapped.prefix_len().checked_sub(96));
+    let v4 = v4.zip(prefix).and_then(|(v4, prefix)| Ipv4Net::new(v4, prefix).ok());
+    v4.map_or(network, IpNet::V4)
 }
