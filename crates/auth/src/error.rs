@@ -156,7 +156,7 @@ impl From<Error> for Problem {
             Error::InvalidCode => Self::bad_request("invalid_code", detail)
                 .action("Put the secret into your authenticator first, and check its clock."),
             Error::NotTheirRegistration => unauthorized("invalid_credentials")
-                .action("Type the password you chose when you registered. If you did not register, ignore the mail; if you forgot it, register again."),
+                .action("Type the password you chose when you registered. If you chose none, or forgot it, send a new one with \"is_new\": true; if you want no account, ignore the mail."),
             Error::WrongPassword => unauthorized("wrong_password").action("Check it, and send it again."),
             Error::InvalidMailCode => unauthorized("invalid_code")
                 .action("Check it, use it where you asked for it, or ask for another one."),

@@ -7,9 +7,17 @@ use web::ClientIp;
 
 use super::pending::Pending;
 use crate::{
-    Auth, Error, Result, abuse::limits::MailRequest, passwords::hashing::Verdict,
+    Auth, Error, Name, Result, abuse::limits::MailRequest, passwords::hashing::Verdict,
     sign_up::InviteCode,
 };
+
+/// What somebody confirms a registration with, beside its link.
+pub(crate) enum Proof<'a> {
+    /// The password that it was made with.
+    Registered(&'a SecretString),
+    /// A password and perhaps a name of their own, in place of what was registered.
+    Chosen(&'a SecretString, Option<Name>),
+}
 
 /// Sends another link to an address that was registered and is not confirmed.
 ///
@@ -43,22 +51,21 @@ impl Auth {
         Ok(Enqueue::new(&SendVerification { email }).urgent().send(&mut db).await?)
     }
 
-    /// Makes an account of what was registered, for whoever has both the link and the password:
-    /// the link shows that the address is theirs, the password that the registration is.
-    pub async fn verify_email(
+    /// Makes an account of what was registered, for whoever has the link, which shows that the address
+    /// is theirs. What else was registered is theirs only if they know its password, or replace it: so
+    /// nobody confirms what a stranger chose for them, and no stranger is in their way either.
+    pub(crate) async fn verify_email(
         &self,
         token: &str,
-        password: &SecretString,
+        proof: Proof<'_>,
         ip: ClientIp,
     ) -> Result<EmailAddress> {
         self.limit_links(ip).await?;
         let now = self.clock.now();
-        let pending = Pending::attempt(self.db.pool(), token, now).await?;
-        let pending = pending.ok_or(Error::InvalidLink)?;
-        let verdict = self.passwords.verify(password, Some(&pending.password_hash)).await?;
-        if verdict == Verdict::Wrong {
-            return Err(Error::NotTheirRegistration);
-        }
+        let pending = match proof {
+            Proof::Registered(password) => self.registered(token, password).await?,
+            Proof::Chosen(password, name) => self.chosen(token, password, name).await?,
+        };
         let mut tx = self.db.begin().await?;
         if !Pending::consume(&mut tx, token).await? {
             return Err(Error::InvalidLink);
@@ -76,5 +83,29 @@ impl Auth {
         tx.commit().await?;
         tracing::info!(user = %made.user, %ip, "registered");
         Ok(pending.email)
+    }
+
+    async fn registered(&self, token: &str, password: &SecretString) -> Result<Pending> {
+        let pending = Pending::attempt(self.db.pool(), token, self.clock.now()).await?;
+        let pending = pending.ok_or(Error::InvalidLink)?;
+        match self.passwords.verify(password, Some(&pending.password_hash)).await? {
+            Verdict::Wrong => Err(Error::NotTheirRegistration),
+            Verdict::Right | Verdict::Outdated => Ok(pending),
+        }
+    }
+
+    async fn chosen(
+        &self,
+        token: &str,
+        password: &SecretString,
+        name: Option<Name>,
+    ) -> Result<Pending> {
+        let pending = Pending::find(self.db.pool(), token, self.clock.now()).await?;
+        let mut pending = pending.ok_or(Error::InvalidLink)?;
+        let name = name.as_ref().map_or(pending.email.local_part(), Name::as_str);
+        self.check_password(password, &pending.email, name)?;
+        pending.name = name.to_owned();
+        pending.password_hash = self.passwords.hash(password).await?;
+        Ok(pending)
     }
 }

@@ -12,10 +12,14 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 use web::{Access, ClientIp, Json, JsonOrForm, Path, Problem, RateClass, Routes, WantsPage};
 
+use super::confirmation::Proof;
 use crate::{
-    Auth,
+    Auth, Name,
     pages::{ChoosePassword, ConfirmEmail, PressButton, page},
 };
+
+/// A wrong password, and one that cannot be chosen.
+const ASKED_AGAIN: [StatusCode; 2] = [StatusCode::UNAUTHORIZED, StatusCode::UNPROCESSABLE_ENTITY];
 
 pub(crate) fn routes() -> Routes<Auth> {
     let auth = Access::public().limited_as(RateClass::Auth);
@@ -32,12 +36,29 @@ struct VerifiedEmail {
     email: EmailAddress,
 }
 
-/// What somebody registered with.
+/// What somebody registered with, or wants to have registered with.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct RegistrationProof {
     #[schema(value_type = String, format = Password)]
     password: SecretString,
+    /// The password is a new one: you registered nothing yourself, or forgot what you chose.
+    #[serde(default)]
+    is_new: bool,
+    /// With a new password: what you are called. The first part of the address unless given.
+    #[schema(max_length = 100, example = "Ada Lovelace")]
+    name: Option<String>,
+}
+
+impl RegistrationProof {
+    fn check(&self) -> web::Result<Proof<'_>> {
+        if !self.is_new {
+            return Ok(Proof::Registered(&self.password));
+        }
+        // Forms send what was left empty.
+        let name = self.name.as_deref().filter(|name| !name.is_empty());
+        Ok(Proof::Chosen(&self.password, name.map(Name::new).transpose()?))
+    }
 }
 
 /// The password to sign in with from now on.
@@ -59,8 +80,8 @@ async fn show_email_verification(State(auth): State<Auth>, _: Path<String>) -> R
     auth.ask_for_proof(StatusCode::OK, None)
 }
 
-/// Confirm the address that the link was sent to, with the password of the registration. A link
-/// works once, and takes five wrong passwords.
+/// Confirm the address that the link was sent to, with the password of the registration or a new one.
+/// A link works once, and takes five wrong passwords.
 #[utoipa::path(post, path = "/v1/email-verifications/{token}", tag = "identity",
     params(("token" = String, Path)),
     request_body(content(
@@ -74,10 +95,11 @@ async fn verify_email(
     WantsPage(wants_page): WantsPage,
     JsonOrForm(proof): JsonOrForm<RegistrationProof>,
 ) -> web::Result<Response> {
-    match auth.verify_email(&token, &proof.password, ip).await.map_err(Problem::from) {
+    let verified = auth.verify_email(&token, proof.check()?, ip).await;
+    match verified.map_err(Problem::from) {
         Ok(_) if wants_page => Ok(auth.message("Address confirmed", "You can sign in now.")),
         Ok(email) => Ok(Json(VerifiedEmail { email }).into_response()),
-        Err(problem) if wants_page && problem.status == StatusCode::UNAUTHORIZED => {
+        Err(problem) if wants_page && ASKED_AGAIN.contains(&problem.status) => {
             Ok(auth.ask_for_proof(problem.status, Some(&problem.detail)))
         }
         Err(problem) if wants_page => auth.show_problem(problem),

@@ -8,7 +8,7 @@ use crate::{lifetimes, secrets::secret, sign_up::InviteCode};
 const TRIES: i32 = 5;
 
 /// What somebody registered with, bound to the link that was mailed: whoever confirms the address
-/// has typed the password when they registered, and confirms no other.
+/// has typed the password when they registered, or chooses another now, and confirms no other.
 pub(crate) struct Pending {
     pub(crate) email: EmailAddress,
     pub(crate) name: String,
@@ -98,6 +98,23 @@ impl Pending {
         .execute(db)
         .await?;
         Ok((renewed.rows_affected() == 1).then_some(token))
+    }
+
+    /// What the link with `token` was mailed for.
+    pub(crate) async fn find(
+        db: impl PgExecutor<'_>,
+        token: &str,
+        now: DateTime<Utc>,
+    ) -> sqlx::Result<Option<Self>> {
+        sqlx::query_as!(
+            Self,
+            r#"select email as "email: _", name, password_hash, invite_code as "invite_code: _"
+               from registrations where hash = $1 and expires_at > $2"#,
+            &secret::hash(token),
+            now,
+        )
+        .fetch_optional(db)
+        .await
     }
 
     /// What the link with `token` was mailed for, counting one attempt at its password.

@@ -1,4 +1,5 @@
 use futures::future::join_all;
+use rate_limit::Switch;
 use serde_json::json;
 use testing::{PASSWORD, TestApp};
 use tokio::{
@@ -224,6 +225,57 @@ async fn each_registration_of_an_address_is_confirmed_with_its_own_password_and_
     let session = sign_in(&app, ADA, PASSWORD).await.ok();
     let me = app.anonymous().with_key(session["access_token"].as_str().unwrap());
     assert_eq!(me.get("/v1/me").await.ok()["user"]["name"], "Ada Lovelace");
+}
+
+#[tokio::test]
+async fn a_stranger_who_registers_an_address_again_and_again_keeps_its_owner_from_nothing() {
+    let app = TestApp::start_with(|settings| settings.rate_limit.rate_limits = Switch::On).await;
+    let stranger = app.anonymous();
+    let laid = json!({ "email": ADA, "password": "waiting for a victim", "name": "Mallory" });
+    for _ in 0..7 {
+        stranger.post("/v1/users", laid.clone()).await.ok();
+        app.run_jobs().await;
+        app.advance(chrono::TimeDelta::seconds(61));
+    }
+    assert_eq!(mails(&app, "verify_email").await, 5, "an hour's mails are used up");
+    stranger.post("/v1/users", laid).await.ok();
+    app.anonymous().post("/v1/users", registration(ADA)).await.ok();
+    app.run_jobs().await;
+    assert_eq!(mails(&app, "verify_email").await, 5);
+    let link = last_link(&app, ADA);
+
+    let browser = app.anonymous().header("accept", "text/html");
+    let weak = json!({ "password": "ada@example.com", "is_new": true });
+    let refused = browser.post(&link, weak).await;
+    assert_eq!(refused.status, 422);
+    assert!(refused.text.contains("name=\"is_new\""), "{refused:?}");
+    let own = json!({ "password": PASSWORD, "is_new": true, "name": "Ada Lovelace" });
+    app.anonymous().post(&link, own.clone()).await.ok();
+
+    let again = app.anonymous().post(&link, own).await;
+    assert_eq!(again.problem(), (400, "invalid_link".into()));
+    assert_eq!(sign_in(&app, ADA, "waiting for a victim").await.status, 401);
+    let session = sign_in(&app, ADA, PASSWORD).await.ok();
+    let me = app.anonymous().with_key(session["access_token"].as_str().unwrap());
+    let me = me.get("/v1/me").await.ok();
+    assert_eq!(me["user"]["name"], "Ada Lovelace");
+    assert_eq!(me["org"]["name"], "Ada Lovelace's organization");
+    assert_eq!(count(&app, "select count(*) from registrations").await, 0);
+}
+
+#[tokio::test]
+async fn a_new_password_needs_no_name_and_counts_as_no_guess() {
+    let app = TestApp::start().await;
+    let link = register(&app, ADA).await;
+    for _ in 0..6 {
+        let weak = json!({ "password": "too short", "is_new": true, "name": "" });
+        assert_eq!(app.anonymous().post(&link, weak).await.problem().0, 422);
+    }
+    let own = json!({ "password": "an entirely different phrase", "is_new": true, "name": "" });
+    app.anonymous().post(&link, own).await.ok();
+    let session = sign_in(&app, ADA, "an entirely different phrase").await.ok();
+    let me = app.anonymous().with_key(session["access_token"].as_str().unwrap());
+    assert_eq!(me.get("/v1/me").await.ok()["user"]["name"], "ada");
 }
 
 #[tokio::test]
