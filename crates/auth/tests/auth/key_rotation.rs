@@ -73,11 +73,11 @@ async fn a_rotation_without_overlap_ends_the_secret_at_once_and_a_second_one_the
 async fn a_rotation_prolongs_nothing() {
     let app = TestApp::start().await;
     let owner = app.owner().await;
-    let end = app.clock.now() + TimeDelta::minutes(10);
+    let end = app.clock.now() + TimeDelta::minutes(5);
     let (old, id) = key(&owner, json!({ "name": "a", "expires_at": end })).await;
     let new = rotate(&owner, &id, 86_400).await;
 
-    app.advance(TimeDelta::minutes(10));
+    app.advance(TimeDelta::minutes(5));
 
     assert!(!works(&old).await && !works(&new).await);
     let late = owner.post(&format!("/v1/api-keys/{id}/rotations"), json!({})).await;

@@ -55,6 +55,25 @@ async fn where_a_second_factor_is_on_the_password_alone_proves_nothing() {
 }
 
 #[tokio::test]
+async fn a_session_that_is_not_fresh_makes_no_key_and_revokes_any() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let key = owner.post("/v1/api-keys", json!({ "name": "server" })).await.ok();
+    let path = format!("/v1/api-keys/{}", key["id"].as_str().unwrap());
+    let owner = later(&app, &owner).await;
+
+    let again = (401, "reauthentication_required".to_owned());
+    let made = owner.post("/v1/api-keys", json!({ "name": "The thief's" })).await;
+    assert_eq!(made.problem(), again);
+    assert_eq!(owner.post(&format!("{path}/rotations"), json!({})).await.problem(), again);
+    owner.get("/v1/api-keys").await.ok();
+    assert_eq!(owner.delete(&path).await.status, 204);
+
+    owner.post("/v1/reauthentications", json!({ "password": PASSWORD })).await.ok();
+    owner.post("/v1/api-keys", json!({ "name": "server" })).await.ok();
+}
+
+#[tokio::test]
 async fn a_program_never_gets_to_what_takes_a_person() {
     let app = TestApp::start().await;
     let owner = app.owner().await;

@@ -276,7 +276,7 @@ async fn what_was_used_within_a_minute_is_counted_once_each_whatever_got_lost_of
     let app = start().await;
     let owner = subscriber(&app, "plan-pro-month").await;
     wish(&owner, 10).await.ok();
-    app.advance(TimeDelta::minutes(10));
+    app.advance(TimeDelta::minutes(5));
     let path = || "/v1/billing/meter_events".to_owned();
     app.simulators.stripe.fail(Fault {
         path: path(),
