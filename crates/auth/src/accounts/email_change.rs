@@ -118,6 +118,7 @@ impl Auth {
         User::forget_password(&mut tx, user.id).await?;
         Identity::unlink_all(&mut *tx, user.id).await?;
         Passkey::remove_all(&mut *tx, user.id).await?;
+        SecondFactor::remove_newer(&mut tx, user.id, sent.created_at).await?;
         if !SecondFactor::is_on(&mut *tx, user.id).await? {
             recovery_code::void_all(&mut tx, user.id).await?;
         }

@@ -8,6 +8,7 @@ use crate::{lifetimes, secrets::secret};
 pub(crate) struct EmailToken {
     pub(crate) user: Id<User>,
     pub(crate) email: EmailAddress,
+    pub(crate) created_at: DateTime<Utc>,
 }
 
 /// What a link is for.
@@ -73,7 +74,7 @@ impl EmailToken {
     ) -> sqlx::Result<Option<Self>> {
         sqlx::query_as!(
             Self,
-            r#"select user_id as "user: _", email as "email: _"
+            r#"select user_id as "user: _", email as "email: _", created_at
                from email_tokens
                where hash = $1 and purpose = $2 and used_at is null and expires_at > $3"#,
             &secret::hash(token),
@@ -95,7 +96,7 @@ impl EmailToken {
             Self,
             r#"update email_tokens set used_at = $3
                where hash = $1 and purpose = $2 and used_at is null and expires_at > $3
-               returning user_id as "user: _", email as "email: _""#,
+               returning user_id as "user: _", email as "email: _", created_at"#,
             &secret::hash(token),
             purpose as _,
             now,

@@ -114,6 +114,23 @@ impl SecondFactor {
         Ok(advanced.execute(db).await?.rows_affected() == 1)
     }
 
+    /// Removes one that was not on yet at a time.
+    pub(crate) async fn remove_newer(
+        db: &mut PgConnection,
+        user: Id<User>,
+        than: DateTime<Utc>,
+    ) -> sqlx::Result<()> {
+        sqlx::query!(
+            "delete from second_factors
+             where user_id = $1 and (confirmed_at is null or confirmed_at > $2)",
+            user as _,
+            than,
+        )
+        .execute(db)
+        .await?;
+        Ok(())
+    }
+
     /// `false` if there was none.
     pub(crate) async fn remove(db: &mut PgConnection, user: Id<User>) -> sqlx::Result<bool> {
         let removed = sqlx::query!("delete from second_factors where user_id = $1", user as _);

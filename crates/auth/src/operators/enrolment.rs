@@ -42,13 +42,15 @@ struct Open {
 
 impl Auth {
     /// Invites somebody to be an operator, or an operator to choose both factors anew. Until that
-    /// has been done, the present ones go on working. Answers the secret of the invitation.
+    /// has been done, the present ones go on working; but not those of an operator who was let go.
+    /// Answers the secret of the invitation.
     pub async fn invite_operator(
         &self,
         db: &mut PgConnection,
         email: &EmailAddress,
     ) -> Result<String> {
         let (now, token) = (self.clock.now(), secret::random());
+        forget_factors_of_before(db, email).await?;
         let operator = sqlx::query_scalar!(
             r#"insert into operators (id, email, created_at) values ($1, $2, $3)
                on conflict (lower(email)) do update set disabled_at = null
@@ -157,6 +159,21 @@ async fn find(
     )
     .fetch_optional(db)
     .await
+}
+
+/// Of an operator who was let go, and comes back: none of their factors opens anything any more.
+async fn forget_factors_of_before(db: &mut PgConnection, email: &EmailAddress) -> sqlx::Result<()> {
+    sqlx::query!(
+        "with returned as (
+             update operators set password_hash = null, totp_secret = null, enrolled_at = null
+             where lower(email) = $1 and disabled_at is not null
+             returning id)
+         delete from operator_recovery_codes where operator_id in (select id from returned)",
+        email as _,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 async fn forget_invitations(db: &mut PgConnection, operator: Id<Operator>) -> sqlx::Result<()> {

@@ -12,6 +12,7 @@ use quotas::Entitlement;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use sqlx::PgConnection;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 use uuid::Uuid;
@@ -234,4 +235,22 @@ impl Auth {
         .fetch_optional(self.db.pool())
         .await
     }
+}
+
+/// Ends those of an operator who is let go; without that they would hold again if the operator came
+/// back soon.
+pub(super) async fn end_all(
+    db: &mut PgConnection,
+    operator: Id<Operator>,
+    now: DateTime<Utc>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update impersonations set ended_at = $2
+         where operator_id = $1 and ended_at is null and expires_at > $2",
+        operator as _,
+        now,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
 }

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 use web::{Access, Json, Operator, Page, PageQuery, Path, Problem, Query, Routes};
 
-use super::{account::Account, session};
+use super::{account::Account, impersonation, session};
 use crate::{Auth, Result};
 
 pub(super) fn routes() -> Routes<Auth> {
@@ -105,6 +105,7 @@ impl Auth {
             return Err(not_found().into());
         }
         session::revoke_all(&mut tx, id, now).await?;
+        impersonation::end_all(&mut tx, id, now).await?;
         Entry::new(origin, None, "operator.disabled", id).record(&mut tx, now).await?;
         Ok(tx.commit().await?)
     }

@@ -45,9 +45,11 @@ impl Auth {
         };
         let mut tx = self.db.begin().await?;
         let current = User::lock(&mut tx, user.id).await?;
-        // Whoever chose a new password meanwhile has ended all sessions; this one would outlive it.
-        if current.is_none_or(|current| current.password_hash != user.password_hash) {
-            return Err(Error::InvalidCredentials);
+        // Whoever chose a new password meanwhile, or suspended the account, has ended all sessions;
+        // this one would outlive it.
+        let current = current.filter(|current| current.password_hash == user.password_hash);
+        if current.ok_or(Error::InvalidCredentials)?.disabled_at.is_some() {
+            return Err(Error::AccountDisabled);
         }
         if let Some(hash) = rehashed {
             User::set_password(&mut tx, user.id, &hash).await?;

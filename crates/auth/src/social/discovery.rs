@@ -36,6 +36,8 @@ pub(super) struct Configuration {
     pub(super) authorization_endpoint: Url,
     pub(super) token_endpoint: Url,
     jwks_uri: Url,
+    #[serde(default, rename = "authorization_response_iss_parameter_supported")]
+    pub(super) names_itself: bool,
 }
 
 impl Discovery {

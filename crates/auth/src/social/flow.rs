@@ -12,14 +12,13 @@ use super::{
     provider::Provider,
 };
 use crate::{
-    Auth, Device, Error, Result, Tokens,
+    Auth, Device, Error, Result, Session, Tokens,
     accounts::{
         ending::{Ended, Ending},
         user::User,
     },
     mfa::{factor::SecondFactor, recovery_code},
     passkeys::passkey::Passkey,
-    secrets::secret,
     sessions::transport::Transport,
     sign_up::{CodeHash, InviteCode, hash_of},
 };
@@ -36,7 +35,7 @@ pub(super) enum For<'a> {
     /// To sign in, or to register, for which there may be an invite code.
     SigningIn { invite_code: Option<&'a str> },
     /// To sign in with it in future.
-    Linking(Id<kernel::User>),
+    Linking(Id<kernel::User>, Id<Session>),
 }
 
 /// What a provider sent a browser back with.
@@ -61,19 +60,24 @@ impl Auth {
         for_whom: For<'_>,
     ) -> Result<Begun> {
         let provider = self.providers.get(provider).ok_or(Error::NoSuchProvider)?;
-        let secrets = Secrets::of(self.access_tokens.keys().current(), &secret::random());
+        let secrets = Secrets::new(self.access_tokens.keys().current());
         let url = provider.authorization_url(&self.social_redirect(), &secrets).await;
         let authorization_url = url.map_err(|failure| unhelpful(failure, &provider.name))?;
-        let (user, invite_code) = match for_whom {
-            For::SigningIn { invite_code } => (None, invite_code.map(hash_of)),
-            For::Linking(user) => (Some(user), None),
-        };
-        let login = SocialLogin {
+        let mut login = SocialLogin {
             provider: provider.name.clone(),
             transport,
-            user,
-            invite_code: invite_code.map(Vec::from),
+            user: None,
+            session: None,
+            invite_code: None,
         };
+        match for_whom {
+            For::SigningIn { invite_code } => {
+                login.invite_code = invite_code.map(hash_of).map(Vec::from);
+            }
+            For::Linking(user, session) => {
+                (login.user, login.session) = (Some(user), Some(session));
+            }
+        }
         let binding = login.begin(self.db.pool(), &secrets.state, self.clock.now()).await?;
         Ok(Begun { authorization_url, binding })
     }
@@ -91,13 +95,18 @@ impl Auth {
         let login = login.ok_or(Error::InvalidSocialLogin)?;
         let provider = self.providers.get(&login.provider).ok_or(Error::NoSuchProvider)?;
         // The provider that was asked must be the one that answers (RFC 9207).
-        if back.issuer.is_some_and(|issuer| issuer != provider.issuer()) {
+        let named = match back.issuer {
+            Some(issuer) => issuer == provider.issuer(),
+            None => !self.always_names_itself(provider).await?,
+        };
+        if !named {
             return Err(Error::InvalidSocialLogin);
         }
         let code = back.code.ok_or(Error::SocialLoginDeclined)?;
         let claims = self.claims(provider, back.state, code).await?;
         if let Some(user) = login.user {
-            self.link_identity(provider, user, &claims, device).await?;
+            let session = login.session.ok_or(Error::InvalidSocialLogin)?;
+            self.link_identity(provider, (user, session), &claims, device).await?;
             return Ok(Outcome::Linked);
         }
         let invite_code = login.invite_code.and_then(|hash| CodeHash::try_from(hash).ok());
@@ -105,10 +114,14 @@ impl Auth {
         Ok(Outcome::SignedIn(signed_in, login.transport))
     }
 
-    /// The secret may have been exchanged since they left.
+    async fn always_names_itself(&self, provider: &Provider) -> Result<bool> {
+        let always = provider.always_names_itself().await;
+        always.map_err(|failure| unhelpful(failure, &provider.name))
+    }
+
     async fn claims(&self, provider: &Provider, state: &str, code: String) -> Result<Claims> {
-        let key = self.access_tokens.keys().current();
-        let (redirect, secrets) = (self.social_redirect(), Secrets::of(key, state));
+        let keys = self.access_tokens.keys();
+        let (redirect, secrets) = (self.social_redirect(), Secrets::again(keys, state));
         let found = provider.identify(&redirect, &secrets, code, self.clock.now()).await;
         found.map_err(|refused| match refused {
             Refused::Provider(failure) => unhelpful(failure, &provider.name),
@@ -179,6 +192,7 @@ impl Auth {
         User::forget_password(tx, known.id).await?;
         SecondFactor::remove(tx, known.id).await?;
         Passkey::remove_all(&mut **tx, known.id).await?;
+        Identity::unlink_all(&mut **tx, known.id).await?;
         recovery_code::void_all(tx, known.id).await?;
         User::verify_email(tx, known.id, now).await?;
         self.forget(ended);

@@ -4,7 +4,7 @@ use web::{Caller, ClientIp};
 
 use super::{claims::Claims, identity::Identity, provider::Provider};
 use crate::{
-    Auth, Device, Error, Result,
+    Auth, Device, Error, Result, Session,
     accounts::{user::User, way_in},
 };
 
@@ -13,7 +13,7 @@ impl Auth {
     pub(super) async fn link_identity(
         &self,
         provider: &Provider,
-        user: Id<kernel::User>,
+        (user, session): (Id<kernel::User>, Id<Session>),
         claims: &Claims,
         device: &Device,
     ) -> Result<()> {
@@ -21,6 +21,11 @@ impl Auth {
         let mut tx = self.db.begin().await?;
         let user = User::lock(&mut tx, user).await?.filter(|user| user.disabled_at.is_none());
         let user = user.ok_or(Error::InvalidSocialLogin)?;
+        // Whoever took the account back meanwhile has ended this session; what is linked in it would
+        // outlive that.
+        if !Session::is_open(&mut *tx, session).await? {
+            return Err(Error::InvalidSocialLogin);
+        }
         let issuer = provider.issuer();
         if !Identity::link(&mut tx, user.id, &provider.name, issuer, claims, now).await? {
             return Err(Error::IdentityTaken);

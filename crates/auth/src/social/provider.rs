@@ -87,6 +87,14 @@ impl Provider {
         }
     }
 
+    /// Whether it says with every answer who it is (RFC 9207), so that an answer without is not its.
+    pub(super) async fn always_names_itself(&self) -> Result<bool, super::http::Failure> {
+        match &self.protocol {
+            Protocol::Oidc(discovery) => Ok(discovery.get().await?.names_itself),
+            Protocol::GitHub(_) => Ok(false),
+        }
+    }
+
     pub(super) fn scopes(&self) -> &'static [&'static str] {
         match &self.protocol {
             Protocol::Oidc(_) => &["openid", "email", "profile"],

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     Auth, Device, Error,
     pages::{ComeBack, page},
-    sessions::{sign_in_cookie, transport::Transport},
+    sessions::{session_of, sign_in_cookie, transport::Transport},
 };
 
 const READ: Permission = Permission { name: "identities:read", roles: &Role::ALL, keys: false };
@@ -202,7 +202,9 @@ async fn link_identity(
     caller: Caller,
     Json(new): Json<NewIdentity>,
 ) -> web::Result<Response> {
-    let for_whom = For::Linking(caller.user);
+    // Keys may not do this.
+    let session = session_of(&caller).ok_or(Error::InvalidCredentials)?;
+    let for_whom = For::Linking(caller.user, session);
     Ok(begun(auth.begin_social_login(&new.provider, Transport::default(), for_whom).await?))
 }
 

@@ -5,6 +5,7 @@ use testing::{Client, PASSWORD, TestApp};
 use crate::{
     ask_for_reset, count, link_in, mails, sign_in,
     social::{go, person},
+    turn_on_second_factor,
 };
 
 const NEW: &str = "ada.new@example.com";
@@ -93,6 +94,37 @@ async fn whoever_took_an_account_over_cannot_take_the_way_back_away() {
     assert_eq!(sign_in(&app, "further@example.com", "mine from now on, ha").await.status, 401);
     let late = app.anonymous().post(&undo, json!({})).await;
     assert_eq!(late.problem(), (400, "invalid_link".into()));
+}
+
+#[tokio::test]
+async fn whoever_takes_their_address_back_is_rid_of_an_authenticator_that_was_turned_on_since() {
+    let app = TestApp::start().await;
+    let (owner, careful) = (app.owner().await, app.owner().await);
+    let (theirs, _) = turn_on_second_factor(&app, &careful).await;
+    for (client, new) in [(&owner, NEW), (&careful, "careful.new@example.com")] {
+        ask(&app, client, new).await;
+        let undo = link_in(&app, &client.email, UNDO);
+        app.anonymous().post(&link_in(&app, new, CONFIRM), json!({})).await.ok();
+        app.advance(TimeDelta::seconds(30));
+        if client.user() == owner.user() {
+            turn_on_second_factor(&app, client).await;
+        }
+
+        app.anonymous().post(&undo, json!({})).await.ok();
+        app.run_jobs().await;
+
+        let reset = link_in(&app, &client.email, "new password");
+        let chosen = json!({ "password": "an entirely different phrase" });
+        app.anonymous().post(&reset, chosen).await.ok();
+    }
+    let session = sign_in(&app, &owner.email, "an entirely different phrase").await.ok();
+    let back = owner.with_key(session["access_token"].as_str().unwrap());
+    let state = back.get("/v1/me/second-factor").await.ok();
+    assert_eq!((&state["on"], &state["recovery_codes_left"]), (&json!(false), &json!(0)));
+    // What was on before may be the owner's.
+    let half = sign_in(&app, &careful.email, "an entirely different phrase").await;
+    let proof = json!({ "challenge": half.body["challenge"], "code": app.totp_code(&theirs) });
+    app.anonymous().post("/v1/sessions/second-factor", proof).await.ok();
 }
 
 #[tokio::test]

@@ -26,8 +26,10 @@ mod sessions;
 mod sign_up;
 mod social;
 mod social_issuers;
+mod social_links;
 mod suspension;
 mod times;
+mod written_down;
 
 use serde_json::{Value, json};
 use testing::{Client, PASSWORD, Reply, TestApp};

@@ -141,6 +141,37 @@ async fn enrolling_anew_ends_what_the_old_factors_began_but_being_invited_does_n
 }
 
 #[tokio::test]
+async fn an_operator_who_was_let_go_and_comes_back_has_nothing_of_before() {
+    let app = TestApp::start().await;
+    let (totp, enrolled) = enrol(&app).await;
+    let owner = app.owner().await;
+    let before = app.anonymous().with_key(enrolled["token"].as_str().unwrap());
+    let stand_in = json!({
+        "user_id": owner.user(), "reason": "Ticket 7", "code": app.totp_code(&totp),
+    });
+    let stand_in = before.post("/admin/v1/impersonations", stand_in).await.ok();
+    let stand_in = owner.with_key(stand_in["token"].as_str().unwrap());
+    stand_in.get("/v1/me").await.ok();
+    app.auth.let_operator_go(&ROOT.parse().unwrap()).await.unwrap();
+
+    let invitation = invite(&app).await;
+
+    app.advance(TimeDelta::seconds(30));
+    let recovery = enrolled["recovery_codes"][0].as_str().unwrap();
+    for code in [app.totp_code(&totp).as_str(), recovery] {
+        let refused = sign_in(&app, PASSWORD, code).await;
+        assert_eq!(refused.problem(), (401, "invalid_credentials".into()));
+    }
+    assert!(!is_in(&before).await);
+    assert_eq!(stand_in.get("/v1/me").await.problem(), (401, "invalid_token".into()));
+    let renewed = begin(&app, &invitation).await;
+    finish(&app, &invitation, &app.totp_code(&renewed)).await.ok();
+    app.advance(TimeDelta::seconds(30));
+    assert_eq!(sign_in(&app, PASSWORD, &app.totp_code(&totp)).await.status, 401);
+    assert_eq!(sign_in(&app, PASSWORD, &app.totp_code(&renewed)).await.status, 201);
+}
+
+#[tokio::test]
 async fn an_operators_session_ends_by_itself_and_by_signing_out() {
     let app = TestApp::start().await;
     let operator = app.operator().await;

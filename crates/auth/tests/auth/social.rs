@@ -305,20 +305,6 @@ async fn an_account_is_not_entered_by_its_address_but_linked_by_its_owner() {
     assert_eq!(taken.come_back().await.problem(), (409, "identity_taken".into()));
 }
 
-#[tokio::test]
-async fn a_link_that_somebody_began_ends_with_the_password_they_knew() {
-    let app = TestApp::start().await;
-    let owner = app.owner().await;
-    app.simulators.identity.set_person(person("99", "thief@example.com"));
-    let gone = go(&owner, "/v1/me/identities", "simulator").await;
-
-    let change = json!({ "current_password": PASSWORD, "password": "an entirely other phrase" });
-    owner.post("/v1/me/password", change).await.ok();
-
-    assert_eq!(gone.come_back().await.problem(), (400, "invalid_social_login".into()));
-    assert_eq!(count(&app, "select count(*) from identities").await, 0);
-}
-
 /// The same browser, as it comes back from another site: with cookies alone.
 fn without_token(_: &TestApp, gone: &Gone) -> Client {
     let mut client = gone.client.clone();
@@ -356,6 +342,9 @@ async fn an_account_that_nobody_confirmed_goes_to_whoever_owns_the_address_and_n
     let owner = app.owner().await;
     let key = owner.post("/v1/api-keys", json!({ "name": "laid" })).await.ok();
     turn_on_second_factor(&app, &owner).await;
+    app.simulators.identity.set_person(person("54", "thief@example.com"));
+    let linked = go(&owner, "/v1/me/identities", "github").await;
+    assert_eq!(linked.come_back().await.status, 204);
     execute(&app, "update users set email_verified_at = null").await;
     app.simulators.identity.set_person(person("55", &owner.email));
 
@@ -364,6 +353,9 @@ async fn an_account_that_nobody_confirmed_goes_to_whoever_owns_the_address_and_n
     assert_eq!(owner.get("/v1/me").await.status, 401);
     assert_eq!(owner.with_key(key["secret"].as_str().unwrap()).get("/v1/me").await.status, 401);
     assert_eq!(sign_in(&app, &owner.email, PASSWORD).await.status, 401);
+    let linked = "select count(*) from identities where subject = '55'";
+    assert_eq!(count(&app, linked).await, 1);
+    assert_eq!(count(&app, "select count(*) from identities").await, 1, "the thief's is not");
 }
 
 #[tokio::test]

@@ -20,6 +20,20 @@ async fn another_issuer_than_the_one_asked_is_refused() {
 }
 
 #[tokio::test]
+async fn an_answer_without_an_issuer_is_refused_where_the_provider_always_names_itself() {
+    let app = TestApp::start().await;
+    let mut gone = go(&app.anonymous(), "/v1/social-logins", "simulator").await;
+    gone.back.as_object_mut().unwrap().remove("iss").expect("it names itself");
+    let asked = app.simulators.identity.token_requests();
+    assert_eq!(gone.come_back().await.problem(), (400, "invalid_social_login".into()));
+    assert_eq!(app.simulators.identity.token_requests(), asked, "its code went nowhere");
+    // Others never do.
+    let gone = go(&app.anonymous(), "/v1/social-logins", "github").await;
+    assert!(gone.back["iss"].is_null());
+    gone.come_back().await.ok();
+}
+
+#[tokio::test]
 async fn the_same_subject_at_two_providers_is_two_people() {
     let second = Identity::start("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let app = TestApp::start_with(|settings| {

@@ -4,7 +4,7 @@ use serde_json::json;
 use testing::{PASSWORD, TestApp};
 use web::Role;
 
-use crate::{impersonation::stand_in, sign_in, turn_on_second_factor};
+use crate::{count, impersonation::stand_in, sign_in, turn_on_second_factor};
 
 #[tokio::test]
 async fn a_suspended_org_serves_nobody_until_it_is_opened_again() {
@@ -148,4 +148,28 @@ async fn a_suspended_account_is_out_at_once_and_signs_in_anew_when_opened() {
     assert_eq!(owner.get("/v1/me").await.problem().0, 401, "its sessions are over");
     let nobody = format!("/admin/v1/users/{}/suspension", uuid::Uuid::now_v7());
     assert_eq!(operator.put(&nobody, json!({ "reason": "r" })).await.problem().0, 404);
+}
+
+#[tokio::test]
+async fn who_is_suspended_while_they_sign_in_does_not_get_in_then_or_later() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let mut suspending = app.db.begin().await.unwrap();
+    let suspend = "update users set disabled_at = now() where id = $1";
+    sqlx::query(suspend).bind(owner.user()).execute(&mut *suspending).await.unwrap();
+    // The password is right, and the account was open when it was looked at.
+    let signing_in = {
+        let (client, email) = (app.anonymous(), owner.email.clone());
+        let credentials = json!({ "email": email, "password": PASSWORD });
+        tokio::spawn(async move { client.post("/v1/sessions", credentials).await })
+    };
+    let waits = "select count(*) from pg_stat_activity
+                 where datname = current_database() and wait_event_type = 'Lock'";
+    testing::eventually("it waits", async || count(&app, waits).await == 1).await;
+    suspending.commit().await.unwrap();
+
+    let refused = signing_in.await.unwrap();
+
+    assert_eq!(refused.problem(), (403, "account_disabled".into()));
+    assert_eq!(count(&app, "select count(*) from sessions").await, 1, "the one before");
 }

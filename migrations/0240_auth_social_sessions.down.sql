@@ -1,0 +1,1 @@
+alter table social_logins drop column session_id;
