@@ -1,3 +1,4 @@
+use rate_limit::Switch;
 use reqwest::{Method, header};
 use serde_json::json;
 use testing::{Reply, TestApp};
@@ -118,18 +119,30 @@ async fn unknown_addresses_and_methods_are_problems_too() {
 
 #[tokio::test]
 async fn every_answer_carries_the_security_headers_and_a_request_id() {
-    let app = TestApp::start().await;
+    let app = TestApp::start_with(|settings| {
+        settings.app_env = kernel::Environment::Production;
+        settings.trusted_proxies = 1;
+        settings.rate_limit.rate_limits = Switch::On;
+    })
+    .await;
     let owner = app.owner().await;
-    let answers = [
-        owner.get("/v1/me").await,
-        owner.get("/v1/nowhere").await,
-        owner.put("/v1/projects", json!({})).await,
-        app.anonymous().get("/v1/me").await,
-        app.anonymous().get("/health/live").await,
-        send(&app, "text/plain", "x").await,
+    let large = format!(r#"{{"name":"{}"}}"#, "a".repeat(2 * 1024 * 1024));
+    let mut answers = vec![
+        (200, owner.get("/v1/me").await),
+        (404, owner.get("/v1/nowhere").await),
+        (405, owner.put("/v1/projects", json!({})).await),
+        (401, app.anonymous().get("/v1/me").await),
+        (200, app.anonymous().get("/health/live").await),
+        (415, send(&app, "text/plain", "x").await),
+        (413, send(&app, "application/json", large).await),
     ];
-    for reply in answers {
+    answers.extend(refusals(&app).await);
+    sqlx::query("alter table projects rename to elsewhere").execute(app.db.pool()).await.unwrap();
+    answers.push((500, owner.get("/v1/projects").await));
+    for (status, reply) in answers {
+        assert_eq!(reply.status, status, "{reply:?}");
         for (name, value) in [
+            ("strict-transport-security", "max-age=63072000; includeSubDomains"),
             ("x-content-type-options", "nosniff"),
             ("x-frame-options", "DENY"),
             ("referrer-policy", "no-referrer"),
@@ -139,9 +152,30 @@ async fn every_answer_carries_the_security_headers_and_a_request_id() {
             assert_eq!(reply.header(name), Some(value), "{name} of {reply:?}");
         }
         let id = reply.header("x-request-id").unwrap();
-        if reply.status.is_client_error() {
+        if !reply.status.is_success() {
             assert_eq!(reply.body["request_id"], id);
         }
         assert_eq!(reply.header("server"), None);
     }
+}
+
+/// What is refused before anybody is asked who they are.
+async fn refusals(app: &TestApp) -> Vec<(u16, Reply)> {
+    let guesser = app.anonymous().header("x-forwarded-for", "198.51.100.1");
+    let guess = json!({ "email": "ada@example.com", "password": "not the right one" });
+    let mut limited = None;
+    for _ in 0..6 {
+        limited = Some(guesser.post("/v1/sessions", guess.clone()).await);
+    }
+    let operator = app.operator().await.header("x-forwarded-for", "198.51.100.2");
+    let block = json!({ "network": "203.0.113.0/24", "reason": "Credential stuffing" });
+    operator.post("/admin/v1/ip-blocks", block).await.ok();
+    let blocked = app.anonymous().header("x-forwarded-for", "203.0.113.7");
+    let page = app.anonymous().header("cookie", "__Host-slipway_access=a.b.c");
+    let page = page.header("sec-fetch-site", "cross-site");
+    let cross_site = page.post("/v1/projects", json!({})).await;
+    assert_eq!(cross_site.body["code"], "cross_site_request");
+    let refused = blocked.get("/v1/plans").await;
+    assert_eq!(refused.body["code"], "network_blocked");
+    vec![(429, limited.unwrap()), (403, refused), (403, cross_site)]
 }

@@ -4,6 +4,8 @@ use serde_json::Value;
 use testing::TestApp;
 use web::{Audience, Operation};
 
+use crate::isolation::objects::{SHARED, make};
+
 /// Everything that anybody may call without signing in. A line that is new here must be meant.
 const PUBLIC: &[&str] = &[
     "GET /.well-known/jwks.json",
@@ -141,6 +143,40 @@ async fn reading_changes_no_row() {
     }
 
     assert_eq!(rows(&app).await, before);
+}
+
+/// The same of what there is. That a link to a project was followed is counted, which is all that
+/// reading ever leaves behind.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reading_what_there_is_changes_no_row_either() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    sqlx::query("update entitlements set seats = 100").execute(app.db.pool()).await.unwrap();
+    let (_, operations) = describe();
+    let mut paths = Vec::new();
+    for operation in operations.iter().filter(|it| it.method == "GET") {
+        let (path, audience) = (&operation.path, operation.access.audience);
+        let of_theirs = matches!(audience, Audience::Callers(_)) && !path.ends_with("/events");
+        if of_theirs && path.contains('{') && !SHARED.contains(&path.as_str()) {
+            let id = make(&app, &owner, path).await;
+            paths.push(filled(&path.replacen("{id}", &id, 1)));
+        } else if of_theirs {
+            paths.push(filled(path));
+        }
+    }
+    app.run_jobs().await;
+    let before = rows(&app).await;
+
+    let mut shown = Vec::new();
+    for path in &paths {
+        let reply = owner.get(path).await;
+        assert!(reply.status.as_u16() < 500, "{path}: {reply:?}");
+        shown.extend(reply.status.is_success().then_some(path));
+        owner.request(reqwest::Method::HEAD, path).send().await.unwrap();
+    }
+
+    assert_eq!(rows(&app).await, before);
+    assert!(shown.len() > 40, "{} of {}: {shown:?}", shown.len(), paths.len());
 }
 
 /// Every table's content, as a hash.

@@ -3,7 +3,7 @@
 mod audited;
 mod cast;
 mod matrix;
-mod objects;
+pub(crate) mod objects;
 mod rows;
 
 use server::{Settings, commands::openapi};

@@ -9,7 +9,7 @@ use super::{fill_in, operations};
 
 /// Addresses whose parameter names something that all orgs share, or that takes a provider or Stripe to
 /// be made, or a day, or a job: `ai`, `auth`, `billing`, `privacy` and `projects` have tests of their own for those.
-const SHARED: &[&str] = &[
+pub(crate) const SHARED: &[&str] = &[
     "/v1/batches/{id}",
     "/v1/batches/{id}/cancel",
     "/v1/billing/invoices/{id}",
@@ -29,7 +29,7 @@ const SHARED: &[&str] = &[
 
 /// Makes what an address names, in the org of `owner`; answers its id. A new kind of object needs a
 /// line here.
-async fn make(app: &TestApp, owner: &Client, path: &str) -> String {
+pub(crate) async fn make(app: &TestApp, owner: &Client, path: &str) -> String {
     let collection = path.split("/{").next().unwrap();
     let id = |made: &Value| made["id"].as_str().unwrap().to_owned();
     // What nothing else is called.
