@@ -29,6 +29,7 @@ mod keys;
 mod lease;
 mod messages;
 mod models;
+mod onboarding;
 mod payload;
 mod personal_data;
 mod prompt;
@@ -107,5 +108,6 @@ pub fn module(ai: Ai) -> Module {
             async move { ai.providers().check().await }
         })],
         events: webhook_events::types(),
+        onboarding: onboarding::ONBOARDING,
     }
 }

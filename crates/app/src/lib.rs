@@ -5,6 +5,7 @@ mod document;
 mod event;
 mod gate;
 mod http;
+mod onboarding;
 mod personal_data;
 
 use jobs::{Registry, Schedule};
@@ -14,6 +15,7 @@ use web::{Operation, Routes};
 pub use check::Check;
 pub use event::{Event, EventType};
 pub use http::HttpSettings;
+pub use onboarding::OnboardingStep;
 pub use personal_data::{Erasure, PersonalData, Rule, inventory};
 
 /// One feature. A plain value: nothing is registered behind anyone's back.
@@ -31,6 +33,8 @@ pub struct Module {
     pub events: Vec<EventType>,
     /// What its tables keep about people and orgs.
     pub personal_data: &'static [PersonalData],
+    /// By which steps people get to know it.
+    pub onboarding: &'static [OnboardingStep],
 }
 
 /// Everything the process serves and runs.
@@ -46,6 +50,8 @@ pub struct App {
     pub events: Vec<EventType>,
     /// What every table keeps about people and orgs.
     pub personal_data: Vec<PersonalData>,
+    /// By which steps people get to know the product, in their order.
+    pub onboarding: Vec<OnboardingStep>,
 }
 
 /// Sums up the features.
@@ -57,6 +63,7 @@ pub fn assemble(modules: impl IntoIterator<Item = Module>) -> App {
         checks: vec![],
         events: vec![],
         personal_data: vec![],
+        onboarding: vec![],
     };
     modules.into_iter().fold(start, App::with)
 }
@@ -69,6 +76,7 @@ impl App {
         self.checks.extend(module.checks);
         self.events.extend(module.events);
         self.personal_data.extend(module.personal_data);
+        self.onboarding.extend(module.onboarding);
         self.routes = self.routes.merge(module.routes);
         self.jobs = self.jobs.merge(module.jobs);
         self

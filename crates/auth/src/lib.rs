@@ -8,6 +8,7 @@ mod config;
 mod error;
 mod lifetimes;
 mod mfa;
+mod onboarding;
 mod operators;
 mod orgs;
 mod pages;
@@ -135,6 +136,7 @@ pub fn module(auth: Auth) -> Module {
             .merge(Registry::default().with::<purge::PurgeSessions>(auth)),
         schedules: vec![Schedule::cron("30 2 * * *", &purge::PurgeSessions {})],
         events: webhook_events::types(),
+        onboarding: onboarding::ONBOARDING,
         ..Module::default()
     }
 }

@@ -178,5 +178,6 @@ pub fn module(billing: Billing) -> Module {
         checks: vec![check::check(billing.clone())],
         events: webhook_events::types(),
         routes: routes::routes().with_state(billing),
+        ..Module::default()
     }
 }

@@ -20,7 +20,7 @@ struct Lines(Arc<Mutex<Vec<String>>>);
 
 impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        if event.metadata().target() != "client_errors" {
+        if !event.metadata().target().starts_with("client_errors") {
             return;
         }
         let mut line = String::new();

@@ -71,7 +71,7 @@ pub struct Config {
     #[arg(long, env, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub email_warm_up_growth_percent: u32,
 
-    /// How many mails of `renders`, `digest` and `nudges` a person gets a day. Further ones are dropped.
+    /// How many mails of `renders`, `digest`, `nudges` and `news` a person gets a day. Further ones are dropped.
     #[arg(long, env, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     pub email_optional_per_person: u32,
 

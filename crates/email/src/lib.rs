@@ -31,9 +31,10 @@ pub use config::Config;
 pub use domains::Dns;
 pub use letter::{Brand, Letter, Locale, Template, harmless, harmless_line};
 pub use mails::{
-    ActionMail, AlreadyRegistered, ApprovalDecided, ClientApproval, CreditsLow, EmailChanged,
-    InactivityNudge, InvitationMail, NewSignIn, Notice, PasswordReset, PaymentFailed, QuotaReached,
-    ReceiptPaid, RenderComplete, SecurityNotice, SystemAlert, VerifyEmail, WeeklyDigest, Welcome,
+    ActionMail, AlreadyRegistered, Announcement, ApprovalDecided, ClientApproval, CreditsLow,
+    EmailChanged, InactivityNudge, InvitationMail, NewSignIn, Notice, PasswordReset, PaymentFailed,
+    QuotaReached, ReceiptPaid, RenderComplete, SecurityNotice, SystemAlert, VerifyEmail,
+    WeeklyDigest, Welcome,
 };
 pub use outbox::{Email, EmailEvent, EmailQuery, EmailRecord, Rates, Status};
 pub use preferences::Category;

@@ -8,6 +8,7 @@ mod exports;
 mod links;
 mod list;
 mod name;
+mod onboarding;
 mod personal_data;
 mod project;
 mod purge;
@@ -71,6 +72,7 @@ pub fn module(projects: Projects) -> Module {
             Schedule::cron("7 * * * *", &PurgeProjectExports {}),
         ],
         events: vec![EventType::of::<ProjectCreated>()],
+        onboarding: onboarding::ONBOARDING,
         ..Module::default()
     }
 }

@@ -95,5 +95,6 @@ pub fn module(quotas: Quotas) -> Module {
         ],
         routes: routes::routes().merge(budgets::routes()).with_state(quotas),
         events: vec![EventType::of::<CreditsGranted>()],
+        ..Module::default()
     }
 }

@@ -14,6 +14,7 @@ use axum::{
 };
 use backups::Backups;
 use billing::{Billing, Catalogue};
+use client_errors::ClientErrors;
 use consent::Consent;
 use db::Db;
 use egress::Egress;
@@ -31,6 +32,7 @@ use quotas::Quotas;
 use rate_limit::{Durable, Limits, RateLimit};
 use sqlx::PgPool;
 use storage::Storage;
+use support::Support;
 use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
 use usage::{PriceBook, Usage};
@@ -149,7 +151,7 @@ impl Services {
         let work = [projects::work(&projects)].into_iter().flatten();
         vec![
             rate_limit::module(limits.clone()),
-            client_errors::module(),
+            client_errors::module(ClientErrors { db: db.clone(), clock: clock.clone() }),
             audit::module(self.audit.clone()),
             email::module(mailer.clone()),
             storage::module(self.storage.clone()),
@@ -209,16 +211,31 @@ impl Services {
         }
     }
 
-    /// Tells customers' programs of the events of all features so far, and of privacy, which comes later.
+    /// Tells customers' programs of the events of all features so far, and of two that come later.
     fn webhooks(&self, settings: &Settings, app: &App) -> anyhow::Result<Webhooks> {
         Webhooks::new(
             (self.db.clone(), self.clock.clone()),
             (Egress::new(&settings.egress)?, self.mailer.clone()),
             settings.auth.secrets(),
-            [app.events.as_slice(), &privacy::events()].concat(),
+            [app.events.as_slice(), &support::events(), &privacy::events()].concat(),
             &settings.webhooks,
             settings.jobs.jobs_concurrency,
         )
+    }
+
+    /// Help for people, and what they are told. The steps into the product are those of all features so far.
+    fn support(&self, settings: &Settings, app: &App) -> anyhow::Result<Support> {
+        let config = settings.support.clone();
+        Ok(Support {
+            db: self.db.clone(),
+            clock: self.clock.clone(),
+            mailer: self.mailer.clone(),
+            egress: Egress::new(&settings.egress)?,
+            limits: self.limits.attempts.clone(),
+            steps: [&[support::GOAL], app.onboarding.as_slice()].concat().into(),
+            followers: Arc::new(Semaphore::new(config.notifications_followers.into())),
+            config,
+        })
     }
 
     /// Copies and ends of what all tables so far, and its own, keep about somebody.
@@ -250,6 +267,8 @@ impl Product {
         let app = app.with(webhooks::module(webhooks.clone()));
         let alerts = alerts(settings, &services)?;
         let app = app.with(alerts::module(alerts.clone()));
+        let support = services.support(settings, &app)?;
+        let app = app.with(support::module(support));
         let privacy = services.privacy(settings, &app);
         let app = app.with(privacy::module(privacy));
         let health =

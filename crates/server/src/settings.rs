@@ -134,6 +134,10 @@ pub struct Settings {
     #[command(flatten)]
     pub privacy: privacy::Config,
 
+    /// Who is told of tickets, and how long they last.
+    #[command(flatten)]
+    pub support: support::Config,
+
     /// AI providers.
     #[command(flatten)]
     pub ai: ai::Config,
@@ -188,6 +192,7 @@ impl Settings {
         problems.extend(self.billing.problems(environment));
         problems.extend(self.ai.problems(environment));
         problems.extend(self.alerts.problems(environment));
+        problems.extend(self.support.problems(environment));
         // The keys may be there for backups alone.
         if self.storage.s3_bucket.is_some() || self.backups.backup_bucket.is_none() {
             problems.extend(self.storage.problems(environment));

@@ -2,6 +2,7 @@
 
 mod action_mail;
 mod already_registered;
+mod announcement;
 mod approval_decided;
 mod client_approval;
 mod credits_low;
@@ -25,6 +26,7 @@ mod welcome;
 
 pub use action_mail::ActionMail;
 pub use already_registered::AlreadyRegistered;
+pub use announcement::Announcement;
 pub use approval_decided::ApprovalDecided;
 pub use client_approval::ClientApproval;
 pub use credits_low::CreditsLow;

@@ -3,10 +3,10 @@ use kernel::EmailAddress;
 use url::Url;
 
 use super::{
-    ActionMail, AlreadyRegistered, ApprovalDecided, ClientApproval, CreditsLow, EmailChanged,
-    InactivityNudge, InvitationMail, NewSignIn, Notice, PasswordReset, PaymentFailed, QuotaReached,
-    ReceiptPaid, RenderComplete, SecurityNotice, SystemAlert, TestMail, VerifyEmail, WeeklyDigest,
-    Welcome,
+    ActionMail, AlreadyRegistered, Announcement, ApprovalDecided, ClientApproval, CreditsLow,
+    EmailChanged, InactivityNudge, InvitationMail, NewSignIn, Notice, PasswordReset, PaymentFailed,
+    QuotaReached, ReceiptPaid, RenderComplete, SecurityNotice, SystemAlert, TestMail, VerifyEmail,
+    WeeklyDigest, Welcome,
 };
 use crate::{
     Brand, Category, Locale, Template,
@@ -149,6 +149,7 @@ fn news(brand: &Brand, locale: Locale, name: &str) -> askama::Result<Vec<Sample>
     };
     let suggestion = "You have not made a call yet: the documentation begins with one.";
     let nudge = InactivityNudge { name, days: 14, suggestion };
+    let news = Announcement { name, title: "Something new", text: "It is there.\n\nTry it." };
     let paragraphs = ["One thing & another.".to_owned(), "Look at it.".to_owned()];
     let alert = SystemAlert { name, subject: "Something needs you", paragraphs: &paragraphs };
     let notice = Notice { name, subject: "Something happened", paragraphs: &paragraphs };
@@ -156,6 +157,7 @@ fn news(brand: &Brand, locale: Locale, name: &str) -> askama::Result<Vec<Sample>
         sample(&render, brand, locale)?,
         sample(&digest, brand, locale)?,
         sample(&nudge, brand, locale)?,
+        sample(&news, brand, locale)?,
         sample(&alert, brand, locale)?,
         sample(&notice, brand, locale)?,
         sample(&TestMail { asked_by: "ada" }, brand, locale)?,

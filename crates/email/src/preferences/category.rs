@@ -24,11 +24,14 @@ pub enum Category {
     Digest,
     /// Reminders of a product that is not used.
     Nudges,
+    /// What operators announce to everybody.
+    News,
 }
 
 impl Category {
     /// Those that people can do without.
-    pub const OPTIONAL: [Self; 4] = [Self::Usage, Self::Renders, Self::Digest, Self::Nudges];
+    pub const OPTIONAL: [Self; 5] =
+        [Self::Usage, Self::Renders, Self::Digest, Self::Nudges, Self::News];
 
     /// Whether people can do without it. Those mails can be ended with one click, are few a day, and
     /// go last.
@@ -45,6 +48,7 @@ impl Category {
             Self::Renders => "renders",
             Self::Digest => "digest",
             Self::Nudges => "nudges",
+            Self::News => "news",
         }
     }
 
@@ -75,6 +79,7 @@ impl Category {
             Self::Renders => "mails about finished work",
             Self::Digest => "the weekly digest",
             Self::Nudges => "reminders",
+            Self::News => "announcements",
         }
     }
 }

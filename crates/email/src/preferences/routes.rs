@@ -32,6 +32,8 @@ struct EmailPreferences {
     digest: bool,
     /// Reminders when you have not been here for a while.
     nudges: bool,
+    /// What those who run the product announce.
+    news: bool,
 }
 
 /// What to change.
@@ -43,6 +45,7 @@ struct EmailPreferencesChange {
     renders: Option<bool>,
     digest: Option<bool>,
     nudges: Option<bool>,
+    news: Option<bool>,
 }
 
 impl From<Preferences> for EmailPreferences {
@@ -54,6 +57,7 @@ impl From<Preferences> for EmailPreferences {
             renders: on(Category::Renders),
             digest: on(Category::Digest),
             nudges: on(Category::Nudges),
+            news: on(Category::News),
         }
     }
 }
@@ -81,7 +85,7 @@ async fn change_email_preferences(
     if let Some(locale) = change.locale {
         Preferences::set_locale(&mut tx, user, locale, now).await?;
     }
-    let wanted = [change.usage, change.renders, change.digest, change.nudges];
+    let wanted = [change.usage, change.renders, change.digest, change.nudges, change.news];
     for (category, on) in Category::OPTIONAL.into_iter().zip(wanted) {
         if let Some(on) = on {
             Preferences::turn(&mut tx, user, category, on, now).await?;

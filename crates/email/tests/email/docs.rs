@@ -32,7 +32,7 @@ fn every_mail_status_and_category_is_on_the_page() {
     let kinds: Vec<&str> = kinds.filter_map(|rest| rest.split('"').next()).collect();
     assert!(kinds.len() >= 20, "{kinds:?}");
     let statuses = ["queued", "sent", "delivered", "bounced", "complained", "suppressed", "dead"];
-    let categories = ["security", "account", "usage", "renders", "digest", "nudges"];
+    let categories = ["security", "account", "usage", "renders", "digest", "nudges", "news"];
     for name in kinds.into_iter().chain(statuses).chain(categories) {
         assert!(DOCS.contains(&format!("`{name}`")), "{name} is not in docs/mail.md");
     }

@@ -32,13 +32,11 @@ async fn people_choose_their_mails_and_their_language() {
     let app = TestApp::start().await;
     let ada = app.owner().await;
     let path = "/v1/me/email-preferences";
-    let all =
-        json!({ "locale": "en", "usage": true, "renders": true, "digest": true, "nudges": true });
+    let all = json!({ "locale": "en", "usage": true, "renders": true, "digest": true, "nudges": true, "news": true });
     assert_eq!(ada.get(path).await.ok(), all);
 
     let changed = ada.patch(path, json!({ "locale": "de", "digest": false })).await.ok();
-    let wanted =
-        json!({ "locale": "de", "usage": true, "renders": true, "digest": false, "nudges": true });
+    let wanted = json!({ "locale": "de", "usage": true, "renders": true, "digest": false, "nudges": true, "news": true });
     assert_eq!(changed, wanted);
     let (one, two) = tokio::join!(
         ada.patch(path, json!({ "usage": false })),

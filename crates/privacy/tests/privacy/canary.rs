@@ -177,6 +177,7 @@ async fn live(app: &TestApp, ada: &Client, others: &Client) {
     ada.post("/v1/billing/checkout-sessions", json!({ "item": "pack-10" })).await.ok();
     ada.post("/v1/me/exports", json!(null)).await.ok();
     ada.post("/v1/org/exports", json!(null)).await.ok();
+    ask_for_help(app, ada).await;
     app.run_jobs().await;
     app.quotas.settled().await;
     // What others have of them.
@@ -189,6 +190,20 @@ async fn live(app: &TestApp, ada: &Client, others: &Client) {
         .await
         .unwrap();
     app.run_jobs().await;
+}
+
+/// In the product, and is answered there.
+async fn ask_for_help(app: &TestApp, ada: &Client) {
+    let word = |what: &str| format!("{what} {CANARY}");
+    ada.post("/v1/client-errors", json!({ "message": "x", "release": "web@2" })).await;
+    let ticket = json!({ "subject": word("Help"), "text": word("Me"), "request_id": CANARY });
+    let ticket = ada.post("/v1/tickets", ticket).await.ok();
+    let path = format!("/admin/v1/tickets/{}/messages", ticket["id"].as_str().unwrap());
+    let answer = json!({ "text": word("Dear") });
+    app.operator().await.post(&path, answer).await.ok();
+    ada.post("/v1/feedback", json!({ "kind": "idea", "comment": word("More") })).await.ok();
+    let goal = json!({ "status": "done", "choice": "write" });
+    ada.put("/v1/me/onboarding/goal", goal).await.ok();
 }
 
 /// Columns of a table that take words, with their types.
@@ -313,11 +328,17 @@ async fn of_a_deleted_person_nothing_is_left_anywhere() {
         "approvals",
         "assets",
         "audit_events",
+        "client_errors",
         "emails",
+        "feedback",
         "generations",
+        "notifications",
+        "onboarding_steps",
         "orgs",
         "projects",
         "sessions",
+        "ticket_messages",
+        "tickets",
         "uploads",
         "usage_records",
         "users",

@@ -17,7 +17,7 @@ const LAYERS: &[&[&str]] = &[
     &["auth", "assets"],
     &["ai", "billing"],
     &[], // domains
-    &["admin", "alerts", "privacy"],
+    &["admin", "alerts", "privacy", "support"],
     &["simulators"],
     &["server"],
     &["testing"],

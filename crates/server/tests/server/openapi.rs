@@ -15,6 +15,7 @@ const PUBLIC: &[&str] = &[
     "GET /health",
     "GET /health/live",
     "GET /health/ready",
+    "GET /v1/announcements",
     "GET /v1/approval-links/{token}",
     "GET /v1/asset-links/{id}",
     "GET /v1/email-change-reversals/{token}",
@@ -96,6 +97,7 @@ fn filled(path: &str) -> String {
         ("{number}", "1"),
         ("{purpose}", "training"),
         ("{key}", "new-editor"),
+        ("{step}", "goal"),
     ];
     let path = examples.iter().fold(path.to_owned(), |path, (name, it)| path.replace(name, it));
     assert!(!path.contains('{'), "the test does not know how to fill in {path}");

@@ -8,7 +8,7 @@ use web::{Audience, Operation, Role};
 use super::{fill_in, operations};
 
 /// Addresses whose parameter names something that all orgs share, or that takes a provider or Stripe to
-/// be made, or a day, or a job: `ai`, `auth`, `billing`, `privacy` and `projects` have tests of their own for those.
+/// be made, or a day, or a job: `ai`, `auth`, `billing`, `privacy`, `projects` and `support` have tests of their own for those.
 pub(crate) const SHARED: &[&str] = &[
     "/v1/batches/{id}",
     "/v1/batches/{id}/cancel",
@@ -21,6 +21,8 @@ pub(crate) const SHARED: &[&str] = &[
     "/v1/experiments/{key}/exposures",
     "/v1/me/consents/{purpose}",
     "/v1/me/identities/{id}",
+    "/v1/me/notifications/{number}",
+    "/v1/me/onboarding/{step}",
     "/v1/me/passkeys/{id}",
     "/v1/models/{model}",
     "/v1/project-exports/{id}/archive",
@@ -78,6 +80,10 @@ pub(crate) async fn make(app: &TestApp, owner: &Client, path: &str) -> String {
         "/v1/approvals" => {
             let question = json!({ "email": "client@example.com", "title": word });
             id(&owner.post(collection, question).await.ok())
+        }
+        "/v1/tickets" => {
+            let ticket = json!({ "subject": word, "text": word });
+            id(&owner.post(collection, ticket).await.ok())
         }
         "/v1/sessions" => {
             let list = owner.get(collection).await.ok();
@@ -176,6 +182,8 @@ fn bodies(path: &str) -> Vec<Value> {
         "/v1/uploads/{id}/links" => vec![json!({ "parts": [1] })],
         "/v1/projects/{id}" => vec![json!({ "name": "Mine" })],
         "/v1/members/{id}" => vec![json!({ "role": "viewer" })],
+        "/v1/tickets/{id}" => vec![json!({ "status": "closed" })],
+        "/v1/tickets/{id}/messages" => vec![json!({ "text": "Mine" })],
         _ => vec![json!({})],
     }
 }
