@@ -4,7 +4,8 @@ use quotas::{GrantSource, NewGrant};
 use sqlx::PgConnection;
 
 use crate::{
-    Billing, Catalogue, Result, Subscription, billed::PaidPlan, month::Month, standing::paid_plan,
+    Billing, Catalogue, Result, Subscription, billed::PaidPlan, month::Month, returns::FollowMoney,
+    standing::paid_plan,
 };
 
 impl Billing {
@@ -28,6 +29,7 @@ impl Billing {
             plan => plan.map_or(0, |plan| plan.credits_per_month),
         };
         let (org, id) = (subscription.org, &*subscription.stripe_subscription_id);
+        let mut given = false;
         let is_new_plan = subscription.credited_plan.as_deref() != Some(&*subscription.plan);
         for month in Month::begun(subscription.period(), now) {
             let shares = shares(&subscription.paid_plans, month, credits_of);
@@ -38,7 +40,10 @@ impl Billing {
                 Some(last) if month.start == last => shares.get(1..).unwrap_or_default(),
                 _ => &shares[..],
             };
-            give_shares(db, (org, id), month, due, now).await?;
+            given |= give_shares(db, (org, id), month, due, now).await?;
+        }
+        if given {
+            FollowMoney::queue(db, org).await?;
         }
         let running = Month::of(subscription.period(), now);
         subscription.credited_month = Some(running.start);
@@ -83,13 +88,15 @@ pub(crate) fn shares<'a>(
 }
 
 /// Gives credits of a month of a subscription that were paid, each once, also if it is over. Plans may have none.
+/// Answers whether any were given.
 pub(crate) async fn give_shares(
     db: &mut PgConnection,
     (org, subscription): (Id<Org>, &str),
     month: Month,
     shares: &[Share<'_>],
     now: DateTime<Utc>,
-) -> Result<()> {
+) -> Result<bool> {
+    let mut given = false;
     let key = format!("stripe:{subscription}:{}", month.start.timestamp());
     for Share { better, credits } in shares.iter().filter(|share| share.credits > 0) {
         let grant = NewGrant {
@@ -99,9 +106,9 @@ pub(crate) async fn give_shares(
             expires_at: Some(month.spendable_until(now)),
             external_id: better.map_or_else(|| key.clone(), |plan| format!("{key}:{plan}")),
         };
-        grant.give(db, now).await?;
+        given |= grant.give(db, now).await?;
     }
-    Ok(())
+    Ok(given)
 }
 
 #[cfg(test)]

@@ -192,13 +192,16 @@ impl Event {
         jobs::enqueue_all(db, &jobs).await
     }
 
-    /// Whether it would be the first of a day that is refused about its customer: what happens at Stripe
-    /// comes as several events.
+    /// Whether it would be the first of a day that is refused about its customer, until the transaction ends.
     pub(crate) async fn is_first_refused(
         &self,
-        db: impl PgExecutor<'_>,
+        db: &mut PgConnection,
         now: DateTime<Utc>,
     ) -> sqlx::Result<bool> {
+        let customer = self.customer_id.as_deref().unwrap_or_default();
+        sqlx::query!("select pg_advisory_xact_lock(hashtextextended($1, 0))", customer)
+            .execute(&mut *db)
+            .await?;
         sqlx::query_scalar!(
             r#"select not exists (
                    select from stripe_events

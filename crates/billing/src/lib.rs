@@ -91,7 +91,7 @@ use closure::CloseAccount;
 use intake::{Intake, QueueStripeEvents};
 use overage::ReportOverage;
 use reconcile::Reconcile;
-use returns::SendRefund;
+use returns::{FollowMoney, SendRefund};
 use standing::ApplyCatalogue;
 use stripe::{SessionTerms, Stripe};
 use upkeep::Upkeep;
@@ -164,6 +164,7 @@ pub fn module(billing: Billing) -> Module {
             .with::<ApplyStripeEvent>(billing.clone())
             .with::<ApplyCatalogue>(billing.clone())
             .with::<CloseAccount>(billing.clone())
+            .with::<FollowMoney>(billing.clone())
             .with::<Reconcile>(billing.clone())
             .with::<QueueStripeEvents>(billing.clone())
             .with::<ReportOverage>(billing.clone())

@@ -23,10 +23,12 @@ use crate::{Billing, Error, Result, inbox, stripe::Stripe, violations};
 const WINDOW: TimeDelta = TimeDelta::days(7);
 /// How far back the first look goes; others begin where the last one that was whole ended.
 const FIRST: TimeDelta = TimeDelta::days(35);
+/// Bank debits are collected for weeks.
+const CHARGES: TimeDelta = TimeDelta::days(35);
+/// Refunds may come back from the bank for weeks after they were made.
+const REFUNDS: TimeDelta = TimeDelta::days(60);
 /// Disputes are decided after months.
 const DISPUTES: TimeDelta = TimeDelta::days(180);
-/// The longest that anything is paid for in advance, and some days.
-const YEAR: TimeDelta = TimeDelta::days(400);
 /// What is younger may be on its way through the inbox.
 const IN_FLIGHT: TimeDelta = TimeDelta::minutes(5);
 
@@ -74,12 +76,16 @@ impl Billing {
         report: &mut Report,
     ) -> Result<()> {
         self.send_waiting(now, report).await?;
-        self.compare_charges(stripe, (since, now), report).await?;
-        self.compare_refunds(stripe, since, report).await?;
+        let unheard = self.compare_charges(stripe, (since.min(now - CHARGES), now), report).await?;
+        self.compare_refunds(stripe, since.min(now - REFUNDS), report).await?;
         self.compare_disputes(stripe, now - DISPUTES, report).await?;
         self.compare_customers(stripe, since, report).await?;
         self.compare_subscriptions(stripe, report).await?;
-        self.follow_money(stripe, now - YEAR, report).await?;
+        // What they paid may be a period that runs, of which we heard that it began.
+        for customer in &unheard {
+            self.take_over_standing(stripe, customer).await?;
+        }
+        report.count("returned_invoices", self.follow_money(stripe, None).await?);
         self.compare_overage(stripe, now, report).await?;
         let mut tx = self.db.begin().await?;
         let waiting = inbox::requeue_waiting(&mut tx, now - IN_FLIGHT).await?;

@@ -35,9 +35,10 @@ pub struct Refund {
     pub created_at: DateTime<Utc>,
 }
 
-/// Whether money of a refund in this state is gone.
+/// Whether money of a refund in this state is gone: also while the customer is asked where to send it, after which it
+/// goes on or comes back for good.
 pub(crate) fn is_gone(status: &str) -> bool {
-    matches!(status, "pending" | "succeeded")
+    matches!(status, "pending" | "requires_action" | "succeeded")
 }
 
 impl Refund {

@@ -5,6 +5,7 @@
 //! order, any number of times.
 
 mod books;
+mod follow;
 mod given;
 mod paid;
 mod request;
@@ -12,6 +13,7 @@ mod request;
 use sqlx::PgConnection;
 
 pub(crate) use books::fee;
+pub(crate) use follow::FollowMoney;
 pub(crate) use paid::Paid;
 pub use request::RefundInput;
 pub(crate) use request::SendRefund;

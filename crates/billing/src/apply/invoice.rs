@@ -3,7 +3,7 @@ use kernel::{Id, Org};
 use sqlx::PgConnection;
 
 use crate::{
-    Billing, CatalogueVersion, Checkout, Result,
+    Billing, CatalogueVersion, Checkout, Result, Subscription,
     billed::PaidPeriod,
     credits::{give_shares, shares},
     customer::Customer,
@@ -58,7 +58,7 @@ impl Billing {
         Ok(paid)
     }
 
-    /// The running month's credits come with the subscription.
+    /// Those of the running period come with the subscription.
     async fn give_missed_months(
         &self,
         db: &mut PgConnection,
@@ -68,8 +68,13 @@ impl Billing {
         let now = self.clock.now();
         let catalogue = CatalogueVersion::newest(&mut *db).await?.catalogue;
         let credits_of = |id: &str| catalogue.plan(id).map_or(0, |plan| plan.credits_per_month);
+        let running = Subscription::of(&mut *db, to.0).await?;
+        let running = running.filter(|it| it.stripe_subscription_id == to.1);
         for PaidPeriod { period, plans } in missed {
-            for month in Month::begun(*period, now).into_iter().filter(|month| month.end <= now) {
+            // A year may have begun within a month: what is left of that can be spent, too.
+            let is_over = running.as_ref().is_some_and(|it| period.start < it.current_period_start);
+            let months = Month::begun(*period, now).into_iter();
+            for month in months.filter(|month| is_over || month.end <= now) {
                 give_shares(db, to, month, &shares(plans, month, credits_of), now).await?;
             }
         }

@@ -28,14 +28,9 @@ impl Job for ApplyStripeEvent {
             return Ok(());
         };
         match billing.apply(&event).await {
+            Ok(Outcome::Refused) => Ok(billing.leave_to_people(&event, &self.id).await?),
             Ok(outcome) => {
-                let now = billing.clock.now();
-                if outcome == Outcome::Refused
-                    && event.is_first_refused(billing.db.pool(), now).await?
-                {
-                    billing.tell_of_refused_event(&self.id).await?;
-                }
-                Ok(event.handled(billing.db.pool(), outcome, now).await?)
+                Ok(event.handled(billing.db.pool(), outcome, billing.clock.now()).await?)
             }
             Err(error) => {
                 let failures = event.failed(billing.db.pool(), &error.to_string()).await?;
@@ -49,6 +44,18 @@ impl Job for ApplyStripeEvent {
 }
 
 impl Billing {
+    /// Leaves an event to people, who are told once a day of each customer: what happens at Stripe comes as
+    /// several events.
+    async fn leave_to_people(&self, event: &Event, id: &str) -> Result<()> {
+        let now = self.clock.now();
+        let mut tx = self.db.begin().await?;
+        if event.is_first_refused(&mut tx, now).await? {
+            self.tell_of_refused_event(id).await?;
+        }
+        event.handled(&mut *tx, Outcome::Refused, now).await?;
+        Ok(tx.commit().await?)
+    }
+
     async fn apply(&self, event: &Event) -> Result<Outcome> {
         let stripe = self.stripe()?;
         if !event.is_for(stripe.live) {

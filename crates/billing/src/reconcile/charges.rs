@@ -12,18 +12,18 @@ use crate::{
 
 impl Billing {
     /// Every charge of our customers has a payment here, and its fee is booked; every payment here is
-    /// known to Stripe.
+    /// known to Stripe. Answers who paid without our knowledge.
     pub(super) async fn compare_charges(
         &self,
         stripe: &Stripe,
         (since, now): (DateTime<Utc>, DateTime<Utc>),
         report: &mut Report,
-    ) -> Result<()> {
+    ) -> Result<Vec<Customer>> {
         let charges = stripe.charges_since(since).await?;
         report.count("charges", charges.len());
-        let mut seen = HashSet::new();
+        let (mut seen, mut unheard) = (HashSet::new(), Vec::new());
         for charge in charges.iter().filter(|it| it.paid) {
-            if let Some(paid) = self.compare_charge(stripe, charge, report).await? {
+            if let Some(paid) = self.compare_charge(stripe, charge, &mut unheard, report).await? {
                 seen.insert(paid.stripe_id);
             }
         }
@@ -40,13 +40,14 @@ impl Billing {
                 });
             }
         }
-        Ok(())
+        Ok(unheard)
     }
 
     async fn compare_charge(
         &self,
         stripe: &Stripe,
         charge: &Charge,
+        unheard: &mut Vec<Customer>,
         report: &mut Report,
     ) -> Result<Option<Paid>> {
         let (Some(customer), Some(intent)) = (&charge.customer, &charge.payment_intent) else {
@@ -73,6 +74,7 @@ impl Billing {
                 detail: format!("{intent} was paid"),
                 repaired: paid.is_some(),
             });
+            unheard.push(customer);
         }
         if let (Some(paid), Some(transaction)) = (&paid, &charge.balance_transaction) {
             let mut db = self.db.pool().acquire().await?;

@@ -47,7 +47,7 @@ impl Billing {
                 object: id.to_string(),
                 org_id: None,
                 detail,
-                repaired: true,
+                repaired: matches!(sent, Ok(_) | Err(Error::RefundRefused { .. })),
             });
         }
         Ok(())
@@ -97,29 +97,6 @@ impl Billing {
                 charge: dispute.charge.as_deref(),
             };
             self.compare_return(stripe, &theirs, report).await?;
-        }
-        Ok(())
-    }
-
-    /// Credits that were given after their money went back, as those of a year's later months are,
-    /// follow it.
-    pub(super) async fn follow_money(
-        &self,
-        stripe: &Stripe,
-        since: DateTime<Utc>,
-        report: &mut Report,
-    ) -> Result<()> {
-        let intents = sqlx::query_scalar!(
-            r#"select payment_intent_id as "intent!" from payments
-               where created_at > $1 and returned_cents > 0 and stripe_id like 'in\_%'
-                 and payment_intent_id is not null"#,
-            since,
-        )
-        .fetch_all(self.db.pool())
-        .await?;
-        report.count("returned_invoices", intents.len());
-        for intent in intents {
-            self.apply_returns(stripe, &intent).await?;
         }
         Ok(())
     }

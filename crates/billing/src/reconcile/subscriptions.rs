@@ -46,7 +46,11 @@ impl Billing {
     }
 
     /// What Stripe does not answer ends the comparison; what cannot be applied is reported.
-    async fn take_over_standing(&self, stripe: &Stripe, customer: &Customer) -> Result<Outcome> {
+    pub(super) async fn take_over_standing(
+        &self,
+        stripe: &Stripe,
+        customer: &Customer,
+    ) -> Result<Outcome> {
         match self.apply_subscription(stripe, &customer.id).await {
             Err(Error::Stripe(failure)) => Err(failure.into()),
             outcome => Ok(outcome.unwrap_or(Outcome::Refused)),

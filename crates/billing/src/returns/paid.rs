@@ -69,7 +69,7 @@ impl Paid {
              set returned_cents = least(p.amount_cents, (
                  select coalesce(sum(amount_cents), 0)::bigint
                  from (select amount_cents from refunds
-                       where payment_id = p.id and status in ('pending', 'succeeded')
+                       where payment_id = p.id and status in ('pending', 'requires_action', 'succeeded')
                        union all
                        select amount_cents from disputes
                        where payment_id = p.id and status in ('needs_response', 'under_review', 'lost')) it))

@@ -168,7 +168,7 @@ impl Stripe {
         subscription: &str,
         from: DateTime<Utc>,
     ) -> Result<Vec<Bill>, Failure> {
-        let from = (from - SKEW).timestamp().to_string();
+        let from = (from - SKEW).timestamp().max(0).to_string();
         let filters =
             [("subscription", subscription), ("status", "paid"), ("created[gte]", from.as_str())];
         let mut bills = Vec::new();

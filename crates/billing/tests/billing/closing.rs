@@ -2,6 +2,7 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use simulators::stripe::Complaint;
 use testing::TestApp;
 
 use crate::support::{at_dashboard, at_stripe, bought, buy, count, credits, pay, settle};
@@ -64,6 +65,9 @@ async fn the_timeline_explains_every_credit_and_every_cent_up_to_the_balance() {
         format!("/admin/v1/billing/payments/{}/refunds", pack.unwrap()["id"].as_str().unwrap());
     let body = json!({ "amount_cents": 400, "reason": "a quarter" });
     operator.header("idempotency-key", "1").post(&path, body).await.ok();
+    let charge = at_stripe(&app, "charge").into_iter().find(|it| it["amount"] == 1_600).unwrap();
+    let complaint = Complaint::about(charge["id"].as_str().unwrap());
+    app.simulators.stripe.dispute(&Complaint { amount: Some(400), ..complaint }).unwrap();
     settle(&app).await;
 
     let path = format!("/admin/v1/billing/orgs/{}/timeline", owner.org());
@@ -73,10 +77,15 @@ async fn the_timeline_explains_every_credit_and_every_cent_up_to_the_balance() {
     for kind in ["event", "plan", "payment", "credits_given", "refund_requested", "refund"] {
         assert!(!of(kind).is_empty(), "{kind} is missing: {timeline:#}");
     }
+    let told =
+        |kind: &str| of("event").iter().any(|it| it["detail"].as_str().unwrap().starts_with(kind));
+    for kind in ["checkout.session.completed", "refund.created", "charge.dispute.created"] {
+        assert!(told(kind), "{kind} is missing: {timeline:#}");
+    }
     assert_eq!(of("credits_taken_back")[0]["change"], -25);
     let last = |unit: &str| items.iter().rfind(|it| it["unit"] == unit).unwrap()["balance"].clone();
     assert_eq!(last("credits"), credits(&owner).await);
-    assert_eq!(last("usd"), 1900 + 1600 - 400);
+    assert_eq!(last("usd"), 1900 + 1600 - 400 - 400 - 1500, "Stripe keeps a fee of disputes");
     let mut sums = std::collections::HashMap::new();
     for item in items.iter().filter(|it| it["unit"].is_string()) {
         let sum = sums.entry(item["unit"].as_str().unwrap()).or_insert(0);

@@ -66,6 +66,7 @@ async fn an_event_that_claims_a_payment_gives_nothing_until_stripe_confirms_it()
 #[tokio::test]
 async fn a_payment_by_the_customer_of_another_org_is_not_applied() {
     let app = TestApp::start().await;
+    app.operator().await;
     let (owner, other) = (app.owner().await, app.owner().await);
     let checkout = buy(&owner, "pack-100").await.ok();
     buy(&other, "pack-10").await.ok();
@@ -80,6 +81,8 @@ async fn a_payment_by_the_customer_of_another_org_is_not_applied() {
     assert_eq!((credits(&owner).await, credits(&other).await), (0, 0));
     assert_eq!(count(&app, "select count(*) from payments").await, 0);
     assert_eq!(outcomes(&app, "checkout.session.completed").await, [Some("refused".into())]);
+    let told = "select count(*) from emails where subject like '%contradicts our books'";
+    assert_eq!(count(&app, told).await, 1, "once, of all its events");
 }
 
 #[tokio::test]

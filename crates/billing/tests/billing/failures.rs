@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use simulators::stripe::{Delivery, Fault, Trouble};
 use testing::{Client, Reply, TestApp};
 
-use crate::support::{at_stripe, bought, buy, count, credits, settle, signed_in_again};
+use crate::support::{at_stripe, bought, buy, count, credits, plan, settle, signed_in_again};
 
 const PATIENCE_MS: u64 = 1_500;
 /// How often a call is tried.
@@ -142,6 +142,45 @@ async fn a_stripe_that_fails_again_and_again_is_left_alone_for_a_while() {
     let state = app.simulators.stripe.state().unwrap();
     let left: u64 = state["faults"].as_array().unwrap().iter().map(times).sum();
     assert_eq!(left, 1, "the sixth was not sent");
+}
+
+async fn subscriber() -> (TestApp, Client, String) {
+    let app = TestApp::start_with(|it| it.billing.stripe_timeout_ms = PATIENCE_MS).await;
+    let owner = app.owner().await;
+    bought(&app, &owner, "plan-creator-month").await;
+    let id = at_stripe(&app, "subscription")[0]["id"].as_str().unwrap().to_owned();
+    (app, owner, format!("/v1/subscriptions/{id}"))
+}
+
+async fn cancelled(app: &TestApp) -> i64 {
+    count(app, "select count(*) from audit_events where action = 'subscription.cancelled'").await
+}
+
+#[tokio::test]
+async fn a_cancellation_whose_answer_is_lost_is_made_once() {
+    let (app, owner, path) = subscriber().await;
+    fail(&app, &path, 1, Trouble::DropAnswer);
+    assert_eq!(owner.delete("/v1/billing/subscription").await.ok()["status"], "canceled");
+    settle(&app).await;
+    assert_eq!((cancelled(&app).await, plan(&owner).await), (1, "free".to_owned()));
+    assert_eq!(owner.delete("/v1/billing/subscription").await.status, 404);
+    assert_eq!(cancelled(&app).await, 1);
+}
+
+#[tokio::test]
+async fn a_cancellation_that_stripe_does_not_make_leaves_the_plan_until_it_does() {
+    let (app, owner, path) = subscriber().await;
+    for trouble in [Trouble::Status { status: 500 }, Trouble::Reset, Trouble::Garbage] {
+        fail(&app, &path, ATTEMPTS, trouble);
+        let failed = owner.delete("/v1/billing/subscription").await;
+        assert_eq!(failed.problem(), (503, "payments_unavailable".into()), "{trouble:?}");
+        assert_eq!((cancelled(&app).await, plan(&owner).await), (0, "creator".to_owned()));
+        app.simulators.stripe.heal();
+    }
+    assert_eq!(owner.delete("/v1/billing/subscription").await.ok()["status"], "canceled");
+    settle(&app).await;
+    assert_eq!((cancelled(&app).await, plan(&owner).await), (1, "free".to_owned()));
+    app.assert_books_balance().await;
 }
 
 fn times(fault: &Value) -> u64 {

@@ -25,4 +25,5 @@ mod states;
 mod support;
 mod trouble;
 mod upgrades;
+mod versions;
 mod webhooks;

@@ -154,3 +154,21 @@ async fn a_refunded_month_takes_back_the_months_credits() {
     assert_eq!(credits(&owner).await, 60, "those of another payment stay");
     app.assert_books_balance().await;
 }
+
+#[tokio::test]
+async fn a_refund_that_waits_for_the_customer_counts_until_it_is_given_up() {
+    let app = TestApp::start().await;
+    let (owner, ..) = buyer(&app).await;
+    let refund = refunded_at_dashboard(&app, "800").await;
+    let id = refund["id"].as_str().unwrap();
+    for waits in [true, false, true, false] {
+        app.simulators.stripe.hold_refund(id, waits).unwrap();
+        settle(&app).await;
+        assert_eq!((credits(&owner).await, with_stripe(&app).await), (50, 800), "waits: {waits}");
+        app.assert_books_balance().await;
+    }
+    app.simulators.stripe.fail_refund(id).unwrap();
+    settle(&app).await;
+    assert_eq!((credits(&owner).await, with_stripe(&app).await), (100, 1600));
+    app.assert_books_balance().await;
+}

@@ -175,6 +175,20 @@ async fn a_renewal_heard_of_after_an_upgrade_gives_the_month_that_was_renewed_an
     app.assert_books_balance().await;
 }
 
+#[tokio::test]
+async fn a_downgrade_that_is_planned_makes_room_for_the_end_in_the_same_change() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    bought(&app, &owner, "plan-agency-month").await;
+    change(&app, &owner, json!({ "item": "plan-pro-month" })).await;
+    change(&app, &owner, json!({ "item": "plan-creator-month", "cancel_at_period_end": true }))
+        .await;
+    let it = subscription(&owner).await;
+    assert_eq!((&it["cancel_at_period_end"], &it["next"]), (&json!(true), &Value::Null), "{it}");
+    live(&app, TimeDelta::days(32)).await;
+    assert_eq!(subscription(&owner).await["status"], "canceled");
+}
+
 /// Changes the plan of the first subscription in Stripe's dashboard, billed at once.
 async fn at_stripe_change(app: &TestApp, plan: &str) {
     let prices = app.simulators.stripe.state().unwrap()["state"]["objects"]["price"].clone();

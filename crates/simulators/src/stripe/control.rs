@@ -40,7 +40,7 @@ pub(super) fn routes() -> Router<Arc<Simulator>> {
         .route("/_simulator/disputes", post(dispute))
         .route("/_simulator/dunning", post(set_dunning))
         .route("/_simulator/live", post(live))
-        .route("/_simulator/refunds", post(fail_refund))
+        .route("/_simulator/refunds", post(turn_refund))
         .route("/_simulator/verdicts", post(decide))
 }
 
@@ -100,8 +100,10 @@ struct Until {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SentBack {
+struct Turn {
     refund: String,
+    /// Absent: the bank sends it back. `true`: it waits for the customer, `false`: it goes on.
+    waits: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -178,10 +180,13 @@ async fn decide(State(simulator): Shared, body: Bytes) -> Answered {
     Ok(ok(&simulator.act(Origin::default(), decide)?))
 }
 
-async fn fail_refund(State(simulator): Shared, body: Bytes) -> Answered {
-    let SentBack { refund } = read(&body)?;
-    let fail = |action: &mut Action| refunds::fail(action, &refund);
-    Ok(ok(&simulator.act(Origin::default(), fail)?))
+async fn turn_refund(State(simulator): Shared, body: Bytes) -> Answered {
+    let Turn { refund, waits } = read(&body)?;
+    let turn = |action: &mut Action| match waits {
+        Some(waits) => refunds::wait(action, &refund, waits),
+        None => refunds::fail(action, &refund),
+    };
+    Ok(ok(&simulator.act(Origin::default(), turn)?))
 }
 
 async fn set_dunning(State(simulator): Shared, body: Bytes) -> Answered {

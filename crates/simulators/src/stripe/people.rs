@@ -50,6 +50,11 @@ impl Stripe {
         self.act(|action| refunds::fail(action, refund))
     }
 
+    /// Has a refund wait for the customer to say where to send it, or go on.
+    pub fn hold_refund(&self, refund: &str, waits: bool) -> Result<Value, Error> {
+        self.act(|action| refunds::wait(action, refund, waits))
+    }
+
     /// Types a promotion code on the hosted page of a checkout session.
     pub fn enter_code(&self, session: &str, code: &str) -> Result<Value, Error> {
         self.act(|action| checkout::enter_code(action, session, code))

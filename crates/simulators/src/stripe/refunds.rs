@@ -134,6 +134,21 @@ pub(super) fn list_of(action: &Action, charge: &str, params: Params) -> Result<V
     list::page(found, &format!("/v1/charges/{charge}/refunds"), params)
 }
 
+/// Has a refund wait for the customer to say where to send it, or go on: no money moves by that.
+pub(super) fn wait(action: &mut Action, id: &str, waits: bool) -> Result<Value, Error> {
+    let before = action.refer("refund", id, "refund")?;
+    if before["status"] == "failed" {
+        return Err(Error::invalid("refund", "This refund has failed."));
+    }
+    let charge = action.refer("charge", text(&before, "charge"), "charge")?;
+    action.live_by(text(&charge, "customer"));
+    let mut after = before.clone();
+    after["status"] = if waits { "requires_action" } else { "pending" }.into();
+    action.update("refund.updated", &before, &after);
+    action.emit("charge.refund.updated", &after);
+    Ok(after)
+}
+
 /// Has the bank send a refund back, as it does when the card's account is closed: the money is ours again.
 pub(super) fn fail(action: &mut Action, id: &str) -> Result<Value, Error> {
     let before = action.refer("refund", id, "refund")?;

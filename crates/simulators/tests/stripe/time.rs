@@ -252,3 +252,38 @@ async fn usage_is_paid_for_afterwards_and_counted_once() {
     );
     assert_eq!(shop.get(&path).await["data"][0]["aggregated_value"], json!(300));
 }
+
+#[tokio::test]
+async fn what_is_added_before_a_renewal_is_collected_is_billed_alone_and_settles_nothing_of_it() {
+    let shop = Shop::open().await;
+    let clock = clock(&shop).await;
+    let customer = customer(&shop, &clock, "pm_card_visa").await;
+    let subscription = subscribe(&shop, &customer, &[]).await;
+    advance(&shop, &clock, 31).await;
+    let item = &subscription["items"]["data"][0];
+    let (same, seat) = (text(&item["price"], "id"), shop.price("1000", "month").await);
+    let form = [
+        ("items[0][id]", item["id"].as_str().unwrap()),
+        ("items[0][price]", same.as_str()),
+        ("items[0][quantity]", "1"),
+        ("items[1][price]", seat.as_str()),
+        ("proration_behavior", "always_invoice"),
+        ("expand[]", "latest_invoice"),
+    ];
+    let path = format!("/v1/subscriptions/{}", id(&subscription));
+    let changed = shop.post(&path, &form).await;
+    let bill = &changed["latest_invoice"];
+    assert_eq!((&bill["status"], &bill["total"]), (&"paid".into(), &1_000.into()));
+    assert_eq!(
+        bill["lines"]["data"].as_array().unwrap().len(),
+        1,
+        "what stays as it was has no line"
+    );
+
+    shop.stripe.set_card(&customer, Card::Declined).unwrap();
+    advance(&shop, &clock, 32).await;
+    assert_eq!(status(&shop, &subscription).await, "past_due");
+    shop.stripe.set_card(&customer, Card::Accepted).unwrap();
+    advance(&shop, &clock, 36).await;
+    assert_eq!(status(&shop, &subscription).await, "active");
+}

@@ -14,6 +14,7 @@ struct Subscription {
     current_period_end: DateTime<Utc>,
     cancel_at_period_end: bool,
     stripe_subscription_id: String,
+    extra_seats: i64,
 }
 
 /// Every difference, in words.
@@ -36,16 +37,22 @@ pub(super) async fn differences(world: &World) -> Vec<String> {
         same("what was paid", format!("{:?}", payments(world, client).await), paid);
         let money = books.money().to_string();
         same("the money", ledger(world, client).await.to_string(), money);
-        let (credits, owed) = (&quotas["credits"]["available"], &quotas["credits"]["owed"]);
-        let expected = books.credits();
-        let credits = credits.as_i64().unwrap_or(-1) - late(world, client).await;
-        let may_be = owed == 0 && expected.may_be(credits);
-        let what = format!("{expected:?}");
+        let (available, owed) = (&quotas["credits"]["available"], &quotas["credits"]["owed"]);
+        let paid_at_once = owed == 0 || available == 0;
         same(
-            "credits",
-            if may_be { what.clone() } else { format!("{credits}, {owed} owed") },
-            what,
+            "owed while others could pay",
+            owed.to_string(),
+            if paid_at_once { owed.to_string() } else { "0".into() },
         );
+        let (given, expected) = (grants(world, client).await, books.credits());
+        let known = |it: &&(String, i64)| {
+            expected.sure.get(&it.0).or_else(|| expected.perhaps.get(&it.0)) == Some(&it.1)
+        };
+        let strange: Vec<_> = given.iter().filter(|it| !known(it)).collect();
+        same("grants that are not as they should be", format!("{strange:?}"), "[]".into());
+        let given = |name: &String| given.iter().any(|it| it.0 == *name);
+        let missing: Vec<_> = expected.sure.iter().filter(|(name, _)| !given(name)).collect();
+        same("grants that are missing", "[]".into(), format!("{missing:?}"));
     }
     wrong
 }
@@ -60,7 +67,8 @@ async fn subscription(world: &World, client: &Client) -> String {
     local.map_or_else(String::new, |it| {
         let period = (it.current_period_start.timestamp(), it.current_period_end.timestamp());
         let leaves = it.cancel_at_period_end;
-        format!("{} {} {} {period:?} {leaves}", it.stripe_subscription_id, it.plan, it.status)
+        let (plan, seats) = (it.plan, it.extra_seats);
+        format!("{} {plan} {seats} {} {period:?} {leaves}", it.stripe_subscription_id, it.status)
     })
 }
 
@@ -85,17 +93,13 @@ async fn ledger(world: &World, client: &Client) -> i64 {
     .expect("read the ledger")
 }
 
-/// What is left of credits that were given for months which were over when somebody heard of them.
-async fn late(world: &World, client: &Client) -> i64 {
-    sqlx::query_scalar(
-        "select coalesce(sum(amount - spent - revoked), 0)::bigint
-         from grants
-         where org_id = $1 and source = 'plan' and expires_at > $2
-           and expires_at > to_timestamp(split_part(external_id, ':', 3)::bigint) + interval '31 days'",
+/// Every grant by name, and what was not taken back of it.
+async fn grants(world: &World, client: &Client) -> Vec<(String, i64)> {
+    sqlx::query_as(
+        "select external_id, amount - clawed_back from grants where org_id = $1 order by external_id",
     )
     .bind(client.org())
-    .bind(world.app.clock.now())
-    .fetch_one(world.app.db.pool())
+    .fetch_all(world.app.db.pool())
     .await
     .expect("read the grants")
 }

@@ -1,5 +1,8 @@
 //! What must be true, computed from Stripe's objects and the price list alone: none of it asks the product's code.
 
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Months};
 use serde_json::Value;
 
 use super::world::World;
@@ -8,7 +11,7 @@ use crate::support::at_stripe;
 /// Cents and credits of each pack.
 const PACKS: [(i64, i64); 4] = [(200, 10), (900, 50), (1600, 100), (7000, 500)];
 
-/// Cents a month, name, and credits a month of each plan.
+/// Cents a month, name, and credits a month of each plan. A year costs as much as ten months.
 const PLANS: [(i64, &str, i64); 3] =
     [(1900, "creator", 100), (4900, "pro", 500), (19_900, "agency", 2500)];
 
@@ -28,24 +31,28 @@ pub(super) struct Books {
     transactions: Vec<Value>,
 }
 
-/// The credits that can be spent.
+/// What is left of each grant, in credits, after what was returned of its payment; by the grant's name.
 #[derive(Debug, Default)]
 pub(super) struct Credits {
-    pub(super) sure: i64,
-    /// Of months whose plan was ended before anybody heard that they were paid, or not.
-    pub(super) perhaps: Vec<i64>,
-    /// Whether a part of a month was added, which depends on the moment of the change.
-    pub(super) changed: bool,
+    pub(super) sure: BTreeMap<String, i64>,
+    /// Of a subscription that ended before anybody heard that they were paid, or not.
+    pub(super) perhaps: BTreeMap<String, i64>,
 }
 
-impl Credits {
-    pub(super) fn may_be(&self, credits: i64) -> bool {
-        let mut sums = vec![self.sure];
-        for more in &self.perhaps {
-            sums.extend(sums.clone().iter().map(|sum| sum + more));
-        }
-        self.changed || sums.contains(&credits)
-    }
+/// A period that is paid.
+struct Period<'a> {
+    start: i64,
+    end: i64,
+    is_year: bool,
+    /// What it began with, and what it was changed to, each with its bill.
+    steps: Vec<Step<'a>>,
+}
+
+struct Step<'a> {
+    from: i64,
+    plan: &'static str,
+    credits: i64,
+    bill: &'a Value,
 }
 
 fn number(object: &Value, field: &str) -> i64 {
@@ -54,6 +61,14 @@ fn number(object: &Value, field: &str) -> i64 {
 
 fn text<'a>(object: &'a Value, field: &str) -> &'a str {
     object[field].as_str().unwrap_or_default()
+}
+
+/// The plan that costs so much, and whether for a year; seats cost something else.
+fn plan_at(cents: i64) -> Option<(&'static str, i64, bool)> {
+    let month = PLANS.iter().find(|plan| plan.0 == cents).map(|plan| (plan.1, plan.2, false));
+    month.or_else(|| {
+        PLANS.iter().find(|plan| 10 * plan.0 == cents).map(|plan| (plan.1, plan.2, true))
+    })
 }
 
 impl Books {
@@ -107,10 +122,15 @@ impl Books {
 
     pub(super) fn state(&self) -> String {
         self.subscription().map_or_else(String::new, |it| {
-            let item = &it["items"]["data"][0];
-            let period = (number(item, "current_period_start"), number(item, "current_period_end"));
+            let items = it["items"]["data"].as_array().expect("items");
+            let period = (
+                number(&items[0], "current_period_start"),
+                number(&items[0], "current_period_end"),
+            );
+            let seats: i64 = items[1..].iter().map(|item| number(item, "quantity")).sum();
             let leaves = it["cancel_at_period_end"] == true;
-            format!("{} {} {} {period:?} {leaves}", text(it, "id"), plan(it).1, text(it, "status"))
+            let (plan, status) = (plan(it), text(it, "status"));
+            format!("{} {plan} {seats} {status} {period:?} {leaves}", text(it, "id"))
         })
     }
 
@@ -118,16 +138,21 @@ impl Books {
     pub(super) fn plan(&self) -> &'static str {
         let Some(subscription) = self.subscription() else { return "free" };
         let bill = self.invoices.iter().find(|it| it["id"] == subscription["latest_invoice"]);
-        let overdue = self.now - bill.map_or(0, |bill| number(bill, "created"));
+        // What was changed within the period may be paid, while the period is not.
+        let since = match bill {
+            Some(bill) if bill["status"] != "paid" => number(bill, "created"),
+            _ => number(&subscription["items"]["data"][0], "current_period_start"),
+        };
         match text(subscription, "status") {
-            "active" | "trialing" => plan(subscription).1,
-            "past_due" if overdue < GRACE => plan(subscription).1,
+            "active" | "trialing" => plan(subscription),
+            "past_due" if self.now - since < GRACE => plan(subscription),
             _ => "free",
         }
     }
 
-    /// Packs last for ever, the credits of a plan as long as the month that was paid. What is returned of a
-    /// payment takes that part of its credits away, in whole credits.
+    /// A pack's payment gives the pack, the bill of a period each of its months when it begins, the bill of an
+    /// upgrade the difference of every month that it is for: of the one in which it was made in proportion to what was
+    /// left of it. What is returned of a payment takes that part of its credits away, in whole credits.
     pub(super) fn credits(&self) -> Credits {
         let mut credits = Credits::default();
         let packs = self
@@ -135,44 +160,85 @@ impl Books {
             .iter()
             .filter(|session| session["mode"] == "payment" && session["payment_status"] == "paid");
         for session in packs {
-            let cents = number(session, "amount_total");
+            let (cents, intent) =
+                (number(session, "amount_total"), text(session, "payment_intent"));
             let pack = PACKS.iter().find(|pack| pack.0 == cents).expect("a pack of that price");
-            let charge = self.charge(text(session, "payment_intent"));
-            credits.sure += self.kept(charge, pack.1);
+            credits.sure.insert(format!("stripe:{intent}"), self.kept(self.charge(intent), pack.1));
         }
-        for invoice in &self.invoices {
-            self.month(invoice, &mut credits);
+        for subscription in &self.subscriptions {
+            let periods = self.periods(subscription);
+            let last = periods.iter().map(|period| period.start).max();
+            for period in &periods {
+                let ended = subscription["status"] == "canceled" && Some(period.start) == last;
+                let to = if ended { &mut credits.perhaps } else { &mut credits.sure };
+                self.months(text(subscription, "id"), period, to);
+            }
         }
         credits
     }
 
-    /// Adds the credits of a month that runs.
-    fn month(&self, invoice: &Value, credits: &mut Credits) {
-        let details = &invoice["parent"]["subscription_details"];
-        let subscription = self.subscriptions.iter().find(|it| it["id"] == details["subscription"]);
-        let Some(subscription) = subscription.filter(|_| invoice["status"] == "paid") else {
-            return;
-        };
-        let lines = invoice["lines"]["data"].as_array().expect("lines");
-        let Some(line) = lines.last() else { return };
-        let (start, end) = (number(&line["period"], "start"), number(&line["period"], "end"));
-        if !(start..end).contains(&self.now) {
-            return;
+    /// The paid periods of a subscription.
+    fn periods(&self, subscription: &Value) -> Vec<Period<'_>> {
+        let mut bills: Vec<&Value> = self
+            .invoices
+            .iter()
+            .filter(|bill| {
+                let of = &bill["parent"]["subscription_details"]["subscription"];
+                *of == subscription["id"] && bill["status"] == "paid"
+            })
+            .collect();
+        bills.sort_by_key(|bill| number(bill, "created"));
+        let mut periods: Vec<Period> = Vec::new();
+        for bill in bills {
+            let mut changed: BTreeMap<&str, (i64, i64)> = BTreeMap::new();
+            for line in bill["lines"]["data"].as_array().expect("lines") {
+                let cents = text(&line["pricing"], "unit_amount_decimal").parse().unwrap_or(0);
+                let Some((plan, credits, is_year)) = plan_at(cents) else { continue };
+                if line["parent"]["subscription_item_details"]["proration"] == true {
+                    let sum = changed.entry(plan).or_insert((0, credits));
+                    sum.0 += number(line, "amount");
+                    continue;
+                }
+                let period = &line["period"];
+                let (start, end) = (number(period, "start"), number(period, "end"));
+                let steps = vec![Step { from: start, plan, credits, bill }];
+                periods.push(Period { start, end, is_year, steps });
+            }
+            let from = number(bill, "created");
+            let dearer = changed.into_iter().find(|(_, (cents, _))| *cents > 0);
+            // It is for the period that began last: a year may begin within a month.
+            let running = periods.iter_mut().filter(|it| (it.start..it.end).contains(&from));
+            if let (Some((name, (_, credits))), Some(running)) =
+                (dearer, running.max_by_key(|it| it.start))
+            {
+                let plan = PLANS.iter().find(|plan| plan.1 == name).expect("a plan").1;
+                running.steps.push(Step { from, plan, credits, bill });
+            }
         }
-        if invoice["billing_reason"] == "subscription_update" {
-            credits.changed = true;
-            return;
+        periods
+    }
+
+    /// Adds what each month of a period that has begun gives.
+    fn months(&self, subscription: &str, period: &Period, to: &mut BTreeMap<String, i64>) {
+        for (start, end) in period.months().into_iter().filter(|(start, _)| *start <= self.now) {
+            let name = format!("stripe:{subscription}:{start}");
+            let mut before = 0;
+            for (index, step) in period.steps.iter().enumerate().filter(|(_, it)| it.from < end) {
+                let more = (step.credits - before).max(0);
+                before = before.max(step.credits);
+                let left = end - step.from.max(start);
+                let more = if index == 0 { more } else { more * left / (end - start) };
+                let name = if index == 0 { name.clone() } else { format!("{name}:{}", step.plan) };
+                if more > 0 {
+                    to.insert(name, self.kept(self.charge_of(step.bill), more));
+                }
+            }
         }
-        let cents = text(&line["pricing"], "unit_amount_decimal").parse().unwrap_or(0);
-        let plan = PLANS.iter().find(|plan| plan.0 == cents).expect("a plan of that price");
-        let payment = self.payments.iter().find(|it| it["invoice"] == invoice["id"]);
-        let intent = payment.map_or("", |payment| text(&payment["payment"], "payment_intent"));
-        let kept = self.kept(self.charge(intent), plan.2);
-        if subscription["status"] == "active" {
-            credits.sure += kept;
-        } else {
-            credits.perhaps.push(kept);
-        }
+    }
+
+    fn charge_of(&self, bill: &Value) -> Option<&Value> {
+        let payment = self.payments.iter().find(|it| it["invoice"] == bill["id"])?;
+        self.charge(text(&payment["payment"], "payment_intent"))
     }
 
     fn charge(&self, intent: &str) -> Option<&Value> {
@@ -193,8 +259,19 @@ impl Books {
     }
 }
 
-fn plan(subscription: &Value) -> (i64, &'static str, i64) {
+impl Period<'_> {
+    /// When its months begin and end.
+    fn months(&self) -> Vec<(i64, i64)> {
+        if !self.is_year {
+            return vec![(self.start, self.end)];
+        }
+        let start = DateTime::from_timestamp(self.start, 0).expect("a time");
+        let after = |months| (start + Months::new(months)).timestamp();
+        (0..12).map(|month| (after(month), after(month + 1))).collect()
+    }
+}
+
+fn plan(subscription: &Value) -> &'static str {
     let price = &subscription["items"]["data"][0]["price"];
-    let cents = number(price, "unit_amount");
-    *PLANS.iter().find(|plan| plan.0 == cents).expect("a plan of that price")
+    plan_at(number(price, "unit_amount")).expect("a plan of that price").0
 }
