@@ -195,19 +195,29 @@ async fn an_id_that_is_none_is_refused_everywhere_and_never_an_error_of_ours() {
     let long = "9".repeat(10_000);
     let odd =
         ["..%2f..%2fetc", "%2e%2e%2f", "%00", "x", "{}", "%ff", "1;drop", "%F0%9F%92%A9", &long];
-    for operation in operations().iter().filter(|it| it.path.contains("{id}")) {
+    let mut wrong = Vec::new();
+    for operation in operations().iter().filter(|it| it.path.contains('{')) {
+        let path = &operation.path;
+        // A page behind a link in a mail does not tell whether the link works.
+        let is_page = operation.method == Method::GET
+            && ["{token}", "{code}"].iter().any(|it| path.ends_with(it));
+        // Operators call a route what they like, so that each name is one without rules.
+        let has_answer = is_page || path.starts_with("/admin/v1/ai-routes/{name}");
         let caller = match operation.access.audience {
             Audience::Operators => &operator,
             _ => &owner,
         };
         for id in odd {
             let method = operation.method.clone();
-            let request = caller.request(method, &fill_in(&operation.path, id)).json(&json!({}));
+            let request = caller.request(method, &fill_in(path, id)).json(&json!({}));
             let status = request.send().await.unwrap().status();
-            let what = format!("{} {} with {:.20}", operation.method, operation.path, id);
-            assert!(status.is_client_error(), "{what}: {status}");
+            let as_expected = status.is_client_error() || has_answer && status.is_success();
+            if !as_expected {
+                wrong.push(format!("{} {path} with {id:.20}: {status}", operation.method));
+            }
         }
     }
+    assert_eq!(wrong, [""; 0]);
 }
 
 #[tokio::test]
