@@ -1,7 +1,7 @@
 //! Disputes, and refunds that fail.
 
 use serde_json::{Value, json};
-use simulators::stripe::{Complaint, Delivery, Verdict};
+use simulators::stripe::{Complaint, Delivery, Fault, Trouble, Verdict};
 use testing::{Client, TestApp};
 
 use crate::{
@@ -51,6 +51,41 @@ async fn refunds_made_in_the_dashboard_count_and_one_that_fails_gives_the_credit
     let refunds = operator.get(&path).await.ok();
     let states: Vec<&Value> = refunds.as_array().unwrap().iter().map(|it| &it["status"]).collect();
     assert_eq!(states, [&json!("failed"), &json!("succeeded")]);
+    app.assert_books_balance().await;
+}
+
+/// The events of a dispute, the oldest first.
+fn disputed(app: &TestApp) -> Vec<String> {
+    let mut events = app.simulators.stripe.events();
+    events.retain(|it| it["type"].as_str().unwrap().starts_with("charge.dispute."));
+    events.iter().map(|it| it["id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_late_does_not_undo_what_was_learned_meanwhile() {
+    let app = TestApp::start().await;
+    let (owner, ..) = buyer(&app).await;
+    let stripe = &app.simulators.stripe;
+    stripe.deliver_as(Delivery { drop: true, ..Delivery::default() });
+    let dispute = stripe.dispute(&Complaint::about(charge(&app))).unwrap();
+    let path = "/v1/disputes".to_owned();
+    stripe.fail(Fault { path, times: 1, trouble: Trouble::HoldAnswer });
+    let opened = disputed(&app);
+    stripe.redeliver(&opened[0], 1, false).await.unwrap();
+    let told_that_it_is_open = app.run_jobs();
+    let meanwhile = async {
+        stripe.holds_an_answer().await;
+        stripe.decide(dispute["id"].as_str().unwrap(), Verdict::Won).unwrap();
+        let all = disputed(&app);
+        stripe.redeliver(all.last().unwrap(), 1, false).await.unwrap();
+        app.run_jobs().await;
+        let status = "select count(*) from disputes where status = 'won'";
+        assert_eq!(count(&app, status).await, 1, "it was heard first");
+        stripe.heal();
+    };
+    tokio::join!(told_that_it_is_open, meanwhile);
+    settle(&app).await;
+    assert_eq!((credits(&owner).await, with_stripe(&app).await), (100, 1600));
     app.assert_books_balance().await;
 }
 

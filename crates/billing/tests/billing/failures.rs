@@ -114,6 +114,28 @@ async fn a_refund_whose_answers_were_lost_days_ago_is_not_made_again() {
 }
 
 #[tokio::test]
+async fn a_refund_whose_job_is_gone_is_asked_for_when_books_are_compared() {
+    let (app, owner, operator, payment) = buyer().await;
+    fail(&app, "/v1/refunds", ATTEMPTS, Trouble::Status { status: 500 });
+    assert_eq!(refund(&operator, &payment).await.status, 202);
+    // Somebody discarded it.
+    sqlx::query("delete from graphile_worker._private_jobs").execute(app.db.pool()).await.unwrap();
+    app.simulators.stripe.heal();
+    app.advance(chrono::TimeDelta::hours(2));
+
+    let operator = app.operator().await;
+    let report = operator.post("/admin/v1/billing/reconciliations", json!({})).await.ok();
+    let found = &report["findings"][0];
+    assert_eq!((&found["kind"], &found["repaired"]), (&json!("refund_unanswered"), &json!(true)));
+    settle(&app).await;
+    let owner = signed_in_again(&owner).await;
+    assert_eq!((at_stripe(&app, "refund").len(), credits(&owner).await), (1, 50));
+    let again = operator.post("/admin/v1/billing/reconciliations", json!({})).await.ok();
+    assert_eq!(again["findings"], json!([]));
+    app.assert_books_balance().await;
+}
+
+#[tokio::test]
 async fn a_refund_that_stripe_refuses_says_so_and_takes_nothing_back() {
     let (app, owner, operator, payment) = buyer().await;
     fail(&app, "/v1/refunds", 1, Trouble::Status { status: 402 });

@@ -1,12 +1,15 @@
 //! Money that goes back takes its credits with it, and brings them back.
 
+use chrono::TimeDelta;
 use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 use simulators::stripe::Delivery;
 use testing::{Client, Reply, TestApp};
 
-use crate::support::{at_dashboard, at_stripe, bought, count, credits, settle};
+use crate::support::{
+    at_dashboard, at_stripe, bought, count, credits, settle, signed_in_again, upkeep,
+};
 
 /// Somebody who bought 100 credits for $16.00, and an operator.
 pub(crate) async fn buyer(app: &TestApp) -> (Client, Client, String) {
@@ -170,5 +173,26 @@ async fn a_refund_that_waits_for_the_customer_counts_until_it_is_given_up() {
     app.simulators.stripe.fail_refund(id).unwrap();
     settle(&app).await;
     assert_eq!((credits(&owner).await, with_stripe(&app).await), (100, 1600));
+    app.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn of_a_refunded_year_the_months_that_come_later_give_their_part_only() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    let paid = bought(&app, &owner, "plan-creator-year").await;
+    let half = paid["amount_total"].as_i64().unwrap() / 2;
+    refunded_at_dashboard(&app, &half.to_string()).await;
+    assert_eq!(credits(&owner).await, 50);
+
+    app.advance(TimeDelta::days(32));
+    upkeep(&app).await;
+    let owner = signed_in_again(&owner).await;
+    assert_eq!(credits(&owner).await, 100, "the second month, as it is given");
+    let operator = app.operator().await;
+    operator.post("/admin/v1/billing/reconciliations", json!({})).await.ok();
+    assert_eq!(credits(&owner).await, 50, "the night takes its part back");
+    operator.post("/admin/v1/billing/reconciliations", json!({})).await.ok();
+    assert_eq!(credits(&owner).await, 50, "once");
     app.assert_books_balance().await;
 }

@@ -127,13 +127,18 @@ async fn run(simulator: &Arc<Simulator>, call: Call) -> Result<Response, Error> 
         Some(Trouble::Hang { milliseconds }) => {
             tokio::time::sleep(Duration::from_millis(milliseconds)).await;
         }
-        Some(Trouble::DropAnswer) | None => {}
+        Some(Trouble::DropAnswer | Trouble::HoldAnswer) | None => {}
     }
+    let healed = simulator.healed.notified();
     let version = call.version.clone();
     let mut answer = execute(simulator, call)?;
     versions::show(&mut answer.body, &version);
     if trouble == Some(Trouble::DropAnswer) {
         return Ok(faults::reset());
+    }
+    if trouble == Some(Trouble::HoldAnswer) {
+        simulator.holding.notify_one();
+        healed.await;
     }
     let mut response = error::answer(answer.status, &answer.body);
     if let Some(original) = answer.original.and_then(|id| id.parse().ok()) {

@@ -36,6 +36,8 @@ pub enum Trouble {
     Garbage,
     /// The work is done, and then the connection closes without an answer.
     DropAnswer,
+    /// The work is done, but its answer comes only when all trouble ends.
+    HoldAnswer,
 }
 
 /// Uses up one hit of the first fault that is meant for `path`.

@@ -164,6 +164,11 @@ impl Stripe {
         self.simulator.add_fault(fault);
     }
 
+    /// Waits until an answer is held back, as [`Trouble::HoldAnswer`] asks.
+    pub async fn holds_an_answer(&self) {
+        self.simulator.holding.notified().await;
+    }
+
     /// Forgets all faults.
     pub fn heal(&self) {
         self.simulator.clear_faults();

@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::{
     Config,
@@ -26,6 +26,10 @@ pub(super) struct Simulator {
     pub(super) http: reqwest::Client,
     /// How many tasks are delivering events.
     pub(super) delivering: watch::Sender<usize>,
+    /// That an answer is held back.
+    pub(super) holding: Notify,
+    /// That all trouble has ended.
+    pub(super) healed: Notify,
     state: Mutex<State>,
     knobs: Mutex<Knobs>,
 }
@@ -51,6 +55,8 @@ impl Simulator {
             running: Running::default(),
             http,
             delivering: watch::Sender::default(),
+            holding: Notify::new(),
+            healed: Notify::new(),
             state: Mutex::new(State::load(config.state_file)?),
             knobs: Mutex::new(Knobs { webhook_url: config.webhook_url, ..Knobs::default() }),
         })
@@ -140,6 +146,7 @@ impl Simulator {
 
     pub(super) fn clear_faults(&self) {
         self.knobs().faults.clear();
+        self.healed.notify_waiters();
     }
 
     pub(super) fn trouble(&self, path: &str) -> Option<Trouble> {
