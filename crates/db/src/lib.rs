@@ -1,6 +1,7 @@
 //! The pool, the migrations, tenant transactions, what changed elsewhere, and naming what a write ran into.
 
 mod changes;
+mod clock;
 mod config;
 mod error;
 mod listener;
@@ -14,6 +15,7 @@ use kernel::{Id, Org};
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction, postgres::PgConnectOptions};
 
 pub use changes::{Changes, Mark, Subject};
+pub use clock::{clock, keep_time};
 pub use config::Config;
 pub use error::{is_conflict, is_outage, violated_constraint};
 pub use listener::listen;

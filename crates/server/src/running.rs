@@ -1,4 +1,4 @@
-use std::{net::SocketAddr, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, time::Duration};
 
 use anyhow::Context;
 use idempotency::Idempotency;
@@ -41,16 +41,16 @@ impl Running {
         settings.port = address.map_or(settings.port, |address| address.port());
         let development = Development::start(&mut settings, lasting).await?;
         let database = database_address(&settings, development.database())?;
-        let clock = Clock::System;
         if settings.migrate_on_start {
             let pool = settings.db.migration_pool(database.clone());
-            prepare_database(&pool, clock.now()).await?;
+            prepare_database(&pool, Clock::System.now()).await?;
             pool.close().await;
         }
         let listening = settings.db.listening_pool(database.clone());
         let waking = settings.db.listening_pool(database.clone());
         let pool = settings.db.pool(database);
-        let product = Product::compose(&settings, pool.clone(), clock)?;
+        let clock = db::clock(&pool).await.context("the database does not answer")?;
+        let product = Product::compose(&settings, pool.clone(), clock.clone())?;
         product.quotas.set_platform_budget(&settings.quotas).await?;
         // What an earlier process left behind is ended now, not at the next full minute.
         product.quotas.reap().await?;
@@ -58,12 +58,9 @@ impl Running {
         let (ai, idempotency) = (product.ai.clone(), product.idempotency.clone());
         let (health, stop, mut tasks) =
             (product.health.clone(), CancellationToken::new(), JoinSet::new());
-        let listen = db::listen(product.db.changes().clone(), listening);
-        let listen = stop.clone().run_until_cancelled_owned(listen);
-        tasks.spawn(async move { listen.await.map_or(Ok(()), |never| match never {}) });
-        let noting =
-            stop.clone().run_until_cancelled_owned(product.alerts.clone().keep_noting_answers());
-        tasks.spawn(async move { noting.await.map_or(Ok(()), |never| match never {}) });
+        keep(&mut tasks, &stop, db::listen(product.db.changes().clone(), listening));
+        keep(&mut tasks, &stop, db::keep_time(clock, pool.clone()));
+        keep(&mut tasks, &stop, product.alerts.clone().keep_noting_answers());
         work(&mut tasks, &settings, &product, [&pool, &waking], &stop);
         if let Some(listener) = listener {
             // Who serves before the others know of it would give away what they do.
@@ -146,6 +143,16 @@ async fn listen_for_health(settings: &Settings) -> anyhow::Result<Option<TcpList
         format!("cannot listen on {address}; set WORKER_HEALTH_ADDR to another address")
     })?;
     Ok(Some(listener))
+}
+
+/// Does what has no end for as long as the program runs.
+fn keep(
+    tasks: &mut JoinSet<anyhow::Result<()>>,
+    stop: &CancellationToken,
+    endless: impl Future<Output = Infallible> + Send + 'static,
+) {
+    let endless = stop.clone().run_until_cancelled_owned(endless);
+    tasks.spawn(async move { endless.await.map_or(Ok(()), |never| match never {}) });
 }
 
 fn work(
