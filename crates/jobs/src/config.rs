@@ -38,6 +38,11 @@ const FETCHED_AHEAD: Duration = Duration::from_secs(5);
 const COMPLETION_BATCH: Duration = Duration::from_millis(1);
 
 impl Config {
+    /// How long a running job may go on after its worker was told to stop.
+    pub fn grace(&self) -> Duration {
+        Duration::from_secs(self.jobs_grace_seconds)
+    }
+
     pub(crate) fn apply(&self, options: WorkerOptions, lane: Lane) -> WorkerOptions {
         // Quick ones are fetched ahead; a slow one would only keep others from running it.
         let (concurrency, ahead) = match lane {
@@ -68,7 +73,7 @@ impl Config {
             .worker_shutdown(
                 WorkerShutdownConfig::default()
                     .listen_os_shutdown_signals(false)
-                    .grace_period(Duration::from_secs(self.jobs_grace_seconds))
+                    .grace_period(self.grace())
                     .interrupted_job_retry_delay(Duration::ZERO),
             )
     }

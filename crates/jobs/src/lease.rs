@@ -35,6 +35,11 @@ impl Lease {
         self.stop.clone().now_or_never().is_some()
     }
 
+    /// Waits until the worker is told to stop.
+    pub async fn stopping(&self) {
+        self.stop.clone().await;
+    }
+
     pub(crate) async fn hold<T>(&self, work: impl Future<Output = T>) -> T {
         RUNNING.scope(self.clone(), work).await
     }

@@ -1,5 +1,6 @@
 use std::ops::RangeInclusive;
 
+use chrono::NaiveDateTime;
 use graphile_worker::{
     CronJobKeyMode, Crontab, CrontabFill, CrontabTimer, CrontabValue, parse_crontab,
 };
@@ -35,6 +36,11 @@ impl Schedule {
         schedule.options.job_key_mode = Some(CronJobKeyMode::Replace);
         schedule.options.id = Some(id);
         Self { crontab: schedule }
+    }
+
+    /// Whether the job is queued at this minute, in UTC.
+    pub fn runs_at(&self, minute: &NaiveDateTime) -> bool {
+        self.crontab.should_run_at(minute)
     }
 
     /// The [`Job::NAME`] of what is queued.
@@ -96,7 +102,7 @@ mod tests {
         let schedule = Schedule::cron(expression, &Tidy);
         let runs_on = |day: &u32| {
             let date = NaiveDate::from_ymd_opt(2026, 11, *day).unwrap();
-            schedule.crontab.should_run_at(&date.and_hms_opt(3, 0, 0).unwrap())
+            schedule.runs_at(&date.and_hms_opt(3, 0, 0).unwrap())
         };
         (1..=30).filter(runs_on).collect()
     }

@@ -219,7 +219,7 @@ impl Services {
             settings.auth.secrets(),
             [app.events.as_slice(), &support::events(), &privacy::events()].concat(),
             &settings.webhooks,
-            settings.jobs.jobs_concurrency,
+            (settings.jobs.jobs_concurrency, settings.jobs.grace()),
         )
     }
 

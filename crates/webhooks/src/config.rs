@@ -46,6 +46,11 @@ impl Config {
         TimeDelta::seconds(60) + TimeDelta::from_std(self.timeout()).unwrap_or_default()
     }
 
+    /// What must be left of a lane when an attempt begins, so that it ends before the lane does.
+    pub(crate) fn claim_lease(&self) -> TimeDelta {
+        self.attempt_lease() - TimeDelta::seconds(30)
+    }
+
     pub(crate) fn disable_after(&self) -> TimeDelta {
         TimeDelta::days(self.webhooks_disable_after_days)
     }

@@ -30,14 +30,14 @@ pub(crate) enum Fate {
 
 impl Delivery {
     /// Claims up to `limit` that are due, the oldest first, if the endpoint is still of that version and the
-    /// `lane` open. If nobody writes down what became of them, the next lane claims them again: the process
+    /// `lane` open for `lease` more. If nobody writes down what became of them, the next lane claims them again: the process
     /// died, maybe after it had sent them.
     pub(crate) async fn claim(
         db: impl PgExecutor<'_>,
         (endpoint, version): (Id<Endpoint>, i64),
         lane: Uuid,
         limit: usize,
-        now: DateTime<Utc>,
+        (now, lease): (DateTime<Utc>, TimeDelta),
     ) -> sqlx::Result<Vec<Self>> {
         sqlx::query_as!(
             Self,
@@ -50,7 +50,8 @@ impl Delivery {
                            and lane is distinct from $4
                            and exists (select from webhook_endpoints
                                        where id = $1 and version = $5 and disabled_at is null
-                                         and lane = $4 and lane_until > clock_timestamp())
+                                         and lane = $4
+                                         and lane_until > clock_timestamp() + $6::bigint * interval '1 millisecond')
                          order by due_at, event_id
                          limit $3
                          for update skip locked) due
@@ -66,9 +67,27 @@ impl Delivery {
             i64::try_from(limit).unwrap_or(i64::MAX),
             lane,
             version,
+            lease.num_milliseconds(),
         )
         .fetch_all(db)
         .await
+    }
+
+    /// Gives back what a lane has claimed and not sent to its end, as if it had never been tried.
+    pub(crate) async fn give_back(
+        db: impl PgExecutor<'_>,
+        endpoint: Id<Endpoint>,
+        lane: Uuid,
+    ) -> sqlx::Result<()> {
+        sqlx::query!(
+            "update webhook_deliveries set attempts = attempts - 1, lane = null
+             where endpoint_id = $1 and lane = $2 and status = 'pending'",
+            endpoint as _,
+            lane,
+        )
+        .execute(db)
+        .await?;
+        Ok(())
     }
 
     /// Writes down what becomes of it, unless it was meanwhile taken up again.
@@ -115,4 +134,56 @@ pub(crate) async fn wake(
     .fetch_one(db)
     .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use kernel::{Clock, Id, Org};
+    use testing::Database;
+    use uuid::Uuid;
+
+    use super::{Delivery, Message};
+    use crate::Endpoint;
+
+    #[tokio::test]
+    async fn what_is_left_of_a_lane_must_outlast_an_attempt() {
+        let (database, now) = (Database::new().await, Clock::System.now() + TimeDelta::minutes(1));
+        let (org, endpoint, event) =
+            (Id::<Org>::new(), Id::<Endpoint>::new(), Id::<Message>::new());
+        let lane = Uuid::now_v7();
+        let statements = [
+            "insert into orgs (id, name, created_at) values ($1, 'x', now())",
+            "insert into webhook_endpoints
+                 (id, org_id, url, description, events, secret, lane, lane_until, created_at, updated_at)
+             select $2, $1, 'https://example.com', '', '{}', '', $4, clock_timestamp() + interval '1 minute', now(), now()",
+            "insert into webhook_events (id, org_id, type, payload, created_at) select $3, $1, 'x.y', '{}', now()",
+            "insert into webhook_deliveries (endpoint_id, event_id, org_id, status, due_at, created_at)
+             select $2, $3, $1, 'pending', now(), now()",
+        ];
+        for statement in statements {
+            let named = format!(
+                "with given as (select $1::uuid, $2::uuid, $3::uuid, $4::uuid) {statement}"
+            );
+            sqlx::query(sqlx::AssertSqlSafe(named))
+                .bind(org)
+                .bind(endpoint)
+                .bind(event)
+                .bind(lane)
+                .execute(&database.pool)
+                .await
+                .unwrap();
+        }
+        let claimed = async |lease| {
+            let claimed = Delivery::claim(&database.pool, (endpoint, 1), lane, 5, (now, lease));
+            claimed.await.unwrap().len()
+        };
+        assert_eq!(claimed(TimeDelta::seconds(90)).await, 0, "it would end after the lane");
+        assert_eq!(claimed(TimeDelta::seconds(10)).await, 1);
+        assert_eq!(claimed(TimeDelta::seconds(10)).await, 0, "it is under way");
+        Delivery::give_back(&database.pool, endpoint, lane).await.unwrap();
+        let again =
+            Delivery::claim(&database.pool, (endpoint, 1), lane, 5, (now, TimeDelta::zero()));
+        assert_eq!(again.await.unwrap()[0].attempt, 1, "as if it had never been tried");
+    }
 }

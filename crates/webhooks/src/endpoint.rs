@@ -190,6 +190,21 @@ impl Endpoint {
         Self::get(db, self.id).await
     }
 
+    /// Disables it, as its owner can too.
+    pub(crate) async fn disable(self, db: &mut PgConnection, now: DateTime<Utc>) -> Result<()> {
+        sqlx::query!(
+            "update webhook_endpoints
+             set version = version + 1, updated_at = $2, disabled_at = coalesce(disabled_at, $2),
+                 disabled_reason = coalesce(disabled_reason, 'request')
+             where id = $1",
+            self.id as _,
+            now,
+        )
+        .execute(db)
+        .await?;
+        Ok(())
+    }
+
     /// Deletes it, and everything that was to be delivered to it.
     pub(crate) async fn delete(self, db: &mut PgConnection) -> Result<()> {
         let deleted = sqlx::query!("delete from webhook_endpoints where id = $1", self.id as _);

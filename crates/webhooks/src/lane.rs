@@ -1,10 +1,11 @@
 use std::{
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use jobs::Job;
+use jobs::{Job, Lease};
 use kernel::{Id, Org};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
@@ -24,6 +25,9 @@ const SLICE: Duration = Duration::from_secs(5);
 const SOON: TimeDelta = TimeDelta::seconds(1);
 /// How long a lane stays away from a place that others want: longer than they need to look again.
 const REST: TimeDelta = TimeDelta::seconds(3);
+
+/// What a worker that is told to stop still needs to write down what was under way.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// Delivers what is due at one endpoint. However many of these are queued, one at a time works.
 #[derive(Serialize, Deserialize)]
@@ -104,17 +108,31 @@ impl Webhooks {
     }
 }
 
+/// Ends a little before jobs have had their `grace` after their worker was told to stop: what is dropped then could
+/// not close its lane, and nobody would deliver to the endpoint until that is over.
+async fn patience(attempt: Option<Lease>, grace: Duration) {
+    match attempt {
+        Some(attempt) => attempt.stopping().await,
+        None => std::future::pending().await,
+    }
+    tokio::time::sleep(grace.saturating_sub(LAST_WORDS)).await;
+}
+
 impl Lane {
     /// Sends what is due, several at a time, until nothing is, the endpoint turns out to be changed, dead or
     /// slow, or the time is over; `true` if it is.
     async fn work(&mut self, webhooks: &Webhooks) -> anyhow::Result<bool> {
         let began = Instant::now();
+        let attempt = jobs::running();
+        let is_stopping = || attempt.as_ref().is_some_and(Lease::is_stopping);
+        let mut patience_ends = pin!(patience(attempt.clone(), webhooks.grace));
         // Tasks of their own: what our database takes is not the receiver's time.
         let mut under_way = JoinSet::new();
         let mut dies = false;
         loop {
             let in_time = began.elapsed() < SLICE;
-            let goes_on = in_time && !self.ended && !dies && self.health.slow == self.slow;
+            let goes_on = in_time && !is_stopping();
+            let goes_on = goes_on && !self.ended && !dies && self.health.slow == self.slow;
             // One is enough to learn whether it lives again.
             let width = if self.health.is_dead() { 1 } else { webhooks.config.width() };
             let room = width.saturating_sub(under_way.len());
@@ -124,7 +142,16 @@ impl Lane {
                     under_way.spawn(self.wire.clone().send(delivery, now));
                 }
             }
-            let Some(outcome) = under_way.join_next().await else { return Ok(!in_time) };
+            let outcome = tokio::select! {
+                biased;
+                outcome = under_way.join_next() => outcome,
+                () = &mut patience_ends => {
+                    under_way.shutdown().await;
+                    Delivery::give_back(webhooks.db.pool(), self.endpoint, self.token).await?;
+                    return Ok(false);
+                }
+            };
+            let Some(outcome) = outcome else { return Ok(!in_time) };
             webhooks.record(self, outcome?).await?;
             dies |= self.health.is_dead();
         }
@@ -137,7 +164,8 @@ impl Lane {
         now: DateTime<Utc>,
     ) -> sqlx::Result<Vec<Delivery>> {
         let of = (self.endpoint, self.version);
-        Delivery::claim(webhooks.db.pool(), of, self.token, limit, now).await
+        let lease = webhooks.config.claim_lease();
+        Delivery::claim(webhooks.db.pool(), of, self.token, limit, (now, lease)).await
     }
 
     async fn close(&self, webhooks: &Webhooks) -> sqlx::Result<()> {

@@ -31,7 +31,7 @@ mod secret;
 mod sweep;
 mod test_event;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use app::{EventType, Module};
 use db::Db;
@@ -64,18 +64,20 @@ pub struct Webhooks {
     types: Arc<[EventType]>,
     config: Config,
     room: Room,
+    /// How long a job may go on after its worker was told to stop.
+    grace: Duration,
 }
 
 impl Webhooks {
     /// Endpoints that can be told of `types` and tests. Of `jobs` that a process runs at the same time, deliveries
-    /// take no more than three quarters, unless it runs but one.
+    /// take no more than three quarters, unless it runs but one; at shutdown each has `grace` to end.
     pub fn new<'a>(
         (db, clock): (Db, Clock),
         (egress, mailer): (Egress, Mailer),
         secrets: impl IntoIterator<Item = &'a SecretString>,
         mut types: Vec<EventType>,
         config: &Config,
-        jobs: u16,
+        (jobs, grace): (u16, Duration),
     ) -> anyhow::Result<Self> {
         types.push(EventType::of::<TestEvent>());
         types.sort_by_key(|it| it.name);
@@ -91,6 +93,7 @@ impl Webhooks {
             types: types.into(),
             config: config.clone(),
             room: Room::of(jobs),
+            grace,
         })
     }
 

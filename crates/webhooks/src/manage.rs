@@ -74,12 +74,16 @@ impl Webhooks {
         id: Id<Endpoint>,
         origin: &Origin,
     ) -> Result<()> {
-        Endpoint::get(&mut *self.db.tenant(org).await?, id).await?;
+        let now = self.clock.now();
+        let mut tx = self.db.tenant(org).await?;
+        Endpoint::lock(&mut tx, id).await?.disable(&mut tx, now).await?;
+        tx.commit().await?;
+        // In batches, for there may be many: whoever dies over them leaves an endpoint that says it is disabled.
         self.drop_deliveries(id).await?;
         let mut tx = self.db.tenant(org).await?;
         Endpoint::lock(&mut tx, id).await?.delete(&mut tx).await?;
         let entry = Entry::new(origin, Some(org), "webhook_endpoint.deleted", id);
-        entry.record(&mut tx, self.clock.now()).await?;
+        entry.record(&mut tx, now).await?;
         Ok(tx.commit().await?)
     }
 

@@ -71,3 +71,26 @@ async fn killed_while_the_receiver_works_it_is_told_again() {
 
     told_twice_with_one_id(&app).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn told_to_stop_while_a_receiver_takes_long_it_leaves_the_event_to_the_next_program_at_once()
+{
+    let (app, owner) = listening().await;
+    let directory = tempfile::tempdir().unwrap();
+    let little_patience = [("JOBS_GRACE_SECONDS", "4".to_owned())];
+    let mut process = Process::with(&app, directory.path(), &little_patience).await;
+    app.simulators.sink.hold("/a");
+    owner.at(&process.url).post("/v1/api-keys", json!({ "name": "CI" })).await.ok();
+    app.simulators.sink.wait_for("/a", 1).await;
+
+    process.signal("-TERM");
+    assert!(process.child.wait().await.unwrap().success());
+    app.simulators.sink.release("/a");
+
+    assert_eq!(count(&app, "webhook_endpoints where lane is not null").await, 0);
+    let untried = "webhook_deliveries where status = 'pending' and attempts = 0 and lane is null";
+    assert_eq!(count(&app, untried).await, 1, "no attempt is used up");
+    app.run_jobs().await;
+    assert_eq!(app.simulators.sink.received("/a").len(), 2);
+    assert_eq!(count(&app, "webhook_deliveries where status = 'delivered'").await, 1);
+}
