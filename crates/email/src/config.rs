@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use chrono::NaiveDate;
+use chrono::{NaiveDate, TimeDelta};
 use kernel::Environment;
 use lettre::message::Mailbox;
 use secrecy::{ExposeSecret, SecretString};
@@ -9,7 +9,7 @@ use url::Url;
 use crate::{
     Brand, Dns,
     events::{Keys, PublicKey, Secret},
-    transport::{Dkim, InvalidUrl, Resend, Smtp, Transport},
+    transport::{Authority, Dkim, Resend, Smtp, Transport},
 };
 
 /// Who mails come from, who takes them, and how many.
@@ -17,9 +17,15 @@ use crate::{
 #[group(skip)]
 pub struct Config {
     /// The mail server: `smtps://user:password@host`, or `smtp://user:password@host:587` for STARTTLS. Only a server on this
-    /// machine is spoken to in the clear, unless the URL ends in `?tls=off`. Unset, a mailbox for development is started.
+    /// machine is spoken to in the clear, unless the URL ends in `?tls=off`, or `?tls=on`. Unset, a mailbox for development is
+    /// started.
     #[arg(long, env, hide_env_values = true)]
     pub smtp_url: Option<SecretString>,
+
+    /// A certificate (PEM) that vouches for the mail server, beside the authorities that everybody believes: a relay of your
+    /// own may have one.
+    #[arg(long, env)]
+    pub smtp_ca_certificate: Option<String>,
 
     /// Resend's API key; with it mails go through Resend's API instead of an SMTP server.
     #[arg(long, env, hide_env_values = true)]
@@ -91,7 +97,7 @@ impl Config {
         let url = self.smtp_url.as_ref().map(ExposeSecret::expose_secret);
         let mut problems = Vec::new();
         if let Some(Err(error)) = url.map(|url| self.server(url)) {
-            problems.push(format!("SMTP_URL {error}"));
+            problems.push(error.to_string());
         }
         if url.is_some() && self.resend_api_key.is_some() {
             problems.push("SMTP_URL and RESEND_API_KEY are both set; keep one".to_owned());
@@ -141,9 +147,7 @@ impl Config {
         }
         let url = self.smtp_url.as_ref();
         let url = url.ok_or_else(|| anyhow::anyhow!("SMTP_URL is not set"))?;
-        let server = self
-            .server(url.expose_secret())
-            .map_err(|error| anyhow::anyhow!("SMTP_URL {error}"))?;
+        let server = self.server(url.expose_secret())?;
         Ok(Transport::Smtp { server, dkim: self.dkim()?.map(Arc::new) })
     }
 
@@ -170,11 +174,23 @@ impl Config {
         }
     }
 
-    fn server(&self, url: &str) -> Result<Smtp, InvalidUrl> {
-        Smtp::new(url, self.time_limit())
+    fn server(&self, url: &str) -> anyhow::Result<Smtp> {
+        let vouches = self.smtp_ca_certificate.as_ref().map(|pem| authority(pem)).transpose()?;
+        Smtp::new(url, vouches, self.time_limit())
+            .map_err(|error| anyhow::anyhow!("SMTP_URL {error}"))
+    }
+
+    /// When an attempt that nobody ended is over: its process died.
+    pub(crate) fn attempt_lease(&self) -> TimeDelta {
+        TimeDelta::from_std(self.time_limit() + Duration::from_secs(10)).unwrap_or_default()
     }
 
     fn time_limit(&self) -> Duration {
         Duration::from_secs(self.email_timeout_seconds)
     }
+}
+
+fn authority(pem: &str) -> anyhow::Result<Authority> {
+    let authority = Authority::from_pem(pem.as_bytes());
+    authority.map_err(|_| anyhow::anyhow!("SMTP_CA_CERTIFICATE is not a certificate in PEM"))
 }

@@ -59,6 +59,7 @@ pub struct Mailer {
     tokens: Tokens,
     caps: Caps,
     retention: TimeDelta,
+    attempt_lease: TimeDelta,
     told_with: Arc<events::Keys>,
     dns: Option<TokioResolver>,
 }
@@ -82,6 +83,7 @@ impl Mailer {
             tokens: Tokens::new(secrets)?,
             caps: Caps::new(config),
             retention: TimeDelta::days(config.email_retention_days),
+            attempt_lease: config.attempt_lease(),
             told_with: config.keys()?.into(),
             dns: config.email_dns.map(Dns::resolver).transpose()?,
         })

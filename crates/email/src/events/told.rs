@@ -87,36 +87,58 @@ struct About {
 
 impl Mailer {
     /// Applies what was told, all or nothing. What is told twice counts once, in whatever order it comes.
+    ///
+    /// Rows are locked in one order, first mails and then addresses: two batches that name the same ones the other
+    /// way round wait for each other, and not both.
     pub(super) async fn apply(&self, told: &[Told<'_>]) -> sqlx::Result<()> {
         let mut tx = self.db.begin().await?;
         let now = self.clock.now();
-        for told in told.iter().filter(|it| (1..=LONGEST_ID).contains(&it.id.len())) {
-            told.apply(&mut tx, now).await?;
+        let mut about = Vec::new();
+        for told in told.iter().filter(|it| it.has_an_id()) {
+            match told.mail(&mut tx).await? {
+                Some(mail) => about.push((mail, told)),
+                // Another program of the same account sends mails too.
+                None => {
+                    tracing::debug!(kind = told.what.name(), "an event is about no mail of ours")
+                }
+            }
+        }
+        about.sort_by_key(|(mail, told)| (mail.id.uuid(), told.id));
+        let mut stopped = Vec::new();
+        for (mail, told) in about {
+            if told.apply(&mut tx, &mail, now).await? {
+                let stops = |reason| Suppression::of(mail.recipient, reason).because_of(mail.id);
+                stopped.extend(told.what.suppresses().map(stops));
+            }
+        }
+        stopped.sort_by(|one, other| one.address.as_str().cmp(other.address.as_str()));
+        for suppression in stopped {
+            suppression.insert(&mut tx, now).await?;
         }
         tx.commit().await
     }
 }
 
 impl Told<'_> {
-    async fn apply(&self, db: &mut PgConnection, now: DateTime<Utc>) -> sqlx::Result<()> {
-        let kind = self.what.name();
-        let Some(mail) = self.mail(&mut *db).await? else {
-            // Another program of the same account sends mails too.
-            tracing::debug!(kind, "an event is about no mail of ours");
-            return Ok(());
-        };
-        if !self.note(&mut *db, &mail, now).await? {
-            return Ok(());
+    fn has_an_id(&self) -> bool {
+        (1..=LONGEST_ID).contains(&self.id.len()) && !self.id.contains(char::is_control)
+    }
+
+    /// False if that was done before.
+    async fn apply(
+        &self,
+        db: &mut PgConnection,
+        mail: &About,
+        now: DateTime<Utc>,
+    ) -> sqlx::Result<bool> {
+        if !self.note(&mut *db, mail, now).await? {
+            return Ok(false);
         }
         if let Some(status) = self.what.status() {
-            self.advance(&mut *db, &mail, status).await?;
+            self.advance(db, mail, status).await?;
         }
-        if let Some(reason) = self.what.suppresses() {
-            let suppression = Suppression::of(mail.recipient, reason).because_of(mail.id);
-            suppression.insert(db, now).await?;
-        }
-        metrics::counter!("email_events_total", "kind" => kind).increment(1);
-        Ok(())
+        metrics::counter!("email_events_total", "kind" => self.what.name()).increment(1);
+        Ok(true)
     }
 
     fn detail(&self) -> Option<String> {

@@ -1,4 +1,4 @@
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use kernel::{EmailAddress, Id, User};
 use sqlx::{PgConnection, PgExecutor};
 
@@ -19,6 +19,8 @@ pub struct Email {
     pub(crate) attempts: i32,
     /// Whether it has its place among those of its day.
     pub(crate) admitted: bool,
+    /// For how many more milliseconds another attempt may be under way; zero: none is.
+    pub(crate) claimed_for: i64,
     pub(crate) created_at: DateTime<Utc>,
 }
 
@@ -69,7 +71,10 @@ impl Email {
             Self,
             r#"select id as "id: _", user_id as "user_id: _", recipient as "recipient: _",
                       category as "category: _", subject, html as "html!", text as "text!",
-                      attempts, admitted, created_at
+                      attempts, admitted,
+                      (extract(epoch from greatest(claimed_until - clock_timestamp(), '0')) * 1000)::bigint
+                          as "claimed_for!",
+                      created_at
                from emails where id = $1 and status = 'queued' for update"#,
             id as _,
         )
@@ -77,14 +82,22 @@ impl Email {
         .await
     }
 
-    /// Counts an attempt that is about to be made.
-    pub(crate) async fn count_attempt(&mut self, db: &mut PgConnection) -> sqlx::Result<()> {
+    /// Counts an attempt that is about to be made, and is over after `lease`: nobody else makes one before.
+    pub(crate) async fn claim(
+        &mut self,
+        db: &mut PgConnection,
+        lease: TimeDelta,
+    ) -> sqlx::Result<()> {
         self.attempts += 1;
         sqlx::query!(
-            "update emails set attempts = $3, admitted = true where id = $1 and created_at = $2",
+            "update emails
+             set attempts = $3, admitted = true,
+                 claimed_until = clock_timestamp() + $4::bigint * interval '1 millisecond'
+             where id = $1 and created_at = $2",
             self.id as _,
             self.created_at,
             self.attempts,
+            lease.num_milliseconds(),
         )
         .execute(db)
         .await?;
@@ -124,7 +137,7 @@ impl Email {
         counts: bool,
     ) -> sqlx::Result<()> {
         sqlx::query!(
-            "update emails set error = $3, attempts = $4
+            "update emails set error = $3, attempts = $4, claimed_until = null
              where id = $1 and created_at = $2 and status = 'queued'",
             self.id as _,
             self.created_at,
@@ -146,7 +159,8 @@ impl Email {
         sqlx::query!(
             "update emails
              set status = 'dead', provider = $3, error = $4,
-                 html = case when not lets_in then html end, text = case when not lets_in then text end
+                 html = case when not lets_in then html end, text = case when not lets_in then text end,
+                 claimed_until = null
              where id = $1 and created_at = $2 and status = 'queued'",
             self.id as _,
             self.created_at,

@@ -95,8 +95,15 @@ impl SendEmail {
         let now = mailer.clock.now();
         let mut tx = mailer.db.begin().await?;
         let Some(mut email) = Email::lock(&mut tx, self.email).await? else { return Ok(None) };
+        if email.claimed_for > 0 {
+            // Another job of the same mail talks to the provider, or died over it.
+            let pause = TimeDelta::milliseconds(email.claimed_for);
+            self.queue_in(&mut tx, email.category, pause).await?;
+            tx.commit().await?;
+            return Ok(None);
+        }
         match mailer.pace(&mut tx, &email, now).await? {
-            Pace::Now => email.count_attempt(&mut tx).await?,
+            Pace::Now => email.claim(&mut tx, mailer.attempt_lease).await?,
             Pace::Never(reason) => {
                 email.suppress(&mut tx, reason).await?;
                 tx.commit().await?;

@@ -16,7 +16,7 @@ use crate::{Category, Email, Mailer, events};
 
 pub(crate) use dkim::Dkim;
 pub(crate) use resend::{Resend, TAG};
-pub(crate) use smtp::{InvalidUrl, Smtp};
+pub(crate) use smtp::{Authority, Smtp};
 
 /// How mails are handed over.
 #[derive(Clone)]

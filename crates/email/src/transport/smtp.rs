@@ -16,6 +16,9 @@ use url::Url;
 
 use super::Failure;
 
+/// Whoever vouches for servers.
+pub(crate) use lettre::transport::smtp::client::Certificate as Authority;
+
 /// A mail server, and how to speak to it.
 ///
 /// Every mail has a connection of its own. The library's pool would keep a connection whose
@@ -35,14 +38,26 @@ pub(crate) struct Smtp {
 pub(crate) struct InvalidUrl;
 
 impl Smtp {
-    pub(crate) fn new(url: &str, time_limit: Duration) -> Result<Self, InvalidUrl> {
+    /// The one at `url`. Who `vouches` for it is believed beside those whom everybody believes.
+    pub(crate) fn new(
+        url: &str,
+        vouches: Option<Authority>,
+        time_limit: Duration,
+    ) -> Result<Self, InvalidUrl> {
         let url = Url::parse(url).map_err(|_| InvalidUrl)?;
         let host = url.host_str().filter(|host| !host.is_empty()).ok_or(InvalidUrl)?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let encrypted = || TlsParameters::new(host.clone()).map_err(|_| InvalidUrl);
+        let encrypted = || {
+            let parameters = TlsParameters::builder(host.clone());
+            let parameters = vouches
+                .into_iter()
+                .fold(parameters, |it, authority| it.add_root_certificate(authority));
+            parameters.build().map_err(|_| InvalidUrl)
+        };
         let (tls, usual_port) = match (url.scheme(), url.query()) {
             ("smtps", None) => (Tls::Wrapper(encrypted()?), 465),
             ("smtp", Some("tls=off")) => (Tls::None, 587),
+            ("smtp", Some("tls=on")) => (Tls::Required(encrypted()?), 587),
             ("smtp", None) if is_this_machine(&host) => (Tls::None, 587),
             ("smtp", None) => (Tls::Required(encrypted()?), 587),
             _ => return Err(InvalidUrl),
@@ -149,7 +164,7 @@ mod tests {
     }
 
     fn server(url: &str) -> Option<Smtp> {
-        Smtp::new(url, Duration::from_secs(1)).ok()
+        Smtp::new(url, None, Duration::from_secs(1)).ok()
     }
 
     #[test]
@@ -159,6 +174,7 @@ mod tests {
         assert!(is_clear("smtp://[::1]:2525"));
         assert!(is_clear("smtp://localhost"));
         assert!(is_clear("smtp://relay.internal:25?tls=off"));
+        assert!(!is_clear("smtp://127.0.0.1:2525?tls=on"));
         assert!(!is_clear("smtp://mail.example.com"));
         assert!(!is_clear("smtps://mail.example.com"));
     }

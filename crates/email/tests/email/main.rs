@@ -11,6 +11,7 @@ mod resend;
 mod sendgrid;
 mod smtp;
 mod suppressions;
+mod tls;
 
 use std::sync::Arc;
 

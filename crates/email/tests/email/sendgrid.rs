@@ -6,11 +6,12 @@ use aws_lc_rs::{
     signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
+use email::Welcome;
 use kernel::Id;
 use serde_json::{Value, json};
-use testing::{Reply, TestApp};
+use testing::{Reply, TestApp, eventually};
 
-use crate::{ADA, queue, received, row, status, with_resend};
+use crate::{ADA, queue, queue_to, received, row, status, with_resend};
 
 struct SendGrid(EcdsaKeyPair);
 
@@ -122,6 +123,43 @@ async fn what_sendgrid_calls_blocked_is_no_reason_to_send_nothing_more_and_a_com
         app.run_jobs().await;
         assert_eq!(status(&app, after).await, next, "{what}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batches_that_name_the_same_addresses_the_other_way_round_are_both_applied() {
+    let (app, sendgrid) = with_sendgrid().await;
+    let mut bounced = Vec::new();
+    for address in [ADA, "bob@example.com", "bob@example.com", ADA] {
+        let id = queue_to(&app, address, None, &Welcome { name: "Ada" }).await;
+        let about = json!({ "mail_id": id, "type": "bounce" });
+        bounced.push(event("bounce", &Id::<()>::new().to_string(), about));
+    }
+    app.run_jobs().await;
+    // Both are on their way before either can go on.
+    let mut first = app.db.begin().await.unwrap();
+    sqlx::query(
+        "insert into email_suppressions (id, address, reason, created_at)
+         values (gen_random_uuid(), $1, 'hard_bounce', now())",
+    )
+    .bind(ADA)
+    .execute(&mut *first)
+    .await
+    .unwrap();
+    let let_go = async {
+        let waiting = "select count(*) from pg_stat_activity
+                       where datname = current_database() and wait_event_type = 'Lock'";
+        eventually("both wait", async || {
+            sqlx::query_scalar::<_, i64>(waiting).fetch_one(app.db.pool()).await.unwrap() == 2
+        })
+        .await;
+        first.rollback().await.unwrap();
+    };
+    let (one, other) = (json!([bounced[0], bounced[1]]), json!([bounced[2], bounced[3]]));
+    tokio::join!(sendgrid.tell(&app, &one), sendgrid.tell(&app, &other), let_go);
+
+    let events = "select count(*) from email_events";
+    let events: i64 = sqlx::query_scalar(events).fetch_one(app.db.pool()).await.unwrap();
+    assert_eq!(events, 4);
 }
 
 #[tokio::test]

@@ -56,6 +56,29 @@ async fn a_job_that_runs_twice_sends_once() {
 }
 
 #[tokio::test]
+async fn two_jobs_of_one_mail_at_the_same_time_send_it_once() {
+    let app = TestApp::start().await;
+    let id = queue(&app).await;
+    let again = "select from graphile_worker.add_job('email.send', json_build_object(
+                     'job', json_build_object('email', $1::uuid)))";
+    sqlx::query(again).bind(id).execute(app.db.pool()).await.unwrap();
+    app.simulators.mailbox.next(Fault::Hang);
+
+    let other = async {
+        app.simulators.mailbox.wait_until(|it| it.attempts == 1).await;
+        app.run_jobs().await;
+        app.simulators.mailbox.release();
+    };
+    tokio::join!(app.run_jobs(), other);
+    make_due(&app).await;
+    app.run_jobs().await;
+
+    assert_eq!(app.simulators.mailbox.counters().attempts, 1);
+    let row = row(&app, id).await;
+    assert_eq!((row.status.as_str(), row.attempts), ("sent", 1));
+}
+
+#[tokio::test]
 async fn a_mail_that_is_refused_for_good_is_given_up_at_once() {
     let app = TestApp::start().await;
     app.simulators.mailbox.next(Fault::Refuse);

@@ -20,7 +20,8 @@ async fn killed_while_it_sends(fault: Fault, until: impl FnMut(&Counters) -> boo
     process.signal("-KILL");
     process.child.wait().await.unwrap();
     app.simulators.mailbox.release();
-    // As when the dead worker has been silent for long enough.
+    // As when the dead worker has been silent for long enough, and its attempt is over.
+    sqlx::query("update emails set claimed_until = null").execute(app.db.pool()).await.unwrap();
     let take_over = "update graphile_worker._private_jobs
                      set locked_by = null, locked_at = null, run_at = now() where locked_at is not null";
     sqlx::query(take_over).execute(app.db.pool()).await.unwrap();
