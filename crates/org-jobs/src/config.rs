@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 /// How much may wait, and how much of it one org may have done at a time.
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
@@ -21,4 +23,15 @@ pub struct Config {
     /// People who follow jobs by events at the same time, in each process; more are refused with 503.
     #[arg(long, env, default_value_t = 500)]
     pub org_jobs_followers: u16,
+
+    /// Seconds that a stream of events lasts, shorter than a shutdown waits; readers come back with `Last-Event-ID`. One in
+    /// which nothing changes gives a sign of life after two fifths of them.
+    #[arg(long, env, default_value_t = 25, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub org_jobs_stream_seconds: u64,
+}
+
+impl Config {
+    pub(crate) fn stream(&self) -> Duration {
+        Duration::from_secs(self.org_jobs_stream_seconds)
+    }
 }

@@ -21,10 +21,6 @@ use crate::{
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(500);
-/// Between signs of life, for proxies that close what is silent.
-const HEARTBEAT: Duration = Duration::from_secs(10);
-/// How long a stream lasts: shorter than a shutdown waits. Readers come back with `Last-Event-ID`.
-const LASTS: Duration = Duration::from_secs(25);
 
 pub(crate) fn routes() -> Routes<OrgJobs> {
     Routes::new().route(Access::to(READ), routes!(follow_job))
@@ -48,17 +44,20 @@ async fn follow_job(
     if first.status.is_final() && first.revision <= seen {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let permit = jobs.followers.clone().try_acquire_owned().map_err(|_| too_many())?;
-    let (until, next) = (Instant::now() + LASTS, Some(first));
+    let lasts = jobs.config.stream();
+    let permit = jobs.followers.clone().try_acquire_owned().map_err(|_| too_many(lasts))?;
+    let (until, next) = (Instant::now() + lasts, Some(first));
     let follower = Follower { jobs, caller, id, seen, ended: false, until, next, _permit: permit };
     let events = stream::unfold(follower, Follower::step);
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)).into_response())
+    // Signs of life, for proxies that close what is silent.
+    let keep_alive = KeepAlive::new().interval(lasts * 2 / 5);
+    Ok(Sse::new(events).keep_alive(keep_alive).into_response())
 }
 
-fn too_many() -> Problem {
+fn too_many(lasts: Duration) -> Problem {
     let detail = "too many jobs are being followed already";
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_followers", detail)
-        .retry_after(LASTS.as_secs())
+        .retry_after(lasts.as_secs())
         .action("Try again in a while, or look at the job now and then.")
 }
 

@@ -1,6 +1,8 @@
 //! Digests and reminders: once each, to those who want them, whatever breaks.
 
-use chrono::{DateTime, Datelike, Days, NaiveTime, TimeDelta, Utc, Weekday};
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveTime, TimeDelta, Utc, Weekday};
+use email::Mailer;
+use news::News;
 use serde_json::json;
 use testing::{Client, PASSWORD, TestApp};
 use web::Role;
@@ -43,6 +45,22 @@ const NUDGE: &str = "news.inactivity_nudges";
 fn mails(app: &TestApp, to: &Client) -> Vec<String> {
     let mails = app.simulators.mailbox.messages_to(&to.email);
     mails.iter().map(|mail| mail.text.clone().unwrap()).collect()
+}
+
+/// Row 80.
+#[tokio::test]
+async fn digests_are_due_on_mondays_at_nine_utc_and_at_no_other_minute_of_the_week() {
+    let app = TestApp::start().await;
+    let (db, clock, secret) =
+        (app.db.clone(), app.clock.clone(), app.settings.auth.auth_secret.clone());
+    let (config, url) = (&app.settings.email, app.settings.public_url());
+    let mailer = Mailer::new(db.clone(), clock.clone(), config, url, secret).unwrap();
+    let schedules = news::module(News { db, clock, mailer }).schedules;
+    let digests = schedules.iter().find(|it| it.name() == DIGEST).unwrap();
+    let sunday = NaiveDate::from_ymd_opt(2026, 11, 29).unwrap().and_time(NaiveTime::MIN);
+    let week = (0..7 * 24 * 60).map(|minute| sunday + TimeDelta::minutes(minute));
+    let due: Vec<_> = week.filter(|minute| digests.runs_at(minute)).collect();
+    assert_eq!(due, [sunday + TimeDelta::hours(24 + 9)]);
 }
 
 /// Row 80.

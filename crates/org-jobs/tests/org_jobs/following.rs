@@ -57,6 +57,17 @@ async fn a_reader_that_comes_back_is_told_only_what_is_new() {
 }
 
 #[tokio::test]
+async fn a_stream_in_which_nothing_changes_gives_signs_of_life_and_ends_by_itself() {
+    let world = World::start_with(&["--org-jobs-stream-seconds=2"]).await;
+    let owner = world.app.owner().await;
+    let id = world.queue(&owner, &[Echo::item("a")]).await;
+    let stream = owner.get(&format!("/v1/jobs/{id}/events")).await.ok_text();
+    let (event, silence) = stream.split_once("\n\n").unwrap();
+    assert_eq!(events(event)[0].1["status"], "queued");
+    assert!(silence.contains(":\n\n") && !silence.contains("data"), "{silence:?}");
+}
+
+#[tokio::test]
 async fn more_followers_than_may_be_are_refused_for_a_while() {
     for (may, status) in [("--org-jobs-followers=0", 503), ("--org-jobs-followers=1", 200)] {
         let world = World::start_with(&[may]).await;

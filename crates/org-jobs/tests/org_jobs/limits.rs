@@ -1,3 +1,4 @@
+use axum::response::IntoResponse;
 use futures::future::join_all;
 use serde_json::json;
 use web::Problem;
@@ -6,6 +7,10 @@ use crate::support::{Echo, World};
 
 fn refusal(problem: &Problem) -> (u16, &'static str) {
     (problem.status.as_u16(), problem.code)
+}
+
+fn says_when_to_come_back(problem: Problem) -> bool {
+    problem.into_response().headers().contains_key("retry-after")
 }
 
 #[tokio::test]
@@ -18,6 +23,8 @@ async fn parallel_callers_never_queue_more_of_an_org_than_may_wait() {
             .await;
     let refused: Vec<_> = all.iter().filter_map(|it| it.as_ref().err()).map(refusal).collect();
     assert_eq!(refused, [(429, "too_many_jobs"); 15]);
+    let mut refused = all.into_iter().filter_map(Result::err);
+    assert!(refused.all(|it| says_when_to_come_back(it)));
     world.queue(&other, &[Echo::item("b")]).await;
 
     world.run().await;
@@ -41,7 +48,7 @@ async fn a_queue_that_is_full_refuses_everybody_for_a_while() {
 
     let refused = world.try_queue(&other, &[Echo::item("a")]).await.unwrap_err();
     assert_eq!(refusal(&refused), (503, "job_queue_full"));
-    assert!(refused.is_retryable());
+    assert!(refused.is_retryable() && says_when_to_come_back(refused));
 }
 
 #[tokio::test]
