@@ -78,7 +78,7 @@ impl ProjectLink {
     }
 
     /// Counts a view of what the link with this `token` leads to. As the owner: who follows a link is in no org. It works
-    /// as long as the project is there and its org is not suspended.
+    /// as long as the project is there and its org is not suspended, nor being deleted: then nobody is in it any more.
     pub(super) async fn follow(
         db: impl PgExecutor<'_>,
         token: &str,
@@ -90,6 +90,7 @@ impl ProjectLink {
                where l.hash = $1 and l.expires_at > $2
                  and p.id = l.project_id and p.deleted_at is null
                  and o.id = l.org_id and o.suspended_at is null
+                 and exists (select from memberships m where m.org_id = o.id)
                returning l.org_id as "org: Id<Org>", l.project_id as "project: Id<Project>""#,
             &secret::hash(token),
             now,

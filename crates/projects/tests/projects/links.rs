@@ -116,6 +116,14 @@ async fn a_link_dies_with_its_project_and_its_org() {
     let suspend = "update orgs set suspended_at = now(), suspension_reason = 'x' where id = $1";
     sqlx::query(suspend).bind(owner.org()).execute(app.db.pool()).await.unwrap();
     is_gone(nobody.get(&of_suspended).await);
+
+    let back = "update orgs set suspended_at = null, suspension_reason = null where id = $1";
+    sqlx::query(back).bind(owner.org()).execute(app.db.pool()).await.unwrap();
+    nobody.get(&of_suspended).await.ok();
+    // As a deletion begins; what is in the org is erased later.
+    let dissolve = "delete from memberships where org_id = $1";
+    sqlx::query(dissolve).bind(owner.org()).execute(app.db.pool()).await.unwrap();
+    is_gone(nobody.get(&of_suspended).await);
 }
 
 #[tokio::test]
