@@ -62,8 +62,9 @@ const BROKEN: &[(&str, &str)] = &[
     (
         "mail_bounces",
         "insert into emails (id, recipient, template, subject, status, created_at)
-         select gen_random_uuid(), 'a@example.com', 't', 's', case when n <= 5 then 'dead' else 'sent' end, now()
-         from generate_series(1, 30) n",
+         select gen_random_uuid(), 'a@example.com', 't', 's',
+                coalesce(('{bounced, bounced, complained, dead}'::text[])[n], 'sent'), now()
+         from generate_series(1, 60) n",
     ),
 ];
 

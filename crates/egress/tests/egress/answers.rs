@@ -50,8 +50,12 @@ async fn a_body_without_an_end_is_cut_off() {
 #[tokio::test]
 async fn a_body_that_trickles_ends_in_time() {
     let receiver = Server::start("127.0.0.1:0", async |mut stream: TcpStream| {
-        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nx").await?;
-        std::future::pending().await
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n").await?;
+        // It is never silent for as long as an answer may take.
+        loop {
+            stream.write_all(b"x").await?;
+            tokio::time::sleep(SHORT.time / 6).await;
+        }
     });
     let receiver = receiver.await;
     let client = Egress::new(&open()).unwrap();

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use jobs::{Job, Registry};
-use sqlx::{PgPool, postgres::PgPoolOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions, PgPool, postgres::PgPoolOptions};
 use testing::Database;
 use tokio::sync::mpsc;
 
@@ -96,7 +96,16 @@ async fn workers_that_all_lose_the_database_at_once_work_on_when_it_is_back() {
         if number % 10 == 0 {
             let me: i32 =
                 sqlx::query_scalar("select pg_backend_pid()").fetch_one(&db).await.unwrap();
+            let name = options().get_database().unwrap().to_owned();
+            let mut admin = options().database("postgres").connect().await.unwrap();
+            let limit = |connections: i32| {
+                AssertSqlSafe(format!("alter database {name} connection limit {connections}"))
+            };
+            sqlx::query(limit(0)).execute(&mut admin).await.unwrap();
             terminate(&db, "pid <> $1", me).await;
+            // Ten times as long as they wait between two looks.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            sqlx::query(limit(-1)).execute(&mut admin).await.unwrap();
         }
     }
     let mut seen = std::collections::HashSet::new();
@@ -115,5 +124,5 @@ async fn terminate(db: &PgPool, which: &'static str, pid: i32) {
         "select pg_terminate_backend(pid) from pg_stat_activity
          where datname = current_database() and {which}"
     );
-    sqlx::query(sqlx::AssertSqlSafe(sql)).bind(pid).execute(db).await.unwrap();
+    sqlx::query(AssertSqlSafe(sql)).bind(pid).execute(db).await.unwrap();
 }
