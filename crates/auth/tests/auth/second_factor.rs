@@ -153,9 +153,13 @@ async fn a_new_password_by_mail_does_not_get_around_the_second_factor() {
     let app = TestApp::start().await;
     let owner = app.owner().await;
     let (totp, _) = turn_on_second_factor(&app, &owner).await;
+    let half = first(&app, &owner, PASSWORD).await;
     let new = "an entirely different phrase";
     let link = ask_for_reset(&app, &owner.email).await;
     app.anonymous().post(&link, json!({ "password": new })).await.ok();
+
+    let with_the_old_one = second(&app, &half, &app.totp_code(&totp)).await;
+    assert_eq!(with_the_old_one.problem(), (401, "invalid_challenge".into()));
 
     let challenge = first(&app, &owner, new).await;
     assert_eq!(second(&app, &challenge, &app.totp_code(&totp)).await.status, 201);

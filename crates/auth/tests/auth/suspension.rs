@@ -142,6 +142,8 @@ async fn a_suspended_account_is_out_at_once_and_signs_in_anew_when_opened() {
     assert_eq!(key.get("/v1/me").await.problem(), (401, "invalid_token".into()));
     assert_eq!(operator.get(&path).await.ok()["suspension_reason"], "Stolen");
     operator.delete(&format!("{path}/suspension")).await.ok_text();
+    let again = operator.delete(&format!("{path}/suspension")).await;
+    assert_eq!(again.problem(), (404, "not_suspended".into()));
     // What was worth nothing is remembered for a second.
     let works = async || key.get("/v1/me").await.status == 200;
     testing::is_noticed("its keys work again", works).await;

@@ -202,9 +202,16 @@ async fn there_are_twenty_at_most_and_none_twice() {
     assert_eq!(begun["public_key"]["authenticatorSelection"]["residentKey"], "preferred");
     let twice = register(&owner, &mut device, "Again").await;
     assert_eq!(twice.problem(), (400, "unacceptable_passkey".into()));
-    for _ in 1..20 {
+    for _ in 1..19 {
         add(&owner, "Another").await;
     }
+    // There is room for one more when both begin.
+    let late = owner.post("/v1/me/passkey-registrations", json!({})).await.ok();
+    add(&owner, "The twentieth").await;
+    let credential = Device::new(SITE).create(&late["public_key"]);
+    let late = json!({ "ceremony": late["ceremony"], "credential": credential, "name": "Late" });
+    let late = owner.post("/v1/me/passkeys", late).await;
+    assert_eq!(late.problem(), (409, "too_many_passkeys".into()));
 
     let full = owner.post("/v1/me/passkey-registrations", json!({})).await;
 
