@@ -9,6 +9,7 @@ use uuid::Uuid;
 use web::{Caller, Problem, RequestId, Tier};
 
 use crate::{
+    domain::Keep,
     hits::Receipt,
     payload::Payload,
     quote::{QUOTE, Quote},
@@ -69,6 +70,8 @@ pub(crate) struct Asked {
     pub(crate) quote: Option<Id<Quote>>,
     /// Where to note what it used.
     pub(crate) receipt: Option<Receipt>,
+    /// Who keeps the answer before it is charged.
+    pub(crate) keep: Option<Keep>,
 }
 
 /// A model that may serve a call.
@@ -148,6 +151,6 @@ impl Asked {
             request_id: context.request_id,
         };
         let (quote, receipt) = (context.quote, context.receipt);
-        Ok(Self { operation, call, candidates, payload, quote, receipt })
+        Ok(Self { operation, call, candidates, payload, quote, receipt, keep: None })
     }
 }

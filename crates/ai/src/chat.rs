@@ -73,10 +73,11 @@ pub(crate) async fn ask(
     context: Context,
     body: RawJson,
 ) -> Result<(Asked, Option<Streaming>), Problem> {
-    let bytes = body.0.len();
+    let written = body.0.clone();
     let chat = Chat::read(with_uploads(ai, context.by.org, body).await?)?;
     let at_most = |model: &Model| ai.cached_at_most(chat.caching, chat.at_most(model)?, model);
-    let candidates = ai.candidates(&context, CHAT, &chat.request.model, bytes, at_most).await?;
+    let name = &chat.request.model;
+    let candidates = ai.candidates(&context, CHAT, name, &written, at_most).await?;
     let streaming = chat.is_stream().then(|| Streaming { wants_usage: chat.wants_usage() });
     Ok((Asked::new(context, CHAT, candidates, chat.into_payload()?)?, streaming))
 }

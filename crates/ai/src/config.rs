@@ -4,7 +4,7 @@ use kernel::{Environment, NanoUsd};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use crate::{Dialect, controls::AnomalyRule};
+use crate::{Dialect, controls::AnomalyRule, hygiene::Hygiene};
 
 /// Where AI calls go and how long they may take.
 #[derive(Clone, Debug, clap::Args)]
@@ -58,6 +58,15 @@ pub struct Config {
     #[arg(long, env, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
     pub ai_background_calls: u16,
 
+    /// The most tokens of a prompt, at one for each byte of text and 49,000 for an image; a longer one is refused.
+    #[arg(long, env, default_value_t = 4_000_000, value_parser = clap::value_parser!(i64).range(1..))]
+    pub ai_longest_prompt: i64,
+
+    /// Whether a prompt is refused that contains control characters other than tabs and ends of lines, such as those
+    /// that color what a terminal shows.
+    #[arg(long, env, default_value_t = true, action = clap::ArgAction::Set)]
+    pub ai_refuse_control_characters: bool,
+
     /// AI calls of an org are switched off when ten minutes cost so many times the usual; 0: never.
     #[arg(long, env, default_value_t = 10)]
     pub ai_anomaly_factor: u16,
@@ -68,6 +77,13 @@ pub struct Config {
 }
 
 impl Config {
+    pub(crate) fn hygiene(&self) -> Hygiene {
+        Hygiene {
+            most_tokens: self.ai_longest_prompt,
+            refuses_control_characters: self.ai_refuse_control_characters,
+        }
+    }
+
     /// When spending is unusual; `None`: it is not watched.
     pub(crate) fn anomaly(&self) -> Option<AnomalyRule> {
         let floor = NanoUsd::from_dollars(self.ai_anomaly_floor_usd.into());

@@ -56,7 +56,7 @@ async fn count_tokens(
     ai.controls.of(context.by.org).await?.check()?;
     let (name, bytes) = (&request.model, body.0.len());
     let nothing = |_: &Model| Ok(Quantities::default());
-    let candidates = ai.candidates(&context, CHAT, name, bytes, nothing).await?;
+    let candidates = ai.candidates(&context, CHAT, name, &body.0, nothing).await?;
     for candidate in candidates {
         let provider = ai.providers().get(&candidate.model.provider);
         let Some(provider) = provider.filter(|it| it.dialect == Dialect::Anthropic) else {

@@ -69,8 +69,8 @@ pub(crate) async fn ask(ai: &Ai, context: Context, body: RawJson) -> Result<Aske
     // No text has more tokens than bytes.
     let input_tokens = i64::try_from(body.0.len()).unwrap_or(i64::MAX);
     let at_most = Quantities { input_tokens, ..Quantities::default() };
-    let (name, bytes) = (&request.model, body.0.len());
-    let candidates = ai.candidates(&context, EMBED, name, bytes, |_| Ok(at_most)).await?;
+    let name = &request.model;
+    let candidates = ai.candidates(&context, EMBED, name, &body.0, |_| Ok(at_most)).await?;
     let payload =
         Payload { dialect: Dialect::OpenAi, json: body.0, limit: None, caching: Caching::None };
     Asked::new(context, EMBED, candidates, payload)

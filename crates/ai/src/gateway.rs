@@ -20,6 +20,7 @@ use crate::{
     error::ProviderError,
     headers::Told,
     hits::Hits,
+    hygiene::Hygiene,
     providers::Providers,
     quote::Quote,
     route::Facts,
@@ -48,6 +49,7 @@ pub struct Gateway {
     /// How many calls of batches are.
     pub(crate) batched: Arc<Semaphore>,
     providers: Providers,
+    hygiene: Hygiene,
     /// Streams that a client who lost its connection may join again.
     pub(crate) streams: Streams,
     /// Calls that the response cache answered.
@@ -119,6 +121,7 @@ impl Ai {
             prices,
             quotas,
             providers: Providers::new(config)?,
+            hygiene: config.hygiene(),
             tasks: TaskTracker::new(),
             idle: Duration::from_secs(config.ai_idle_seconds),
             longest: Duration::from_secs(config.ai_longest_stream_seconds),
@@ -151,18 +154,20 @@ impl Ai {
     }
 
     /// The models that may serve a call to `name`, the preferred first: those of a route, or the model
-    /// itself; or the cheaper ones that replace them.
+    /// itself; or the cheaper ones that replace them. Every prompt passes here: one that no provider should
+    /// be sent is refused.
     pub(crate) async fn candidates(
         &self,
         context: &Context,
         operation: Operation,
         name: &str,
-        prompt_bytes: usize,
+        body: &[u8],
         at_most: impl Fn(&Model) -> Result<Quantities, Problem>,
     ) -> Result<Vec<Candidate>, Problem> {
+        self.hygiene.check(body)?;
         let models = self.prices.models().await?;
         let routes = self.routing.routes().await.map_err(Problem::unavailable)?;
-        let facts = Facts { tier: context.tier, prompt_bytes };
+        let facts = Facts { tier: context.tier, prompt_bytes: body.len() };
         let alone = [name.to_owned()];
         let names = routes.get(name).map_or(&alone[..], |route| route.models(operation, &facts));
         let mut candidates = Vec::with_capacity(names.len());
@@ -172,6 +177,7 @@ impl Ai {
             let name = cheaper.as_deref().unwrap_or(name);
             if let Some(model) = self.providers.find(&models, name, operation.kind) {
                 let (at_most, model) = (at_most(model)?, model.clone());
+                self.hygiene.check_length(at_most.input_tokens)?;
                 candidates.push(Candidate { model, at_most, instead_of });
             }
         }
@@ -258,11 +264,19 @@ impl Ai {
         answered.await.unwrap_or_else(|error| Err(Problem::internal(error)))
     }
 
-    async fn complete_held(&self, mut hold: Hold, asked: Asked) -> Result<Completed, Problem> {
+    async fn complete_held(&self, mut hold: Hold, mut asked: Asked) -> Result<Completed, Problem> {
         let fetching = self.fetch(&asked, &mut hold);
         let fetched = tokio::time::timeout(self.time_limit(), fetching).await;
         match fetched.unwrap_or_else(|_| Err(ProviderError::outlived())) {
             Ok((answer, at_most, server)) => {
+                if let Some(keep) = asked.keep.take()
+                    && !keep.keep(hold.id.uuid(), &server.model, &answer.body).await
+                {
+                    let reason = "nobody keeps it any more".to_owned();
+                    let lost = ProviderError::Lost { reason };
+                    self.book_failure(&hold, &lost).await;
+                    return Err(lost.into());
+                }
                 let booked = self.book_answer(&hold, &answer, at_most).await;
                 if let Some(receipt) = &asked.receipt {
                     receipt.fill(&hold, &booked);

@@ -1,10 +1,10 @@
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use chrono::{DateTime, Utc};
-use kernel::Id;
+use kernel::{Id, NanoUsd};
 use quotas::{BudgetLeft, Hold, Standing};
 use usage::Payer;
 
-use crate::{booking::Booked, gateway::Server};
+use crate::{booking::Booked, domain::Charged, gateway::Server};
 
 const CALL: HeaderName = HeaderName::from_static("x-slipway-call");
 const MODEL: HeaderName = HeaderName::from_static("x-slipway-model");
@@ -42,6 +42,12 @@ impl Told {
     pub(crate) fn whole(hold: &Hold, server: Server, booked: Booked, now: DateTime<Utc>) -> Self {
         let (call, paid_by, standing) = (hold.id, hold.paid_by, booked.standing.clone());
         Self { call, server, paid_by, standing, booked: Some(booked), now }
+    }
+
+    /// What it cost, as far as that is known.
+    pub(crate) fn charged(&self) -> Charged {
+        let cost = self.booked.as_ref().map_or(NanoUsd(0), |booked| booked.cost);
+        Charged { call: self.call.uuid(), cost }
     }
 
     pub(crate) fn headers(&self) -> HeaderMap {

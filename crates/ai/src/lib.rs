@@ -24,6 +24,7 @@ mod gateway;
 mod generations;
 mod headers;
 mod hits;
+mod hygiene;
 mod images;
 mod keys;
 mod lease;
@@ -39,6 +40,7 @@ mod pump;
 mod quote;
 mod refusal;
 mod request;
+mod retention;
 mod retry_budget;
 mod route;
 mod routing;
@@ -57,10 +59,11 @@ pub use cache::{AnswerCache, cached};
 pub use config::Config;
 pub use controls::{Control, ControlInput, Stop, Stopper, WhenExhausted};
 pub use dialect::Dialect;
-pub use domain::Payer;
+pub use domain::{Charged, Kept, Payer};
 pub use error::carry_errors;
 pub use gateway::Ai;
-pub use prompt::{Prompt, PromptVersion};
+pub use prompt::{Prompt, PromptVersion, fill, places};
+pub use retention::UNKEPT;
 pub use route::{Route, Rule};
 
 use batches::{PurgeBatches, RunBatches};
@@ -81,7 +84,8 @@ pub fn module(ai: Ai) -> Module {
         .merge(batches::routes())
         .merge(quote::routes())
         .merge(streams::routes())
-        .merge(controls::routes());
+        .merge(controls::routes())
+        .merge(retention::routes());
     Module {
         personal_data: personal_data::PERSONAL_DATA,
         routes: routes.with_state(ai.clone()),

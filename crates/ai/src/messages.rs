@@ -37,10 +37,10 @@ async fn create_message(
 ) -> Result<Response, MessagesError> {
     let request: MessagesRequest = body.parse()?;
     let caching = request.check()?;
-    let (used, bytes) = (request.at_most(body.0.len())?, body.0.len());
+    let used = request.at_most(body.0.len())?;
     let name = &request.model;
     let at_most = |model: &Model| ai.cached_at_most(caching, used, model);
-    let candidates = ai.candidates(&context, CHAT, name, bytes, at_most).await?;
+    let candidates = ai.candidates(&context, CHAT, name, &body.0, at_most).await?;
     let (tokens, streamed) = (Some(request.max_tokens), request.stream);
     let limit = Limit { tokens, old_name: false, streamed };
     let payload =

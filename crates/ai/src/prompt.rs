@@ -116,12 +116,12 @@ impl PromptVersion {
 }
 
 /// What stands between `{{` and `}}`.
-fn places(text: &str) -> impl Iterator<Item = &str> {
+pub fn places(text: &str) -> impl Iterator<Item = &str> {
     text.split("{{").skip(1).filter_map(|rest| rest.split_once("}}")).map(|(place, _)| place)
 }
 
-/// In one go, so that nothing that is filled in is looked at again.
-fn fill(text: &str, values: &[(&str, &str)]) -> String {
+/// The text with `values` at their places, in one go: nothing that is filled in is looked at again.
+pub fn fill(text: &str, values: &[(&str, &str)]) -> String {
     let mut parts = text.split("{{");
     let mut filled = parts.next().unwrap_or_default().to_owned();
     for part in parts {

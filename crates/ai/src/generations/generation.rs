@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use web::Tier;
 
 use super::Ended;
-use crate::{asked::CalledBy, batches::Batch};
+use crate::{asked::CalledBy, batches::Batch, retention::UNKEPT};
 
 /// How long a request and its answer are kept.
 pub(crate) const KEPT: TimeDelta = TimeDelta::hours(24);
@@ -217,7 +217,7 @@ impl Generation {
         now: DateTime<Utc>,
     ) -> sqlx::Result<bool> {
         let cancelled = sqlx::query!(
-            "update generations set status = 'cancelled', finished_at = $2
+            "update generations set status = 'cancelled', finished_at = $2, request = ''
              where id = $1 and status = 'queued' and provider_batch_id is null",
             id as _,
             now,
@@ -324,7 +324,10 @@ impl Generation {
         sqlx::query_as!(
             Ended,
             r#"update generations
-               set status = $2, answer = $3, problem = $4, leased_until = null, finished_at = $5
+               set status = $2, answer = $3, problem = $4, leased_until = null, finished_at = $5,
+                   request = case when batch_id is not null or keeps_prompts(org_id, user_id) then request else '' end,
+                   expires_at = case when batch_id is not null or keeps_prompts(org_id, user_id) then expires_at
+                                     else least(expires_at, $6) end
                where id = $1 and status = 'running'
                returning id as "id: _", org_id as "org: _", user_id as "user: _",
                          api_key_id as "api_key: _", operation, batch_id as "batch: _""#,
@@ -333,6 +336,7 @@ impl Generation {
             answer.ok(),
             answer.err(),
             now,
+            now + UNKEPT,
         )
         .fetch_optional(db)
         .await
@@ -347,7 +351,8 @@ impl Generation {
         sqlx::query_as!(
             Ended,
             r#"update generations
-               set status = 'failed', problem = $1, leased_until = null, finished_at = $2
+               set status = 'failed', problem = $1, leased_until = null, finished_at = $2,
+                   request = case when batch_id is not null or keeps_prompts(org_id, user_id) then request else '' end
                where status = 'running' and leased_until < $2
                returning id as "id: _", org_id as "org: _", user_id as "user: _",
                          api_key_id as "api_key: _", operation, batch_id as "batch: _""#,

@@ -47,11 +47,8 @@ pub(crate) async fn accept(
     operation: &'static str,
     body: &RawJson,
 ) -> ApiResult {
-    let request = std::str::from_utf8(&body.0)
-        .map_err(|_| Problem::bad_request("malformed_json", "the body must be UTF-8"))?;
-    if request.contains('\0') {
-        return Err(Problem::bad_request("malformed_json", "the body contains U+0000").into());
-    }
+    // It was read, and no prompt has anything else.
+    let request = std::str::from_utf8(&body.0).map_err(Problem::internal)?;
     let mut tx = ai.db.begin().await?;
     let new = NewGeneration { by, operation, request };
     let generation = new.insert(&mut tx, ai.clock.now()).await?;

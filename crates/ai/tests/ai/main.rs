@@ -9,6 +9,7 @@ mod controls;
 mod failures;
 mod generations;
 mod headers;
+mod hygiene;
 mod mails;
 mod messages;
 mod providers;

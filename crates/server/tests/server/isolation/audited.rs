@@ -98,6 +98,8 @@ const AUDITED_ELSEWHERE: &[(&str, &str)] = &[
     ("DELETE /v1/org/deletion", "deletion.cancelled"),
     ("POST /v1/me/policy-acceptances", "policy.accepted"),
     ("PUT /v1/me/consents/{purpose}", "consent.decided"),
+    ("PUT /v1/me/prompt-retention", "prompt_retention.changed"),
+    ("PUT /v1/org/prompt-retention", "prompt_retention.changed"),
     ("POST /admin/v1/policies", "policy.published"),
     ("PUT /admin/v1/flags/{key}", "flag.changed"),
     ("DELETE /admin/v1/flags/{key}", "flag.removed"),
