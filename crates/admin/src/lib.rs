@@ -26,6 +26,8 @@ mod reason;
 mod usage_reports;
 mod users;
 
+use std::sync::Arc;
+
 use ::billing::Billing;
 use ai::{Ai, Prompt};
 use app::Module;
@@ -57,7 +59,7 @@ pub struct Admin {
     /// Accounts and orgs, to be suspended.
     pub auth: Auth,
     /// What models are told, to be changed.
-    pub prompts: &'static [Prompt],
+    pub prompts: Arc<[Prompt]>,
 }
 
 /// Administration as a part of the product.

@@ -46,7 +46,7 @@ struct PromptInput {
     responses((status = 200, body = Vec<PromptInForce>)))]
 async fn list_prompts(State(admin): State<Admin>) -> web::Result<Json<Vec<PromptInForce>>> {
     let mut all = Vec::new();
-    for &Prompt { name, variables, text: built_in } in admin.prompts {
+    for &Prompt { name, variables, text: built_in } in &*admin.prompts {
         let changed = PromptVersion::newest(admin.db.pool(), name).await?;
         all.push(PromptInForce { name, variables, built_in, changed });
     }
@@ -77,7 +77,7 @@ async fn set_prompt(
 ) -> web::Result<(Etag, Json<PromptVersion>)> {
     let prompt = find(&admin, &name)?;
     prompt.check(&input.text)?;
-    let made = change(&admin, prompt, Some(&input.text), if_match, &origin).await?;
+    let made = change(&admin, &prompt, Some(&input.text), if_match, &origin).await?;
     Ok((Etag(made.version.into()), Json(made)))
 }
 
@@ -91,12 +91,12 @@ async fn reset_prompt(
     origin: Origin,
     if_match: IfMatch,
 ) -> web::Result<StatusCode> {
-    change(&admin, find(&admin, &name)?, None, if_match, &origin).await?;
+    change(&admin, &find(&admin, &name)?, None, if_match, &origin).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn find(admin: &Admin, name: &str) -> web::Result<&'static Prompt> {
-    let found = admin.prompts.iter().find(|prompt| prompt.name == name);
+fn find(admin: &Admin, name: &str) -> web::Result<Prompt> {
+    let found = admin.prompts.iter().copied().find(|prompt| prompt.name == name);
     found.ok_or_else(|| {
         Problem::not_found("prompt_not_found", "there is no such prompt")
             .action("See GET /admin/v1/prompts.")

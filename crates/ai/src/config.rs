@@ -4,7 +4,7 @@ use kernel::{Environment, NanoUsd};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use crate::{Dialect, controls::AnomalyRule, hygiene::Hygiene};
+use crate::{Dialect, controls::AnomalyRule, hygiene::Hygiene, moderation::Moderator};
 
 /// Where AI calls go and how long they may take.
 #[derive(Clone, Debug, clap::Args)]
@@ -67,6 +67,11 @@ pub struct Config {
     #[arg(long, env, default_value_t = true, action = clap::ArgAction::Set)]
     pub ai_refuse_control_characters: bool,
 
+    /// Who judges each prompt before it is sent, as `provider/model`, such as `openai/omni-moderation-latest`: a
+    /// provider with `OpenAI`'s moderation API. Unset: nobody. No prompt is sent while it does not answer.
+    #[arg(long, env)]
+    pub ai_moderation: Option<String>,
+
     /// AI calls of an org are switched off when ten minutes cost so many times the usual; 0: never.
     #[arg(long, env, default_value_t = 10)]
     pub ai_anomaly_factor: u16,
@@ -82,6 +87,12 @@ impl Config {
             most_tokens: self.ai_longest_prompt,
             refuses_control_characters: self.ai_refuse_control_characters,
         }
+    }
+
+    /// Who judges prompts.
+    pub(crate) fn moderator(&self) -> Option<Moderator> {
+        let (provider, model) = self.ai_moderation.as_ref()?.split_once('/')?;
+        Some(Moderator { provider: provider.to_owned(), model: model.to_owned() })
     }
 
     /// When spending is unusual; `None`: it is not watched.
@@ -159,6 +170,13 @@ impl Config {
             if keys.iter().any(|key| key.weight == 0 || key.key.expose_secret().is_empty()) {
                 problems
                     .push(format!("the AI provider {name} has an empty key, or one of weight 0"));
+            }
+        }
+        if self.ai_moderation.is_some() {
+            // The simulator that stands in for them all is called openai.
+            let known = |it: &Moderator| providers.is_empty() || names.contains(&it.provider);
+            if !self.moderator().is_some_and(|it| known(&it)) {
+                problems.push("AI_MODERATION must be provider/model, of a provider".to_owned());
             }
         }
         problems

@@ -21,6 +21,7 @@ use crate::{
     headers::Told,
     hits::Hits,
     hygiene::Hygiene,
+    moderation::Moderator,
     providers::Providers,
     quote::Quote,
     route::Facts,
@@ -50,6 +51,7 @@ pub struct Gateway {
     pub(crate) batched: Arc<Semaphore>,
     providers: Providers,
     hygiene: Hygiene,
+    moderator: Option<Moderator>,
     /// Streams that a client who lost its connection may join again.
     pub(crate) streams: Streams,
     /// Calls that the response cache answered.
@@ -122,6 +124,7 @@ impl Ai {
             quotas,
             providers: Providers::new(config)?,
             hygiene: config.hygiene(),
+            moderator: config.moderator(),
             tasks: TaskTracker::new(),
             idle: Duration::from_secs(config.ai_idle_seconds),
             longest: Duration::from_secs(config.ai_longest_stream_seconds),
@@ -139,6 +142,10 @@ impl Ai {
 
     pub(crate) fn providers(&self) -> &Providers {
         &self.providers
+    }
+
+    pub(crate) fn moderator(&self) -> Option<&Moderator> {
+        self.moderator.as_ref()
     }
 
     pub(crate) fn prices(&self) -> &PriceBook {
@@ -165,6 +172,7 @@ impl Ai {
         at_most: impl Fn(&Model) -> Result<Quantities, Problem>,
     ) -> Result<Vec<Candidate>, Problem> {
         self.hygiene.check(body)?;
+        self.moderate(body).await?;
         let models = self.prices.models().await?;
         let routes = self.routing.routes().await.map_err(Problem::unavailable)?;
         let facts = Facts { tier: context.tier, prompt_bytes: body.len() };

@@ -116,7 +116,9 @@ mod tests {
             STRICT.check(body).unwrap_err();
             LENIENT.check(body).unwrap_err();
         }
-        for body in [br#""\u001b[31m""#.as_slice(), br#""\b""#, br#""\f""#, b"\"\x7f\"", br#""\u007F""#] {
+        for body in
+            [br#""\u001b[31m""#.as_slice(), br#""\b""#, br#""\f""#, b"\"\x7f\"", br#""\u007F""#]
+        {
             STRICT.check(body).unwrap_err();
             LENIENT.check(body).unwrap();
         }

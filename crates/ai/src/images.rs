@@ -87,8 +87,7 @@ pub(crate) async fn ask(ai: &Ai, context: Context, body: RawJson) -> Result<Aske
         let output_tokens = images.saturating_mul(model.max_output_tokens);
         Ok(Quantities { images, input_tokens, output_tokens, ..Quantities::default() })
     };
-    let candidates =
-        ai.candidates(&context, IMAGE, &request.model, &body.0, at_most).await?;
+    let candidates = ai.candidates(&context, IMAGE, &request.model, &body.0, at_most).await?;
     let payload =
         Payload { dialect: Dialect::OpenAi, json: body.0, limit: None, caching: Caching::None };
     Asked::new(context, IMAGE, candidates, payload)

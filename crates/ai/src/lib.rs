@@ -30,6 +30,7 @@ mod keys;
 mod lease;
 mod messages;
 mod models;
+mod moderation;
 mod onboarding;
 mod payload;
 mod personal_data;

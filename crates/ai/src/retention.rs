@@ -13,8 +13,11 @@ use web::{Access, Caller, Json, Permission, Role, Routes};
 use crate::Ai;
 
 const READ: Permission = Permission::read("prompt-retention:read").people_only();
-const OF_ORG: Permission =
-    Permission { name: "prompt-retention:control", roles: &[Role::Owner, Role::Admin], keys: false };
+const OF_ORG: Permission = Permission {
+    name: "prompt-retention:control",
+    roles: &[Role::Owner, Role::Admin],
+    keys: false,
+};
 const OWN: Permission =
     Permission { name: "prompt-retention:write", roles: &Role::ALL, keys: false };
 
@@ -65,13 +68,9 @@ impl PromptRetention {
 impl Ai {
     /// Whether prompts and answers of somebody in an org are kept.
     pub async fn keeps_prompts(&self, org: Id<Org>, user: Id<User>) -> sqlx::Result<bool> {
-        sqlx::query_scalar!(
-            r#"select keeps_prompts($1, $2) as "keeps!""#,
-            org as _,
-            user as _,
-        )
-        .fetch_one(self.db.pool())
-        .await
+        sqlx::query_scalar!(r#"select keeps_prompts($1, $2) as "keeps!""#, org as _, user as _,)
+            .fetch_one(self.db.pool())
+            .await
     }
 
     /// Decides for an org, or for a person in all their orgs. What was kept goes at once, but for answers that may

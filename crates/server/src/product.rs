@@ -32,6 +32,7 @@ use quotas::Quotas;
 use rate_limit::{Durable, Limits, RateLimit};
 use sqlx::PgPool;
 use storage::Storage;
+use studio::Studio;
 use support::Support;
 use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
@@ -148,7 +149,8 @@ impl Services {
     fn modules(&self, settings: &Settings) -> Vec<Module> {
         let Self { db, clock, ai, mailer, limits, .. } = self;
         let projects = self.projects(settings);
-        let work = [projects::work(&projects)].into_iter().flatten();
+        let studio = self.studio(settings);
+        let work = [projects::work(&projects), studio::work(&studio)].into_iter().flatten();
         vec![
             rate_limit::module(limits.clone()),
             client_errors::module(ClientErrors { db: db.clone(), clock: clock.clone() }),
@@ -164,6 +166,7 @@ impl Services {
             billing::module(self.billing.clone()),
             org_jobs::module(self.org_jobs.clone(), work),
             projects::module(projects),
+            studio::module(studio),
             approvals::module(self.approvals(settings)),
             consent::module(Consent { db: db.clone(), clock: clock.clone() }),
             flags::module(Flags::new(db.clone(), clock.clone())),
@@ -187,6 +190,16 @@ impl Services {
         }
     }
 
+    fn studio(&self, settings: &Settings) -> Studio {
+        Studio {
+            db: self.db.clone(),
+            clock: self.clock.clone(),
+            ai: self.ai.clone(),
+            jobs: self.org_jobs.clone(),
+            config: settings.studio.clone(),
+        }
+    }
+
     fn approvals(&self, settings: &Settings) -> Approvals {
         Approvals {
             db: self.db.clone(),
@@ -207,7 +220,7 @@ impl Services {
             billing: self.billing.clone(),
             audit: self.audit.clone(),
             auth: self.auth.clone(),
-            prompts: projects::PROMPTS,
+            prompts: [projects::PROMPTS, studio::PROMPTS].concat().into(),
         }
     }
 

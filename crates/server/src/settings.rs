@@ -146,6 +146,10 @@ pub struct Settings {
     #[command(flatten)]
     pub billing: billing::Config,
 
+    /// What people have models make.
+    #[command(flatten)]
+    pub studio: studio::Config,
+
     /// How long projects last.
     #[command(flatten)]
     pub projects: projects::Config,

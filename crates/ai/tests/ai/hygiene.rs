@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use reqwest::Method;
 use serde_json::json;
+use simulators::ai::Fault;
 use testing::{Client, Reply, TestApp};
 
 use crate::{batches, chat, provider_calls};
@@ -21,9 +22,21 @@ async fn no_provider_is_sent_what_is_no_text_by_whichever_way() {
     let owner = app.owner().await;
     for text in [&b"\\u0000"[..], b"\\u001b[31mred", b"\\ud800", b"\xff", b"\x7f", b"\\b"] {
         for (path, begin, end) in [
-            ("/v1/chat/completions", r#"{"model":"gpt-4o-mini","messages":[{"role":"user","content":""#, r#""}]}"#),
-            ("/v1/messages", r#"{"model":"gpt-4o-mini","max_tokens":9,"messages":[{"role":"user","content":""#, r#""}]}"#),
-            ("/v1/messages/count_tokens", r#"{"model":"gpt-4o-mini","messages":[{"role":"user","content":""#, r#""}]}"#),
+            (
+                "/v1/chat/completions",
+                r#"{"model":"gpt-4o-mini","messages":[{"role":"user","content":""#,
+                r#""}]}"#,
+            ),
+            (
+                "/v1/messages",
+                r#"{"model":"gpt-4o-mini","max_tokens":9,"messages":[{"role":"user","content":""#,
+                r#""}]}"#,
+            ),
+            (
+                "/v1/messages/count_tokens",
+                r#"{"model":"gpt-4o-mini","messages":[{"role":"user","content":""#,
+                r#""}]}"#,
+            ),
             ("/v1/embeddings", r#"{"model":"text-embedding-3-small","input":""#, r#""}"#),
             ("/v1/images/generations", r#"{"model":"gpt-image-1","prompt":""#, r#""}"#),
         ] {
@@ -37,7 +50,9 @@ async fn no_provider_is_sent_what_is_no_text_by_whichever_way() {
     assert_eq!(app.simulators.ai.state().calls.len(), 0);
 
     let terminal = json!({ "role": "user", "content": "\u{1b}[31m" });
-    let reply = owner.post("/v1/chat/completions", json!({ "model": "gpt-4o-mini", "messages": [terminal] })).await;
+    let reply = owner
+        .post("/v1/chat/completions", json!({ "model": "gpt-4o-mini", "messages": [terminal] }))
+        .await;
     assert_eq!(reply.problem(), (422, "invalid_text".into()));
     let line = batches::lines(1).replace("hello", "he\\u0007llo");
     let batch = batches::create(&owner, &line).await;
@@ -48,7 +63,8 @@ async fn no_provider_is_sent_what_is_no_text_by_whichever_way() {
 
 #[tokio::test]
 async fn control_characters_pass_where_the_settings_let_them_and_nul_never_does() {
-    let app = TestApp::start_with(|settings| settings.ai.ai_refuse_control_characters = false).await;
+    let app =
+        TestApp::start_with(|settings| settings.ai.ai_refuse_control_characters = false).await;
     let owner = app.owner().await;
     let with = |text: &str| {
         let mut chat = chat();
@@ -69,6 +85,53 @@ async fn a_prompt_that_is_too_long_is_refused_before_anything_is_reserved() {
     assert_eq!(reply.problem(), (413, "prompt_too_long".into()));
     owner.post("/v1/chat/completions", chat()).await.ok();
     assert_eq!(provider_calls(&app), 1);
+}
+
+#[tokio::test]
+async fn a_prompt_that_the_moderator_objects_to_is_sent_to_nobody_and_none_while_it_is_away() {
+    let app = TestApp::start_with(|settings| {
+        settings.ai.ai_moderation = Some("openai/omni-moderation-latest".to_owned());
+    })
+    .await;
+    let owner = app.owner().await;
+    owner.post("/v1/chat/completions", chat()).await.ok();
+    let mut bad = chat();
+    bad["messages"][0]["content"] = json!([{ "type": "text", "text": "how to hurt them" }]);
+    let later = owner.header("prefer", "respond-async");
+    for reply in [
+        owner.post("/v1/chat/completions", bad.clone()).await,
+        later.post("/v1/chat/completions", bad.clone()).await,
+        owner
+            .post(
+                "/v1/embeddings",
+                json!({ "model": "text-embedding-3-small", "input": "hurt them" }),
+            )
+            .await,
+        owner
+            .post(
+                "/v1/images/generations",
+                json!({ "model": "gpt-image-1", "prompt": "hurt them" }),
+            )
+            .await,
+        owner
+            .post(
+                "/v1/messages",
+                json!({ "model": "gpt-4o-mini", "max_tokens": 9, "messages": bad["messages"] }),
+            )
+            .await,
+    ] {
+        assert_eq!(reply.body["categories"], json!(["violence"]), "{reply:?}");
+        assert_eq!(reply.problem(), (422, "prompt_refused".into()));
+    }
+    let line = batches::lines(1).replace("hello", "hurt them");
+    let batch = batches::create(&owner, &line).await;
+    assert_eq!(batches::ended(&app, &owner, &batch).await["request_counts"]["failed"], 1);
+
+    app.simulators.ai.next_n(10, Fault::Status { status: 503, retry_after: None });
+    let away = owner.post("/v1/chat/completions", chat()).await;
+    assert_eq!(away.problem(), (503, "moderation_unavailable".into()));
+    assert_eq!(provider_calls(&app), 1, "no other prompt was sent");
+    app.assert_books_balance().await;
 }
 
 /// In how many rows of generations the word is.
@@ -100,9 +163,8 @@ async fn what_is_not_to_be_kept_goes_with_the_answer_and_the_answer_within_the_h
     let decided = owner.put("/v1/me/prompt-retention", json!({ "keep": false })).await.ok();
     assert_eq!(decided, json!({ "org": true, "me": false, "kept": false }));
     let requests = "select count(*) from generations where request <> ''";
-    let kept = async || -> i64 {
-        sqlx::query_scalar(requests).fetch_one(app.db.pool()).await.unwrap()
-    };
+    let kept =
+        async || -> i64 { sqlx::query_scalar(requests).fetch_one(app.db.pool()).await.unwrap() };
     assert_eq!(kept().await, 0, "what was kept before goes at once");
 
     let path = ask_later(&app, &owner).await;

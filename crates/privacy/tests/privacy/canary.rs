@@ -174,6 +174,17 @@ async fn live(app: &TestApp, ada: &Client, others: &Client) {
     });
     ada.post("/v1/chat/completions", chat.clone()).await.ok();
     ada.header("prefer", "respond-async").post("/v1/chat/completions", chat).await;
+    ada.put("/v1/me/preferences", json!({ "default_model": CANARY })).await.ok();
+    ada.post("/v1/personas", json!({ "name": word("Persona"), "text": word("You") })).await.ok();
+    ada.post("/v1/templates", json!({ "name": word("Template"), "text": word("Write") }))
+        .await
+        .ok();
+    let order = json!({ "model": "gpt-4o-mini", "items": [{ "brief": word("brief") }] });
+    ada.post("/v1/creations", order).await.ok();
+    let begun = ada.post("/v1/conversations", json!({ "title": word("Talk") })).await.ok();
+    let said = json!({ "model": "gpt-4o-mini", "content": word("say") });
+    let messages = format!("/v1/conversations/{}/messages", begun["id"].as_str().unwrap());
+    ada.post(&messages, said).await.ok();
     ada.post("/v1/billing/checkout-sessions", json!({ "item": "pack-10" })).await.ok();
     ada.post("/v1/me/exports", json!(null)).await.ok();
     ada.post("/v1/org/exports", json!(null)).await.ok();
@@ -329,18 +340,26 @@ async fn of_a_deleted_person_nothing_is_left_anywhere() {
         "assets",
         "audit_events",
         "client_errors",
+        "conversation_messages",
+        "conversations",
+        "creation_steps",
+        "creations",
         "emails",
         "feedback",
         "generations",
         "notifications",
         "onboarding_steps",
         "orgs",
+        "personas",
         "projects",
         "sessions",
         "ticket_messages",
         "tickets",
+        "template_versions",
+        "templates",
         "uploads",
         "usage_records",
+        "user_preferences",
         "users",
         "webhook_endpoints",
         "webhook_events",

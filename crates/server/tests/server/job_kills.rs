@@ -20,7 +20,7 @@ pub(crate) async fn write_drafts(owner: &Client, url: &str, briefs: &[&str]) -> 
 }
 
 /// What half a minute of silence does.
-async fn let_silence_pass(app: &TestApp) {
+pub(crate) async fn let_silence_pass(app: &TestApp) {
     let silent =
         "update graphile_worker._private_workers set last_heartbeat_at = now() - interval '1 hour'";
     sqlx::query(silent).execute(app.db.pool()).await.unwrap();

@@ -10,6 +10,7 @@ mod billing_kills;
 mod checklist;
 mod clock_jumps;
 mod commands;
+mod creation_kills;
 mod degraded;
 mod deletion_kills;
 mod deploys;

@@ -96,6 +96,7 @@ fn filled(path: &str) -> String {
         ("{month}", "2026-01"),
         ("{number}", "1"),
         ("{purpose}", "training"),
+        ("{step}", "plan"),
         ("{key}", "new-editor"),
         ("{step}", "goal"),
     ];

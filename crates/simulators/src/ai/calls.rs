@@ -32,6 +32,8 @@ pub enum Endpoint {
     Embeddings,
     /// `/v1/images/generations`
     Images,
+    /// `/v1/moderations`
+    Moderations,
     /// `/v1/models` and below, which cost nothing: never held, never faulty.
     Models,
     /// `/v1/files` and below.

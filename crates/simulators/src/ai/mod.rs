@@ -16,6 +16,7 @@ mod error;
 mod faults;
 mod images;
 mod models;
+mod moderations;
 mod request;
 mod stream;
 mod tokens;
@@ -164,6 +165,7 @@ fn routes(calls: Calls) -> Router {
         .route("/v1/chat/completions", post(chat::create))
         .route("/v1/embeddings", post(embeddings::create))
         .route("/v1/images/generations", post(images::create))
+        .route("/v1/moderations", post(moderations::create))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{id}", get(models::retrieve))
         .merge(batches::routes())

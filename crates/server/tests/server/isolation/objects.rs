@@ -39,6 +39,15 @@ pub(crate) async fn make(app: &TestApp, owner: &Client, path: &str) -> String {
         uuid::Uuid::now_v7().as_bytes().iter().map(|it| char::from(b'a' + it % 26)).collect();
     match collection {
         "/v1/projects" => make_named(owner, collection, &word).await,
+        "/v1/templates" | "/v1/personas" => {
+            id(&owner.post(collection, json!({ "name": word, "text": "Be brief." })).await.ok())
+        }
+        "/v1/conversations" => id(&owner.post(collection, json!({ "title": word })).await.ok()),
+        "/v1/creations" => {
+            let order = json!({ "model": "gpt-4o-mini", "items": [{ "brief": "A slogan" }] });
+            let ordered = owner.post(collection, order).await.ok();
+            ordered["creations"][0].as_str().unwrap().to_owned()
+        }
         "/v1/jobs" => {
             let project = make_named(owner, "/v1/projects", &word).await;
             let drafts = json!({ "model": "gpt-4o-mini", "briefs": ["A slogan"] });
@@ -180,6 +189,11 @@ fn bodies(path: &str) -> Vec<Value> {
         "/v1/budgets/{id}/raise" => vec![json!({ "by": 1, "until": "2100-01-01T00:00:00Z" })],
         "/v1/projects/{id}/drafts" => vec![json!({ "model": "gpt-4o-mini", "briefs": ["a"] })],
         "/v1/uploads/{id}/links" => vec![json!({ "parts": [1] })],
+        "/v1/templates/{id}" | "/v1/personas/{id}" => vec![json!({ "name": "a", "text": "a" })],
+        "/v1/conversations/{id}/messages" => {
+            vec![json!({ "model": "gpt-4o-mini", "content": "a" })]
+        }
+        "/v1/creations/{id}/rating" => vec![json!({ "stars": 1 })],
         "/v1/projects/{id}" => vec![json!({ "name": "Mine" })],
         "/v1/members/{id}" => vec![json!({ "role": "viewer" })],
         "/v1/tickets/{id}" => vec![json!({ "status": "closed" })],

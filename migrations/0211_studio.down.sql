@@ -1,0 +1,1 @@
+drop table user_preferences, creation_steps, creations, template_versions, templates, personas;

@@ -1,0 +1,1 @@
+drop table conversation_messages, conversations;
