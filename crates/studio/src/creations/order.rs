@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use kernel::Id;
 use org_jobs::{By, OrgJob};
 use serde::{Deserialize, Serialize};
@@ -139,12 +140,44 @@ impl Studio {
         let model = input.model.or(preferences.default_model.clone()).ok_or_else(|| {
             Problem::invalid_field("/model", "must be given, since you prefer none")
         })?;
-        let instructions = preferences.instructions(persona.as_ref());
-        let creations: Vec<Id<Creation>> = briefs.iter().map(|_| Id::new()).collect();
-        let items: Vec<_> = creations.iter().map(|id| Make { creation: *id }).collect();
+        let order = Order {
+            creations: briefs.iter().map(|_| Id::new()).collect(),
+            briefs,
+            model,
+            max_tokens: input.max_tokens,
+            instructions: preferences.instructions(persona.as_ref()),
+            project_id: input.project_id,
+            template: template.and_then(|it| Some((input.template_id?, it.version))),
+        };
+        let items: Vec<_> = order.creations.iter().map(|id| Make { creation: *id }).collect();
         let mut tx = self.db.begin().await?;
         let job = self.jobs.queue(&mut tx, By::from(caller), &items).await?;
-        let ids: Vec<Uuid> = creations.iter().map(|id| id.uuid()).collect();
+        order.insert(&mut tx, caller, job.id, self.clock.now()).await?;
+        tx.commit().await?;
+        Ok(Ordered { job, creations: order.creations })
+    }
+}
+
+/// An order that is complete.
+struct Order {
+    creations: Vec<Id<Creation>>,
+    briefs: Vec<String>,
+    model: String,
+    max_tokens: i32,
+    instructions: String,
+    project_id: Option<Uuid>,
+    template: Option<(Id<Template>, i64)>,
+}
+
+impl Order {
+    async fn insert(
+        &self,
+        db: &mut PgConnection,
+        by: &Caller,
+        job: Id<OrgJob>,
+        now: DateTime<Utc>,
+    ) -> sqlx::Result<()> {
+        let ids: Vec<Uuid> = self.creations.iter().map(|id| id.uuid()).collect();
         sqlx::query!(
             "insert into creations
                  (id, org_id, user_id, job_id, position, project_id, template_id, template_version,
@@ -152,29 +185,28 @@ impl Studio {
              select id, $3, $4, $5, position - 1, $6, $7, $8, $9, $10, $11, brief, $12, $12
              from unnest($1::uuid[], $2::text[]) with ordinality as it (id, brief, position)",
             &ids,
-            &briefs,
-            caller.org as _,
-            caller.user as _,
-            job.id as _,
-            input.project_id,
-            input.template_id as _,
-            template.map(|it| it.version),
-            model,
-            input.max_tokens,
-            instructions,
-            self.clock.now(),
+            &self.briefs,
+            by.org as _,
+            by.user as _,
+            job as _,
+            self.project_id,
+            self.template.map(|(id, _)| id) as _,
+            self.template.map(|(_, version)| version),
+            self.model,
+            self.max_tokens,
+            self.instructions,
+            now,
         )
-        .execute(&mut *tx)
+        .execute(&mut *db)
         .await?;
         sqlx::query!(
             "insert into creation_steps (creation_id, step, org_id)
              select id, step, $2 from unnest($1::uuid[]) id, unnest(array['plan', 'result']) step",
             &ids,
-            caller.org as _,
+            by.org as _,
         )
-        .execute(&mut *tx)
+        .execute(db)
         .await?;
-        tx.commit().await?;
-        Ok(Ordered { job, creations })
+        Ok(())
     }
 }

@@ -31,7 +31,7 @@ async fn what_is_no_preference_is_refused() {
         let reply = owner.put("/v1/me/preferences", json!({ "language": language })).await;
         assert_eq!(reply.body["errors"][0]["pointer"], "/language", "{language:?}");
     }
-    for wrong in [json!({ "tone": "rude" }), json!({ "theme": 1 }), json!({ "else": 1 })] {
+    for wrong in [json!({ "tone": "rude" }), json!({ "theme": "blue" }), json!({ "else": 1 })] {
         assert_eq!(owner.put("/v1/me/preferences", wrong).await.problem().0, 422);
     }
 }
