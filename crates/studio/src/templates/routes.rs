@@ -17,8 +17,8 @@ pub(crate) fn routes() -> Routes<Studio> {
         .route(read, routes!(list_templates))
         .route(read, routes!(show_template))
         .route(read, routes!(list_template_versions))
-        .route(read, routes!(preview_template))
         .route(write, routes!(create_template))
+        .route(write, routes!(preview_template))
         .route(write, routes!(change_template, delete_template))
 }
 
