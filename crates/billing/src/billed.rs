@@ -43,6 +43,8 @@ pub(crate) struct PaidPlan {
 #[derive(Debug)]
 pub(crate) struct PaidPeriod {
     pub(crate) period: Period,
+    /// When it ends, or another one takes its place.
+    pub(crate) until: DateTime<Utc>,
     pub(crate) plans: Vec<PaidPlan>,
 }
 
@@ -80,6 +82,14 @@ impl Billing {
             all.push(self.billed(bill).await?);
         }
         Ok(add_up(all))
+    }
+}
+
+impl PaidPeriod {
+    /// The months of it that have begun.
+    pub(crate) fn months(&self, now: DateTime<Utc>) -> impl Iterator<Item = Month> {
+        let begun = Month::begun(self.period, now).into_iter();
+        begun.filter(move |month| month.start < self.until && month.start <= now)
     }
 }
 
@@ -145,17 +155,20 @@ impl Better {
 fn add_up(bills: Vec<Billed>) -> Vec<PaidPeriod> {
     let (mut paid, mut better) = (Vec::new(), Vec::new());
     for bill in bills {
-        paid.extend(bill.whole.into_iter().map(|(plan, period)| PaidPeriod {
-            period,
-            plans: vec![PaidPlan { plan, from: period.start }],
-        }));
+        for (plan, period) in bill.whole {
+            let plans = vec![PaidPlan { plan, from: period.start }];
+            paid.push(PaidPeriod { period, until: period.end, plans });
+        }
         better.extend(bill.better);
+    }
+    paid.sort_by_key(|paid| paid.period.start);
+    for index in 1..paid.len() {
+        paid[index - 1].until = paid[index - 1].until.min(paid[index].period.start);
     }
     better.sort_by_key(|it| it.from);
     for Better { plan, from, .. } in better {
-        // A year may begin within a month.
-        let running = paid.iter_mut().filter(|it| it.period.contains(from));
-        if let Some(running) = running.max_by_key(|it| it.period.start) {
+        let mut running = paid.iter_mut().filter(|it| (it.period.start..it.until).contains(&from));
+        if let Some(running) = running.next() {
             running.plans.push(PaidPlan { plan, from });
         }
     }
@@ -164,6 +177,8 @@ fn add_up(bills: Vec<Billed>) -> Vec<PaidPeriod> {
 
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
+
     use super::{Billed, Interval, PlanLine, add_up, period};
 
     /// Days since some day.
@@ -240,5 +255,14 @@ mod tests {
             .map(|paid| paid.plans.iter().map(|it| it.plan.as_str()).collect())
             .collect();
         assert_eq!(plans, [vec!["creator", "pro", "agency"], vec!["agency", "pro"]]);
+    }
+
+    #[test]
+    fn the_months_of_a_period_end_when_another_one_takes_its_place() {
+        let year = Billed::of(vec![line("pro", (0, 365), Interval::Year, 49_000)]);
+        let paid = add_up(vec![month("agency", 40), year]);
+        let now = DateTime::from_timestamp(300 * DAY, 0).unwrap();
+        let months: Vec<usize> = paid.iter().map(|paid| paid.months(now).count()).collect();
+        assert_eq!(months, [2, 1], "January, February; and the one that began within it");
     }
 }

@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl Billing {
-    /// Gives the plan's credits of every month that has begun of the running period, once, if it is paid:
+    /// Gives the plan's credits of every month of the running period that has begun until then, once, if it is paid:
     /// years have twelve months. Who changes to a better plan gets the difference, in the month of the change in
     /// proportion to what was left of it then, as with the price.
     pub(crate) async fn give_credits(
@@ -17,7 +17,7 @@ impl Billing {
         db: &mut PgConnection,
         catalogue: &Catalogue,
         subscription: &mut Subscription,
-        now: DateTime<Utc>,
+        (until, now): (DateTime<Utc>, DateTime<Utc>),
     ) -> Result<()> {
         let due = subscription.is_paid() && subscription.state(self.grace, now).credits;
         if !due {
@@ -31,7 +31,7 @@ impl Billing {
         let (org, id) = (subscription.org, &*subscription.stripe_subscription_id);
         let mut given = false;
         let is_new_plan = subscription.credited_plan.as_deref() != Some(&*subscription.plan);
-        for month in Month::begun(subscription.period(), now) {
+        for month in Month::begun(subscription.period(), until) {
             let shares = shares(&subscription.paid_plans, month, credits_of);
             let due = match subscription.credited_month {
                 Some(last) if month.start < last => continue,
@@ -45,7 +45,7 @@ impl Billing {
         if given {
             FollowMoney::queue(db, org).await?;
         }
-        let running = Month::of(subscription.period(), now);
+        let running = Month::of(subscription.period(), until);
         subscription.credited_month = Some(running.start);
         subscription.credited_plan = Some(subscription.plan.clone());
         Ok(())

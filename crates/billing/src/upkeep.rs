@@ -56,7 +56,7 @@ impl Billing {
         subscription::lock(&mut tx, org).await?;
         if let Some(mut it) = Subscription::of(&mut *tx, org).await? {
             let newest = CatalogueVersion::newest(&mut *tx).await?;
-            self.give_credits(&mut tx, &newest.catalogue, &mut it, now).await?;
+            self.give_credits(&mut tx, &newest.catalogue, &mut it, (now, now)).await?;
             self.tell_of_trials_end(&mut tx, &newest.catalogue, &mut it, now).await?;
             it.save(&mut tx, now).await?;
         }

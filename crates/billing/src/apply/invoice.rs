@@ -3,11 +3,10 @@ use kernel::{Id, Org};
 use sqlx::PgConnection;
 
 use crate::{
-    Billing, CatalogueVersion, Checkout, Result, Subscription,
+    Billing, CatalogueVersion, Checkout, Result,
     billed::PaidPeriod,
     credits::{give_shares, shares},
     customer::Customer,
-    month::Month,
     payment::NewPayment,
     stripe::{Bill, Stripe},
     subscription::lock,
@@ -15,7 +14,7 @@ use crate::{
 
 impl Billing {
     /// Records the payment of an invoice that is no longer its subscription's latest, and gives the credits
-    /// of its months that are over: nobody heard of them in time.
+    /// of its months that have begun: nobody heard of them in time.
     pub(crate) async fn take_over_invoice(&self, stripe: &Stripe, invoice: &str) -> Result<()> {
         let bill = stripe.bill(invoice).await?;
         let Some(customer) = &bill.customer else { return Ok(()) };
@@ -55,10 +54,16 @@ impl Billing {
         let bills = stripe.paid_bills(&subscription.subscription, DateTime::UNIX_EPOCH).await?;
         let mut paid = self.paid_periods(&bills).await?;
         paid.retain(|paid| billed.is_about(paid.period));
+        let ended = stripe.subscription(&subscription.subscription).await?.ended_at;
+        if let Some(ended) = ended.and_then(|ended| DateTime::from_timestamp(ended, 0)) {
+            for paid in &mut paid {
+                paid.until = paid.until.min(ended);
+            }
+        }
         Ok(paid)
     }
 
-    /// Those of the running period come with the subscription.
+    /// They come only once, also if those of the running period came with the subscription.
     async fn give_missed_months(
         &self,
         db: &mut PgConnection,
@@ -68,14 +73,9 @@ impl Billing {
         let now = self.clock.now();
         let catalogue = CatalogueVersion::newest(&mut *db).await?.catalogue;
         let credits_of = |id: &str| catalogue.plan(id).map_or(0, |plan| plan.credits_per_month);
-        let running = Subscription::of(&mut *db, to.0).await?;
-        let running = running.filter(|it| it.stripe_subscription_id == to.1);
-        for PaidPeriod { period, plans } in missed {
-            // A year may have begun within a month: what is left of that can be spent, too.
-            let is_over = running.as_ref().is_some_and(|it| period.start < it.current_period_start);
-            let months = Month::begun(*period, now).into_iter();
-            for month in months.filter(|month| is_over || month.end <= now) {
-                give_shares(db, to, month, &shares(plans, month, credits_of), now).await?;
+        for paid in missed {
+            for month in paid.months(now) {
+                give_shares(db, to, month, &shares(&paid.plans, month, credits_of), now).await?;
             }
         }
         Ok(())

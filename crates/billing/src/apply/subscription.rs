@@ -239,10 +239,15 @@ impl Billing {
     async fn take_over(&self, db: &mut PgConnection, bought: Bought) -> Result<()> {
         let Bought { checkout, mut subscription, invoice } = bought;
         let (org, now) = (subscription.org, self.clock.now());
-        let before = Subscription::of(&mut *db, org).await?;
+        let mut before = Subscription::of(&mut *db, org).await?;
         let newest = CatalogueVersion::newest(&mut *db).await?;
         subscription.catalogue_version = newest.version;
-        if let Some(before) = &before {
+        if let Some(before) = &mut before {
+            if before.is_followed_by(&subscription) {
+                // Of the period that is over, or was ended early, no month is left out.
+                let until = subscription.current_period_start.min(now);
+                self.give_credits(db, &newest.catalogue, before, (until, now)).await?;
+            }
             subscription.keep(before);
         }
         subscription.note_unbilled_plan(now);
@@ -257,7 +262,7 @@ impl Billing {
             };
             self.record_payment(db, &payment, now).await?;
         }
-        self.give_credits(db, &newest.catalogue, &mut subscription, now).await?;
+        self.give_credits(db, &newest.catalogue, &mut subscription, (now, now)).await?;
         self.tell_of_trials_end(db, &newest.catalogue, &mut subscription, now).await?;
         subscription.save(db, now).await?;
         subscription.tell(db, before.as_ref(), now).await?;
@@ -278,8 +283,10 @@ impl Subscription {
                 self.paid_plans.clone_from(&before.paid_plans);
             }
         }
-        self.credited_month = before.credited_month;
-        self.credited_plan.clone_from(&before.credited_plan);
+        if same_period {
+            self.credited_month = before.credited_month;
+            self.credited_plan.clone_from(&before.credited_plan);
+        }
         self.paid_until = self.paid_until.or(before.paid_until);
         self.overage_credits = before.overage_credits;
         if let (Some(since), Some(_)) = (before.past_due_since, self.past_due_since) {
@@ -287,6 +294,12 @@ impl Subscription {
             self.reminders = before.reminders;
         }
         self.trial_reminded = before.trial_reminded;
+    }
+
+    /// Whether another period of the same subscription has begun since.
+    fn is_followed_by(&self, newer: &Self) -> bool {
+        self.stripe_subscription_id == newer.stripe_subscription_id
+            && self.current_period_start < newer.current_period_start
     }
 
     /// A plan that was changed to at Stripe without a bill counts from when we hear of it.

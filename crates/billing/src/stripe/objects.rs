@@ -84,6 +84,8 @@ pub(crate) struct Subscription {
     pub(crate) cancel_at_period_end: bool,
     /// When its trial ends or ended, in seconds since 1970.
     pub(crate) trial_end: Option<i64>,
+    /// When it ended, in seconds since 1970.
+    pub(crate) ended_at: Option<i64>,
     /// What changes it when the period ends: `sub_sched_…`.
     pub(crate) schedule: Option<String>,
     /// What is paid for: a plan, and seats if there are more than the plan has.

@@ -7,7 +7,7 @@ use simulators::stripe::Delivery;
 use testing::{Client, TestApp};
 
 use crate::support::{
-    at_dashboard, at_stripe, bought, credits, live, settle, signed_in_again, subscription,
+    at_dashboard, at_stripe, bought, count, credits, live, settle, signed_in_again, subscription,
 };
 
 const PATH: &str = "/v1/billing/subscription";
@@ -172,6 +172,41 @@ async fn a_renewal_heard_of_after_an_upgrade_gives_the_month_that_was_renewed_an
     at_stripe_change(&app, "plan-pro-month").await;
     reconcile(&app).await;
     assert_eq!(credits_of(&owner).await, 100 + 200);
+    app.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn a_year_gives_nothing_more_once_a_dearer_plan_has_taken_its_place() {
+    let app = TestApp::start().await;
+    let owner = app.owner().await;
+    bought(&app, &owner, "plan-pro-year").await;
+    live(&app, TimeDelta::days(40)).await;
+    change(&app, &owner, json!({ "item": "plan-agency-month" })).await;
+    assert_eq!(credits_of(&owner).await, 500 + 2_500, "what is left of the year's second month");
+    // What Stripe owes them for the year pays for renewals, not for packs.
+    bought(&app, &signed_in_again(&owner).await, "pack-10").await;
+    assert!(at_stripe(&app, "charge").iter().any(|it| it["amount"] == 200));
+    live(&app, TimeDelta::days(64)).await;
+    assert_eq!(credits_of(&owner).await, 2_500 + 10);
+    assert_eq!(reconcile(&app).await["findings"], json!([]));
+    assert_eq!(count(&app, "select count(*) from grants").await, 2 + 3 + 1);
+    app.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn a_year_that_was_paid_and_changed_before_anybody_heard_of_it_gives_what_it_was_paid_for() {
+    let (app, owner) = at_half_time().await;
+    // Their prices are known from here on.
+    for plan in ["plan-pro-year", "plan-agency-month"] {
+        bought(&app, &app.owner().await, plan).await;
+    }
+    app.simulators.stripe.deliver_as(Delivery { drop: true, ..Delivery::default() });
+    at_stripe_change(&app, "plan-pro-year").await;
+    app.advance(TimeDelta::days(3));
+    at_stripe_change(&app, "plan-agency-month").await;
+    reconcile(&app).await;
+    assert_eq!(credits_of(&owner).await, 100 + 500 + 2_500);
+    assert_eq!(reconcile(&app).await["findings"], json!([]));
     app.assert_books_balance().await;
 }
 

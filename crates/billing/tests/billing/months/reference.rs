@@ -43,6 +43,8 @@ pub(super) struct Credits {
 struct Period<'a> {
     start: i64,
     end: i64,
+    /// When another one takes its place, or the subscription ends.
+    until: i64,
     is_year: bool,
     /// What it began with, and what it was changed to, each with its bill.
     steps: Vec<Step<'a>>,
@@ -166,12 +168,16 @@ impl Books {
             credits.sure.insert(format!("stripe:{intent}"), self.kept(self.charge(intent), pack.1));
         }
         for subscription in &self.subscriptions {
-            let periods = self.periods(subscription);
-            let last = periods.iter().map(|period| period.start).max();
+            let mut periods = self.periods(subscription);
+            periods.sort_by_key(|period| period.start);
+            for index in 1..periods.len() {
+                periods[index - 1].until = periods[index].start;
+            }
+            let ended = subscription["status"] == "canceled";
+            let last = periods.last().map(|period| period.start);
             for period in &periods {
-                let ended = subscription["status"] == "canceled" && Some(period.start) == last;
-                let to = if ended { &mut credits.perhaps } else { &mut credits.sure };
-                self.months(text(subscription, "id"), period, to);
+                let unsure = ended && Some(period.start) == last;
+                self.months(text(subscription, "id"), period, unsure, &mut credits);
             }
         }
         credits
@@ -202,7 +208,7 @@ impl Books {
                 let period = &line["period"];
                 let (start, end) = (number(period, "start"), number(period, "end"));
                 let steps = vec![Step { from: start, plan, credits, bill }];
-                periods.push(Period { start, end, is_year, steps });
+                periods.push(Period { start, end, until: end, is_year, steps });
             }
             let from = number(bill, "created");
             let dearer = changed.into_iter().find(|(_, (cents, _))| *cents > 0);
@@ -218,9 +224,12 @@ impl Books {
         periods
     }
 
-    /// Adds what each month of a period that has begun gives.
-    fn months(&self, subscription: &str, period: &Period, to: &mut BTreeMap<String, i64>) {
+    /// Adds what each month of a period that has begun gives. One that begins after another period has taken its place
+    /// is given only if nobody has heard of that yet.
+    fn months(&self, subscription: &str, period: &Period, unsure: bool, credits: &mut Credits) {
         for (start, end) in period.months().into_iter().filter(|(start, _)| *start <= self.now) {
+            let unsure = unsure || start >= period.until;
+            let to = if unsure { &mut credits.perhaps } else { &mut credits.sure };
             let name = format!("stripe:{subscription}:{start}");
             let mut before = 0;
             for (index, step) in period.steps.iter().enumerate().filter(|(_, it)| it.from < end) {

@@ -9,8 +9,8 @@ use tokio::time::timeout;
 use super::{ORGS, deeds, dice::Dice, local};
 use crate::support::upkeep;
 
-/// How many times something is done before the books are compared; about ten per org.
-const STEPS: u64 = 10 * ORGS;
+/// How many times something is done before the books are compared; about six per org.
+const STEPS: u64 = 6 * ORGS;
 
 /// A product with its Stripe, and orgs that use them.
 pub(super) struct World {

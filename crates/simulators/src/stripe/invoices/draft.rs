@@ -80,14 +80,16 @@ pub(in crate::stripe) fn compose(action: &mut Action, draft: Draft) -> Value {
         "total_discount_amounts": off,
         "total_excluding_tax": total,
     });
-    merge(&mut fields, due(action, customer, total));
+    let due = due(action, customer, &fields["parent"], total);
+    merge(&mut fields, due);
     merge(&mut fields, addressee(action, customer));
     action.shape("invoice", fields)
 }
 
-/// What is left to pay of a total after the customer's credit, or added to the credit.
-fn due(action: &Action, customer: &str, total: i64) -> Value {
-    let customer = action.state.get("customer", customer);
+/// What is left to pay of a total after the customer's credit, or added to the credit. What is bought once, in a
+/// checkout, is paid in full.
+fn due(action: &Action, customer: &str, parent: &Value, total: i64) -> Value {
+    let customer = action.state.get("customer", customer).filter(|_| !parent.is_null());
     let balance = customer.map_or(0, |customer| integer(customer, "balance"));
     let due = (total + balance).max(0);
     json!({
@@ -147,7 +149,7 @@ pub(in crate::stripe) fn create(action: &mut Action, draft: Draft) -> Value {
 pub(in crate::stripe) fn finalize(action: &mut Action, invoice: &mut Value) {
     let id = text(invoice, "id").to_owned();
     let customer = text(invoice, "customer").to_owned();
-    let due = due(action, &customer, integer(invoice, "total"));
+    let due = due(action, &customer, &invoice["parent"], integer(invoice, "total"));
     merge(invoice, due);
     let (due, total) = (integer(invoice, "amount_due"), integer(invoice, "total"));
     let used = due - total;
