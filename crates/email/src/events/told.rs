@@ -99,7 +99,7 @@ impl Mailer {
                 Some(mail) => about.push((mail, told)),
                 // Another program of the same account sends mails too.
                 None => {
-                    tracing::debug!(kind = told.what.name(), "an event is about no mail of ours")
+                    tracing::debug!(kind = told.what.name(), "an event is about no mail of ours");
                 }
             }
         }

@@ -5,7 +5,7 @@ use lettre::{
     transport::smtp::{
         Error,
         authentication::{Credentials, DEFAULT_MECHANISMS},
-        client::{AsyncSmtpConnection, Tls, TlsParameters},
+        client::{AsyncSmtpConnection, Tls, TlsParameters, TlsParametersBuilder},
         commands::Noop,
         extension::ClientId,
     },
@@ -49,17 +49,15 @@ impl Smtp {
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let encrypted = || {
             let parameters = TlsParameters::builder(host.clone());
-            let parameters = vouches
-                .into_iter()
-                .fold(parameters, |it, authority| it.add_root_certificate(authority));
+            let parameters =
+                vouches.into_iter().fold(parameters, TlsParametersBuilder::add_root_certificate);
             parameters.build().map_err(|_| InvalidUrl)
         };
         let (tls, usual_port) = match (url.scheme(), url.query()) {
             ("smtps", None) => (Tls::Wrapper(encrypted()?), 465),
             ("smtp", Some("tls=off")) => (Tls::None, 587),
-            ("smtp", Some("tls=on")) => (Tls::Required(encrypted()?), 587),
             ("smtp", None) if is_this_machine(&host) => (Tls::None, 587),
-            ("smtp", None) => (Tls::Required(encrypted()?), 587),
+            ("smtp", None | Some("tls=on")) => (Tls::Required(encrypted()?), 587),
             _ => return Err(InvalidUrl),
         };
         let credentials = credentials(&url)?;

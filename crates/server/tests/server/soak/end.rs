@@ -84,10 +84,9 @@ pub(super) async fn nothing_is_lost_or_doubled(world: &World, accepted: &Accepte
     let receipts = count(app, "emails where template = 'receipt_paid'").await;
     assert_eq!(receipts, number(accepted.purchases.len()), "receipts");
 
-    for (kind, done) in [
-        ("project.created", accepted.projects.len()),
-        ("invoice.paid", accepted.purchases.len()),
-    ] {
+    for (kind, done) in
+        [("project.created", accepted.projects.len()), ("invoice.paid", accepted.purchases.len())]
+    {
         let told = count(app, &format!("webhook_events where type = '{kind}'")).await;
         assert_eq!(told, number(done), "{kind}");
     }
@@ -95,8 +94,12 @@ pub(super) async fn nothing_is_lost_or_doubled(world: &World, accepted: &Accepte
     assert_eq!(count(app, ended).await, asked, "each generation is told of once");
     // What a process that dies has sent without writing it down goes out again; nothing else does.
     assert_eq!(count(app, "emails where status <> 'sent'").await, 0, "every mail is sent");
-    let (written, sent) = (count(app, "emails").await, app.simulators.mailbox.counters().deliveries);
-    assert!((written..=written + 20).contains(&number(sent)), "{written} mails went out {sent} times");
+    let (written, sent) =
+        (count(app, "emails").await, app.simulators.mailbox.counters().deliveries);
+    assert!(
+        (written..=written + 20).contains(&number(sent)),
+        "{written} mails went out {sent} times"
+    );
 
     // Whoever dies between the last byte and the books leaves a call of which nobody knows how it ended.
     let booked = count(app, "usage_records where outcome in ('succeeded', 'unknown')").await;

@@ -87,7 +87,9 @@ impl Fault {
             Self::Database => {
                 let (name, mut admin) = (name(world), admin(world).await);
                 let allow = |connections: i32| {
-                    sqlx::AssertSqlSafe(format!("alter database {name} connection limit {connections}"))
+                    sqlx::AssertSqlSafe(format!(
+                        "alter database {name} connection limit {connections}"
+                    ))
                 };
                 sqlx::query(allow(0)).execute(&mut admin).await.unwrap();
                 end_connections(world, &mut admin).await;
