@@ -57,7 +57,7 @@ impl Work for Make {
             Step::list(&mut *tx, self.creation).await?
         };
         for step in steps.iter().filter(|it| it.status != StepStatus::Answered) {
-            let (percent, doing) = match step.step {
+            let (percent, doing) = match step.name {
                 StepName::Plan => (0, "planning"),
                 StepName::Result => (50, "writing"),
             };
@@ -88,14 +88,14 @@ impl Making {
     async fn take(&self, step: &Step) -> Result<(), Problem> {
         let pool = self.studio.db.pool();
         if matches!(step.status, StepStatus::Asked | StepStatus::Unknown) {
-            let taken = Taken { creation: self.creation, step: step.step, attempt: step.attempt };
+            let taken = Taken { creation: self.creation, step: step.name, attempt: step.attempt };
             let problem = outcome_unknown();
             taken.fail(pool, StepStatus::Unknown, &problem.body(None)).await?;
             return Err(problem);
         }
         let material = self.material().await?;
-        let request = self.request(step.step, &material).await?;
-        let taken = Taken::begin(pool, self.creation, step.step).await?.ok_or_else(taken_over)?;
+        let request = self.request(step.name, &material).await?;
+        let taken = Taken::begin(pool, self.creation, step.name).await?.ok_or_else(taken_over)?;
         let By { org, user, api_key } = self.by;
         let payer = Payer { org, user, api_key, spent_on: material.project_id };
         let keep = self.keep(taken, material.brief.unwrap_or_default());

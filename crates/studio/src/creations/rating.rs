@@ -38,7 +38,7 @@ impl RatingInput {
         }
         let steps = Creation::get(db, by, id).await?.steps;
         let is_result =
-            |it: &Step| it.step == StepName::Result && it.status == StepStatus::Answered;
+            |it: &Step| it.name == StepName::Result && it.status == StepStatus::Answered;
         if !steps.iter().any(is_result) {
             let detail = "there is no result to rate";
             return Err(Problem::conflict("creation_not_made", detail));

@@ -73,7 +73,7 @@ async fn ready(db: &mut PgConnection, id: Id<Creation>, step: StepName) -> web::
     let brief = sqlx::query_scalar!("select brief from creations where id = $1", id as _);
     brief.fetch_one(&mut *db).await?.ok_or_else(not_kept)?;
     let steps = Step::list(db, id).await?;
-    let waits = |it: &Step| it.step < step && it.status != StepStatus::Answered;
+    let waits = |it: &Step| it.name < step && it.status != StepStatus::Answered;
     if steps.iter().any(waits) {
         let detail = "the step before it has no answer";
         return Err(Problem::conflict("step_not_ready", detail).action("Retry that one first."));

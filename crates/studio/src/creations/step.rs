@@ -43,7 +43,8 @@ pub(crate) enum StepStatus {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = CreationStep)]
 pub(crate) struct Step {
-    pub(crate) step: StepName,
+    #[serde(rename = "step")]
+    pub(crate) name: StepName,
     pub(crate) status: StepStatus,
     /// How often a model was asked.
     pub(crate) attempt: i32,
@@ -84,7 +85,7 @@ impl Step {
         // In the order of the alphabet, too.
         sqlx::query_as!(
             Self,
-            r#"select step as "step: _", status as "status: _", attempt, output, problem, call_id,
+            r#"select step as "name: _", status as "status: _", attempt, output, problem, call_id,
                       model, cost_nano_usd
                from creation_steps
                where creation_id = $1
