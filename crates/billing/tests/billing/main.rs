@@ -11,6 +11,7 @@ mod euros;
 mod events;
 mod failures;
 mod inbox;
+mod late_findings;
 mod margins;
 mod mode;
 mod months;

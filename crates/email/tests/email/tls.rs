@@ -124,8 +124,8 @@ async fn pass_on(
                 all.extend_from_slice(said);
                 let fatal = manners.cut.is_some_and(|it| all.ends_with(it.as_bytes()));
                 if fatal && !cut.swap(true, Ordering::Relaxed) {
-                    server.read(&mut heard).await?;
-                    return Ok(());
+                    // Its answer is nobody's.
+                    return server.read(&mut heard).await.map(drop);
                 }
             }
             read = server.read(&mut heard) => {

@@ -24,7 +24,7 @@ async fn parallel_callers_never_queue_more_of_an_org_than_may_wait() {
     let refused: Vec<_> = all.iter().filter_map(|it| it.as_ref().err()).map(refusal).collect();
     assert_eq!(refused, [(429, "too_many_jobs"); 15]);
     let mut refused = all.into_iter().filter_map(Result::err);
-    assert!(refused.all(|it| says_when_to_come_back(it)));
+    assert!(refused.all(says_when_to_come_back));
     world.queue(&other, &[Echo::item("b")]).await;
 
     world.run().await;

@@ -264,7 +264,7 @@ async fn append(
 
 #[cfg(test)]
 mod tests {
-    use chrono::Utc;
+    use chrono::DateTime;
 
     use super::{Message, Speaker, window};
 
@@ -276,7 +276,7 @@ mod tests {
             content: "x".repeat(400),
             model: None,
             call_id: None,
-            created_at: Utc::now(),
+            created_at: DateTime::UNIX_EPOCH,
         };
         (1..=count).rev().map(message).collect()
     }
