@@ -55,14 +55,7 @@ impl Ai {
         if verdicts.is_empty() {
             return Err(unavailable());
         }
-        let flagged = verdicts.into_iter().filter(|it| it.flagged);
-        let categories: Vec<String> = flagged
-            .flat_map(|it| it.categories)
-            .filter_map(|(name, applies)| (applies == Some(true)).then_some(name))
-            .collect();
-        if categories.is_empty() {
-            return Ok(());
-        }
+        let Some(categories) = objections(verdicts) else { return Ok(()) };
         let detail = format!("the prompt is not allowed: {}", categories.join(", "));
         Err(Problem::unprocessable("prompt_refused", detail).with("categories", categories))
     }
@@ -77,6 +70,16 @@ impl Ai {
         let body = read(answer, LARGEST, self.idle).await.map_err(anyhow::Error::msg)?;
         Ok(serde_json::from_slice(&body)?)
     }
+}
+
+/// Why one of the texts is objected to, as far as the moderator says; `None`: none is.
+fn objections(verdicts: Vec<Verdict>) -> Option<Vec<String>> {
+    let flagged: Vec<Verdict> = verdicts.into_iter().filter(|it| it.flagged).collect();
+    if flagged.is_empty() {
+        return None;
+    }
+    let categories = flagged.into_iter().flat_map(|it| it.categories);
+    Some(categories.filter_map(|(name, applies)| (applies == Some(true)).then_some(name)).collect())
 }
 
 /// People's words in a request.
@@ -101,7 +104,20 @@ fn unavailable() -> Problem {
 mod tests {
     use serde_json::json;
 
-    use super::words;
+    use super::{Judgement, objections, words};
+
+    #[test]
+    fn a_text_that_is_flagged_is_objected_to_though_nobody_says_why() {
+        let objections = |results| {
+            let judged: Judgement = serde_json::from_value(json!({ "results": results })).unwrap();
+            objections(judged.results)
+        };
+        assert_eq!(objections(json!([{ "flagged": false }])), None);
+        assert_eq!(objections(json!([{ "flagged": false }, { "flagged": true }])), Some(vec![]));
+        let violent =
+            json!({ "flagged": true, "categories": { "violence": true, "harassment": false } });
+        assert_eq!(objections(json!([violent])), Some(vec!["violence".to_owned()]));
+    }
 
     #[test]
     fn the_words_of_a_request_are_found_in_either_language() {
