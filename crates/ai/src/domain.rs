@@ -53,7 +53,10 @@ pub(crate) struct Keep(Box<KeepIt>);
 
 impl Keep {
     pub(crate) async fn keep(self, call: Uuid, model: &str, answer: &Bytes) -> bool {
-        let Ok(answer) = serde_json::from_slice(answer) else { return false };
+        let answer = serde_json::from_slice(answer);
+        let answer =
+            answer.inspect_err(|error| tracing::warn!(%call, %error, "an answer cannot be read"));
+        let Ok(answer) = answer else { return false };
         let kept = self.0(Kept { call, model: model.to_owned(), answer }).await;
         kept.inspect_err(|error| tracing::warn!(%call, %error, "an answer was not kept"))
             .unwrap_or_default()

@@ -11,12 +11,25 @@ use crate::{Ai, answer::read, dialect::Sent};
 
 /// Where providers that speak `OpenAI`'s API judge, below the base URL.
 const MODERATIONS: &str = "/moderations";
-/// No judgement is longer.
-const LARGEST: usize = 1024 * 1024;
+/// No judgement is longer: two kilobytes for each of some thousand texts.
+const LARGEST: usize = 16 * 1024 * 1024;
 /// How long whoever calls waits for one.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Under which members of a request people's words stand.
-const WORDS: [&str; 6] = ["content", "input", "messages", "prompt", "system", "text"];
+/// Under which members of a request nobody's words stand. Whatever stands under others is judged: tools are called
+/// with words, too.
+const NO_WORDS: [&str; 11] = [
+    "data",
+    "file_data",
+    "file_id",
+    "id",
+    "image_url",
+    "media_type",
+    "model",
+    "role",
+    "tool_call_id",
+    "tool_use_id",
+    "type",
+];
 
 /// Who judges.
 #[derive(Clone, Debug)]
@@ -88,7 +101,7 @@ fn words<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
         Value::String(text) if !text.trim().is_empty() => found.push(text),
         Value::Array(items) => items.iter().for_each(|it| words(it, found)),
         Value::Object(members) => {
-            let said = members.iter().filter(|(name, _)| WORDS.contains(&name.as_str()));
+            let said = members.iter().filter(|(name, _)| !NO_WORDS.contains(&name.as_str()));
             said.for_each(|(_, it)| words(it, found));
         }
         _ => {}
@@ -128,6 +141,10 @@ mod tests {
                 { "role": "user", "content": [
                     { "type": "text", "text": "c" },
                     { "type": "image_url", "image_url": { "url": "data:x" } },
+                    { "type": "refusal", "refusal": "f" },
+                ] },
+                { "role": "assistant", "tool_calls": [
+                    { "id": "call_1", "type": "function", "function": { "arguments": "g" } },
                 ] },
             ],
             "input": ["d", " "], "prompt": "e",
@@ -135,6 +152,6 @@ mod tests {
         let mut found = vec![];
         words(&request, &mut found);
         found.sort_unstable();
-        assert_eq!(found, ["a", "b", "c", "d", "e"]);
+        assert_eq!(found, ["a", "b", "c", "d", "e", "f", "g"]);
     }
 }

@@ -41,10 +41,10 @@ async fn no_provider_is_sent_what_is_no_text_by_whichever_way() {
             ("/v1/images/generations", r#"{"model":"gpt-image-1","prompt":""#, r#""}"#),
         ] {
             let reply = send(&owner, path, [begin.as_bytes(), text, end.as_bytes()].concat()).await;
-            assert!(reply.status.is_client_error(), "{path} {text:?}: {reply:?}");
+            assert!(matches!(reply.status.as_u16(), 400 | 422), "{path} {text:?}: {reply:?}");
             let later = owner.header("prefer", "respond-async");
             let reply = send(&later, path, [begin.as_bytes(), text, end.as_bytes()].concat()).await;
-            assert!(reply.status.is_client_error(), "{path} {text:?}: {reply:?}");
+            assert!(matches!(reply.status.as_u16(), 400 | 422), "{path} {text:?}: {reply:?}");
         }
     }
     assert_eq!(app.simulators.ai.state().calls.len(), 0);
