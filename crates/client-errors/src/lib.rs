@@ -23,7 +23,8 @@ pub struct ClientErrors {
 const PERSONAL_DATA: &[PersonalData] =
     &[PersonalData::new("client_errors", "when somebody's client failed, not why", "30 days")
         .person(Rule::deleted("user_id = $1"))
-        .org(Rule::deleted("org_id = $1"))];
+        // They are that person's alone.
+        .org(Rule::deleted("org_id = $1").not_exported())];
 
 /// The route, which takes reports from anybody: signing in may be what failed.
 pub fn module(errors: ClientErrors) -> Module {

@@ -19,22 +19,22 @@ pub(crate) const PERSONAL_DATA: &[PersonalData] = &[
     PersonalData::new("announcements", "what operators told everybody", "for good"),
     PersonalData::new("ticket_messages", "what was asked and answered in tickets", KEPT)
         .person(Rule::deleted("ticket_id in (select id from tickets where user_id = $1)"))
-        .org(Rule::deleted("org_id = $1")),
+        .org(Rule::deleted("org_id = $1").not_exported()),
     PersonalData::new(
         "tickets",
         "what somebody asked for help with, and what had failed before",
         KEPT,
     )
     .person(Rule::deleted("user_id = $1"))
-    .org(Rule::deleted("org_id = $1")),
+    .org(Rule::deleted("org_id = $1").not_exported()),
     PersonalData::new("feedback", "what somebody thinks of the product", KEPT)
         .person(Rule::deleted("user_id = $1"))
-        .org(Rule::deleted("org_id = $1")),
+        .org(Rule::deleted("org_id = $1").not_exported()),
     PersonalData::new(
         "onboarding_steps",
         "how far somebody has come in getting to know the product",
         "as long as the account",
     )
     .person(Rule::deleted("user_id = $1"))
-    .org(Rule::deleted("org_id = $1")),
+    .org(Rule::deleted("org_id = $1").not_exported()),
 ];

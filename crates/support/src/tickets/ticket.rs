@@ -150,16 +150,16 @@ impl Ticket {
         db: &mut PgConnection,
         status: Status,
         now: DateTime<Utc>,
-    ) -> sqlx::Result<()> {
+    ) -> Result<()> {
         (self.status, self.updated_at) = (status, now);
-        sqlx::query!(
+        let set = sqlx::query!(
             "update tickets set status = $2, updated_at = $3 where id = $1",
             self.id as _,
             status as _,
             now,
-        )
-        .execute(db)
-        .await?;
-        Ok(())
+        );
+        // It may have been erased since it was read.
+        let found = set.execute(db).await?.rows_affected() == 1;
+        if found { Ok(()) } else { Err(Error::NoSuchTicket) }
     }
 }

@@ -74,10 +74,11 @@ impl Support {
     /// Takes what its author has to add; a ticket that was closed is open again.
     pub(crate) async fn add(&self, caller: &Caller, id: Id<Ticket>, text: &str) -> Result<Message> {
         let message = self.customers(text)?;
+        // It needs a connection, which nobody who holds one may wait for.
+        self.limits.check("tickets", &caller.user.to_string(), MESSAGES).await?;
         let mut tx = self.db.begin().await?;
         let whose = Whose::Theirs(caller.org, caller.user);
         let mut ticket = Ticket::get(&mut *tx, whose, id).await?;
-        self.limits.check("tickets", &caller.user.to_string(), MESSAGES).await?;
         ticket.set(&mut tx, Status::Open, self.clock.now()).await?;
         self.take_in(&mut tx, &ticket, &message).await?;
         tx.commit().await?;
