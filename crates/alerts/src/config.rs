@@ -12,15 +12,15 @@ pub struct Config {
     pub alert_emails: Vec<EmailAddress>,
 
     /// An incoming webhook of Slack, or of anything that understands the same (Mattermost, Discord's /slack, Google Chat).
-    #[arg(long, env)]
+    #[arg(long, env, hide_env_values = true)]
     pub alert_slack_url: Option<SecretString>,
 
     /// A webhook of yours, for pagers and SMS: alerts are posted to it as signed JSON (Standard Webhooks).
-    #[arg(long, env)]
+    #[arg(long, env, hide_env_values = true)]
     pub alert_webhook_url: Option<SecretString>,
 
     /// What they are signed with: `whsec_` and 24 to 64 bytes in base64.
-    #[arg(long, env)]
+    #[arg(long, env, hide_env_values = true)]
     pub alert_webhook_secret: Option<SecretString>,
 
     /// Hours after which an alert that lasts is told again.

@@ -16,7 +16,7 @@ pub struct Config {
     /// Where all instances count traffic together: a Redis or Valkey, as in
     /// `rediss://user:password@host:6379`. Unset, or while it does not answer, each instance gives
     /// away its share of every limit.
-    #[arg(long, env)]
+    #[arg(long, env, hide_env_values = true)]
     pub redis_url: Option<SecretString>,
 
     /// Milliseconds a request waits for Redis before it is counted by this instance alone.

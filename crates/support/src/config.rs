@@ -11,11 +11,11 @@ pub struct Config {
     pub support_emails: Vec<EmailAddress>,
 
     /// A webhook of your help desk: what customers write is posted to it as signed JSON (Standard Webhooks).
-    #[arg(long, env)]
+    #[arg(long, env, hide_env_values = true)]
     pub support_webhook_url: Option<SecretString>,
 
     /// What that is signed with: `whsec_` and 24 to 64 bytes in base64.
-    #[arg(long, env)]
+    #[arg(long, env, hide_env_values = true)]
     pub support_webhook_secret: Option<SecretString>,
 
     /// Days after its last message that a ticket is kept, and feedback after it was given.
