@@ -6,6 +6,8 @@ use crate::Mailer;
 
 /// For how long a mail that was given up can be tried again by hand.
 const BODIES: TimeDelta = TimeDelta::days(7);
+/// A mail that waits for longer has lost its job.
+const LOST: TimeDelta = TimeDelta::days(7);
 /// For how long days are counted that are over.
 const COUNTERS: Days = Days::new(30);
 /// Rows that are deleted in one go.
@@ -26,6 +28,15 @@ impl Job for Purge {
             "update emails set html = null, text = null
              where status = 'dead' and created_at < $1 and (html is not null or text is not null)",
             now - BODIES,
+        )
+        .execute(db)
+        .await?;
+        // Nobody's data are erased while a mail that was there before waits.
+        sqlx::query!(
+            "update emails
+             set status = 'dead', error = 'it was never sent', html = null, text = null, claimed_until = null
+             where status = 'queued' and created_at < $1",
+            now - LOST,
         )
         .execute(db)
         .await?;

@@ -10,6 +10,9 @@ use utoipa::ToSchema;
 use super::Announce;
 use crate::{Error, Result, Support, text::checked};
 
+/// Rows that are deleted in one go.
+const BATCH: i64 = 1000;
+
 /// What operators tell everybody.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Announcement {
@@ -126,7 +129,8 @@ impl Support {
         Ok(announcement)
     }
 
-    /// Ends an announcement, and takes it out of every feed.
+    /// Ends an announcement, and takes it out of every feed, in batches: it may be in a million. Whoever breaks off
+    /// over them asks again.
     pub(crate) async fn withdraw(&self, id: Id<Announcement>, origin: &Origin) -> Result<()> {
         let (mut tx, now) = (self.db.begin().await?, self.clock.now());
         let ended = sqlx::query!(
@@ -137,11 +141,20 @@ impl Support {
         if ended.execute(&mut *tx).await?.rows_affected() == 0 {
             return Err(Error::NoSuchAnnouncement);
         }
-        sqlx::query!("delete from notifications where announcement_id = $1", id as _)
-            .execute(&mut *tx)
-            .await?;
         Entry::new(origin, None, "announcement.withdrawn", id).record(&mut tx, now).await?;
         tx.commit().await?;
-        Ok(())
+        // Whoever still tells people of it sees that it has ended.
+        loop {
+            let gone = sqlx::query!(
+                "delete from notifications
+                 where (user_id, number) in (select user_id, number from notifications
+                                             where announcement_id = $1 limit $2)",
+                id as _,
+                BATCH,
+            );
+            if gone.execute(self.db.pool()).await?.rows_affected() < BATCH.unsigned_abs() {
+                return Ok(());
+            }
+        }
     }
 }
