@@ -54,7 +54,8 @@ impl Studio {
                  update creation_steps set output = $4, model = null, call_id = null, cost_nano_usd = null
                  where creation_id = $1 and step = 'plan' and $4::text is not null)
              update creations
-             set job_id = $2, position = 0, quality = null, quality_reasons = '{}', updated_at = $3
+             set job_id = $2, position = 0, quality = null, quality_reasons = '{}', stars = null, note = null,
+                 updated_at = $3
              where id = $1",
             id as _,
             job.id as _,

@@ -50,9 +50,11 @@ async fn a_result_follows_a_plan_of_ones_own() {
     let (app, owner) = start().await;
     let path = made(&app, &owner, "A slogan").await;
     let result = format!("{path}/steps/result/retries");
+    owner.put(&format!("{path}/rating"), json!({ "stars": 1, "note": "Dull" })).await.ok();
     owner.post(&result, json!({ "plan": "Only four words." })).await.ok();
     let waiting = owner.get(&path).await.ok();
     assert_eq!((&waiting["status"], &waiting["quality"]), (&json!("queued"), &json!(null)));
+    assert_eq!(waiting["stars"], json!(null), "what is not there yet is not rated");
     app.run_jobs().await;
 
     let asked = prompts(&app);
