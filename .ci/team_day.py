@@ -56,7 +56,7 @@ def call(method, address, body=None, token=None, org=None, expect=None, **header
     while True:
         request = urllib.request.Request(address, body, headers, method=method)
         try:
-            with urllib.request.urlopen(request) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 found = Answer(answer.status, answer.headers, answer.read())
         except urllib.error.HTTPError as error:
             found = Answer(error.code, error.headers, error.read())
