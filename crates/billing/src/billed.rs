@@ -106,7 +106,8 @@ impl Billed {
         let mut changed: BTreeMap<String, (i64, Period)> = BTreeMap::new();
         for PlanLine { plan, period, amount, is_proration } in lines {
             if is_proration {
-                changed.entry(plan).or_insert((0, period)).0 += amount;
+                let (sum, _) = changed.entry(plan).or_insert((0, period));
+                *sum = sum.saturating_add(amount);
             } else {
                 billed.whole.push((plan, period));
             }

@@ -8,6 +8,7 @@ use crate::{
     credits::{give_shares, shares},
     customer::Customer,
     payment::NewPayment,
+    returns::FollowMoney,
     stripe::{Bill, Stripe},
     subscription::lock,
 };
@@ -73,10 +74,15 @@ impl Billing {
         let now = self.clock.now();
         let catalogue = CatalogueVersion::newest(&mut *db).await?.catalogue;
         let credits_of = |id: &str| catalogue.plan(id).map_or(0, |plan| plan.credits_per_month);
+        let mut given = false;
         for paid in missed {
             for month in paid.months(now) {
-                give_shares(db, to, month, &shares(&paid.plans, month, credits_of), now).await?;
+                let shares = shares(&paid.plans, month, credits_of);
+                given |= give_shares(db, to, month, &shares, now).await?;
             }
+        }
+        if given {
+            FollowMoney::queue(db, to.0).await?;
         }
         Ok(())
     }

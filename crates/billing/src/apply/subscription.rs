@@ -279,7 +279,9 @@ impl Subscription {
         let same_period = self.current_period_start == before.current_period_start;
         if same_period && self.plan == before.plan {
             self.catalogue_version = before.catalogue_version;
-            if self.paid_plans.last().is_none_or(|last| last.plan != self.plan) {
+            // Of a plan that no bill pays, somebody noted it; where nothing was noted, Stripe's word stands.
+            let noted = !before.paid_plans.is_empty();
+            if noted && self.paid_plans.last().is_none_or(|last| last.plan != self.plan) {
                 self.paid_plans.clone_from(&before.paid_plans);
             }
         }

@@ -53,7 +53,11 @@ impl Billing {
     ) -> Result<Outcome> {
         match self.apply_subscription(stripe, &customer.id).await {
             Err(Error::Stripe(failure)) => Err(failure.into()),
-            outcome => Ok(outcome.unwrap_or(Outcome::Refused)),
+            Err(error) => {
+                tracing::error!(customer = customer.id, %error, "a subscription cannot be taken over");
+                Ok(Outcome::Refused)
+            }
+            Ok(outcome) => Ok(outcome),
         }
     }
 }
