@@ -219,3 +219,13 @@ async fn what_is_old_is_forgotten_and_nothing_else() {
         assert_eq!(count(&app, table).await, left, "{table}");
     }
 }
+
+#[tokio::test]
+async fn an_export_of_the_org_has_nothing_that_is_its_authors_alone() {
+    let app = TestApp::start().await;
+    for table in ["tickets", "ticket_messages", "feedback", "onboarding_steps", "client_errors"] {
+        let kept = app.personal_data.iter().find(|it| it.table == table).unwrap();
+        assert!(kept.person.unwrap().exported, "{table} is in the export of its person");
+        assert!(!kept.org.unwrap().exported, "{table}");
+    }
+}
